@@ -1,0 +1,146 @@
+//! What exists: the compiled, immutable catalog of zones, services, endpoints, regions, rules and prices.
+//!
+//! Pure storey, the ground floor of deciding: plain data that cannot be wrong, made by `config` and read by everybody. Nothing here
+//! parses, and nothing here measures.
+//!
+//! Invariants
+//! - Order is canonical (by name), never the order of files: same content, same catalog, same digest.
+//! - Indices (`ServiceId`, …) are valid within one catalog only; across a reload things are known by their names.
+//! - The endpoints of a service are contiguous.
+
+pub mod known;
+mod name;
+mod owner;
+mod policy;
+mod region;
+mod service;
+mod zone;
+
+pub use name::{Name, NameError};
+pub use owner::{Content, Node, NodeId, OwnerNames, RrSet, hash_label, hash_name, hash_root};
+pub use policy::{ClientSet, LatencyRow, Network, Residency, Selector, UnknownClient};
+pub use region::{Region, RegionSet, RegionSetIter};
+pub use service::{
+    AnswerKind, By, Endpoint, Families, GeoRule, HttpsTemplate, Load, Price, ProbeKind, ProbeSpec, ProbeTarget, Requirement, Service, StatusRange, WhenAllDown,
+    WhenNoneLeft,
+};
+pub use zone::{Soa, Zone};
+
+/// Declares an index into one of the catalog's lists.
+macro_rules! index {
+    ($(#[$doc:meta])* $name:ident($inner:ty)) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub $inner);
+
+        impl $name {
+            /// As an index into the list.
+            #[must_use]
+            pub const fn index(self) -> usize {
+                self.0 as usize
+            }
+        }
+    };
+}
+
+index! {
+    /// Index into [`Catalog::zones`].
+    ZoneId(u16)
+}
+index! {
+    /// Index into [`Catalog::services`].
+    ServiceId(u32)
+}
+index! {
+    /// Index into [`Catalog::endpoints`].
+    EndpointId(u32)
+}
+index! {
+    /// Index into [`Catalog::regions`].
+    RegionId(u16)
+}
+index! {
+    /// Index into [`Catalog::residencies`].
+    ResidencyId(u8)
+}
+index! {
+    /// Index into [`Catalog::client_sets`].
+    ClientSetId(u8)
+}
+index! {
+    /// Index into [`Catalog::probes`].
+    ProbeId(u32)
+}
+
+/// The compiled catalog. See the module's invariants.
+#[derive(Clone, Debug, Default)]
+pub struct Catalog {
+    /// Zones by apex.
+    pub zones: Box<[Zone]>,
+    /// Every owner name of every zone, found by one hash.
+    pub owners: OwnerNames,
+    /// Services by zone, then name.
+    pub services: Box<[Service]>,
+    /// Endpoints by service, then name.
+    pub endpoints: Box<[Endpoint]>,
+    /// Regions by name: those that endpoints stand in and those that were declared.
+    pub regions: Box<[Region]>,
+    /// Residency rules by name.
+    pub residencies: Box<[Residency]>,
+    /// Sets of clients that rules consult. The first is always [`ClientSet::UNKNOWN`].
+    pub client_sets: Box<[ClientSet]>,
+    /// Declared latencies between clients and regions, in order of precedence.
+    pub latencies: Box<[LatencyRow]>,
+    /// The operator's own knowledge of prefixes, which overrides every database.
+    pub networks: Box<[Network]>,
+    /// What is probed: identical probes of several endpoints are one.
+    pub probes: Box<[ProbeSpec]>,
+    /// Digest of the content, the same on every node that loaded the same files in any order.
+    pub digest: u64,
+}
+
+impl Catalog {
+    /// The service of this index.
+    #[must_use]
+    pub fn service(&self, id: ServiceId) -> &Service {
+        &self.services[id.index()]
+    }
+
+    /// The endpoint of this index.
+    #[must_use]
+    pub fn endpoint(&self, id: EndpointId) -> &Endpoint {
+        &self.endpoints[id.index()]
+    }
+
+    /// The region of this index.
+    #[must_use]
+    pub fn region(&self, id: RegionId) -> &Region {
+        &self.regions[id.index()]
+    }
+
+    /// The endpoints of a service, each with its index.
+    pub fn endpoints_of(&self, service: &Service) -> impl Iterator<Item = (EndpointId, &Endpoint)> {
+        let first = service.endpoints.start;
+        self.endpoints[service.endpoints.start as usize..service.endpoints.end as usize]
+            .iter()
+            .zip(first..)
+            .map(|(endpoint, index)| (EndpointId(index), endpoint))
+    }
+
+    /// The region called `name`, in any case.
+    #[must_use]
+    pub fn region_named(&self, name: &str) -> Option<RegionId> {
+        let index = self.regions.binary_search_by(|region| region.name.as_ref().cmp(name)).ok()?;
+        u16::try_from(index).ok().map(RegionId)
+    }
+
+    /// The service whose owner name this is.
+    #[must_use]
+    pub fn service_named(&self, name: &Name) -> Option<ServiceId> {
+        let node = self.owners.find(name)?;
+        match self.owners.node(node).content {
+            Content::Service { service, .. } => Some(service),
+            _ => None,
+        }
+    }
+}

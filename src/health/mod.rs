@@ -1,0 +1,115 @@
+//! Observations → status. Pure: time is an argument.
+//!
+//! Three facts that never mix: *health* is what was measured, an *override* is what an operator intends, a *status* is what is published
+//! and what eligibility reads. Staleness never changes a status: the last one is held, its age is told.
+
+use crate::units::{Micros, Moment, Permille};
+
+/// What was measured.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Health {
+    /// Never measured: eligible, but ranked after those known to be up.
+    #[default]
+    Unknown,
+    /// It answers as it should.
+    Up,
+    /// It answers, but slowly or erratically.
+    Degraded,
+    /// It does not.
+    Down,
+}
+
+/// What an operator intends with an endpoint, if anything.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Intent {
+    /// Nothing in particular.
+    #[default]
+    None,
+    /// In, whatever the probes say.
+    In,
+    /// No answers while another lawful endpoint is up.
+    Drain,
+    /// No answers at all.
+    Out,
+}
+
+/// What is published of one endpoint and what eligibility reads.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Status {
+    /// What was measured.
+    pub health: Health,
+    /// What the operator intends.
+    pub intent: Intent,
+    /// Something is changing: a first failed probe, `degraded`, a ramp, an announced drill. Answers that it matters to carry `ttl.moving`.
+    pub moving: bool,
+    /// Share of its usual clients that it takes while it ramps up; the whole otherwise.
+    pub ramp: Permille,
+    /// Load as a share of capacity; above the whole when overloaded. Zero when nobody reports it.
+    pub load: Permille,
+    /// Further microseconds on the score (a cold region, …).
+    pub penalty: Micros,
+}
+
+impl Status {
+    /// Of an endpoint that nobody has measured yet.
+    pub const UNMEASURED: Self =
+        Self { health: Health::Unknown, intent: Intent::None, moving: false, ramp: Permille::WHOLE, load: Permille(0), penalty: Micros::ZERO };
+
+    /// Of an endpoint that is up and at rest.
+    pub const UP: Self = Self { health: Health::Up, ..Self::UNMEASURED };
+
+    /// Whether eligibility counts it as down: measured so, and no operator says otherwise.
+    #[must_use]
+    pub const fn is_down(&self) -> bool {
+        matches!(self.health, Health::Down) && !matches!(self.intent, Intent::In)
+    }
+
+    /// Whether it ranks after those known to be up.
+    #[must_use]
+    pub const fn is_unknown(&self) -> bool {
+        matches!(self.health, Health::Unknown) && !matches!(self.intent, Intent::In)
+    }
+}
+
+/// One result of a probe. A failed probe is a value, not an error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Observation {
+    /// When it was complete.
+    pub at: Moment,
+    /// What came of it.
+    pub outcome: ProbeOutcome,
+    /// Round-trip time of the whole exchange, in microseconds; of a failure: the time until it failed.
+    pub rtt: Micros,
+}
+
+/// What came of a probe.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProbeOutcome {
+    /// As it should be.
+    Passed,
+    /// As it should be, but slower than the probe allows; or with a certificate about to expire.
+    Slow,
+    /// It failed.
+    Failed(ProbeFailure),
+}
+
+/// Why a probe failed. The kinds matter: only time-outs and unreachability may ever make a node doubt itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProbeFailure {
+    /// No answer within the time-out.
+    TimedOut,
+    /// No route, network or host unreachable.
+    Unreachable,
+    /// The connection was refused.
+    Refused,
+    /// The connection broke.
+    Broken,
+    /// The TLS handshake or the certificate.
+    Tls(Box<str>),
+    /// A status that the probe does not allow.
+    Status(u16),
+    /// The body is not as the probe wants it.
+    Body(Box<str>),
+    /// The probe could not be made at all here (no descriptors, …): tells nothing of the target.
+    NotAsked(Box<str>),
+}

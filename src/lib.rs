@@ -1,0 +1,19 @@
+//! Aya: an authoritative DNS server that balances services over regions of several clouds.
+//!
+//! Operators write intent, probes report facts, one controller turns both into an immutable *world*, and each worker answers queries
+//! from the world it holds. Deciding is pure; only edges touch the outside. The modules stand in reading order.
+
+// Deciding: values in, values out; no sockets, no clock, no tasks, no logs.
+pub mod answer;
+pub mod catalog;
+pub mod control;
+pub mod geo;
+pub mod health;
+pub mod limits;
+pub mod steer;
+pub mod units;
+pub mod wire;
+pub mod world;
+
+// Touching the outside.
+pub mod config;

@@ -1,0 +1,89 @@
+//! Every limit, once, with its unit and its reason. The assertions below hold that they fit together.
+
+/// Largest UDP reply in octets, OPT included (DNS flag day 2020; RFC 9715 §3.1 R3 allows up to 1400).
+pub const UDP_REPLY_MAX: usize = 1232;
+/// Largest reply to a client without EDNS, in octets (RFC 1035 §4.2.1).
+pub const UDP_REPLY_PLAIN: usize = 512;
+/// Largest message over TCP, in octets: the length prefix has 16 bits (RFC 1035 §4.2.2).
+pub const TCP_MESSAGE_MAX: usize = 65_535;
+/// Largest name in octets, root label included (RFC 1035 §2.3.4).
+pub const NAME_OCTETS_MAX: usize = 255;
+/// Largest label in octets (RFC 1035 §2.3.4).
+pub const LABEL_OCTETS_MAX: usize = 63;
+/// Most labels of a name, the root not counted: 127 × 2 octets + the root make 255.
+pub const LABELS_MAX: usize = 127;
+
+/// Most endpoints of one service. A decision holds a candidate per endpoint on the stack.
+pub const ENDPOINTS_PER_SERVICE_MAX: usize = 64;
+/// Most endpoints in one answer (`answers = n`).
+pub const ANSWERS_MAX: usize = 8;
+/// Most addresses in one steered RRset: endpoints in the answer × addresses of an endpoint of one family.
+pub const STEERED_ADDRESSES_MAX: usize = 32;
+/// Candidates that a cell holds; a service that shares a locality's clients among more is decided anew for each query.
+pub const CELL_CANDIDATES_MAX: usize = 8;
+/// Cells of one worker, a power of two. 64 octets each: 4 MiB a worker.
+pub const CELLS: usize = 65_536;
+
+/// Most regions of a catalog: a `RegionSet` has a bit for each.
+pub const REGIONS_MAX: usize = 256;
+/// Most distinct client sets of a catalog: `ClientSets` has a bit for each.
+pub const CLIENT_SETS_MAX: usize = 256;
+/// Most residency rules of a catalog.
+pub const RESIDENCIES_MAX: usize = 64;
+/// Most localities; their number has 16 bits in the table.
+pub const LOCALITIES_MAX: usize = 65_536;
+/// Most tiers of one service.
+pub const TIERS_MAX: usize = 16;
+/// Most services of a catalog.
+pub const SERVICES_MAX: usize = 100_000;
+/// Most endpoints of a catalog.
+pub const ENDPOINTS_MAX: usize = 200_000;
+/// Most zones of a catalog.
+pub const ZONES_MAX: usize = 4_096;
+/// Most operator networks (CIDR rules) of a catalog.
+pub const NETWORKS_MAX: usize = 100_000;
+/// Largest TOML file in octets: its tree takes some forty times as much memory while it is read.
+pub const TOML_FILE_OCTETS_MAX: u64 = 2 << 20;
+/// Largest master file in octets.
+pub const MASTER_FILE_OCTETS_MAX: u64 = 16 << 20;
+/// Most files of a zones folder.
+pub const ZONE_FILES_MAX: usize = 4_096;
+/// Most mistakes that are reported of one load; the rest is counted.
+pub const DIAGNOSTICS_MAX: usize = 200;
+/// Largest MMDB file in octets.
+pub const MMDB_OCTETS_MAX: u64 = 1 << 30;
+
+/// Longest IPv4 prefix that steering tells apart; longer ones are cut (RFC 7871 §11.1 asks for no more than /24).
+pub const V4_PREFIX_MAX: u8 = 24;
+/// Longest IPv6 prefix of geography.
+pub const V6_PREFIX_MAX: u8 = 48;
+/// Longest IPv6 prefix that shares of clients are told apart by (RFC 7871 §11.1: /56).
+pub const V6_HASHED_MAX: u8 = 56;
+
+/// Longest time that a worker sleeps without looking for a newer world, in milliseconds.
+pub const WORKER_WAKE_MS: u64 = 250;
+/// Most probes under way at once.
+pub const PROBES_IN_FLIGHT_MAX: usize = 512;
+/// Events that wait for the controller; what does not fit is dropped and counted.
+pub const EVENTS_QUEUED_MAX: usize = 16_384;
+/// Octets of a probed body that are read for a match or an assertion.
+pub const PROBE_BODY_OCTETS_MAX: usize = 64 << 10;
+/// TCP connections that one worker serves at once.
+pub const TCP_CONNECTIONS_MAX: usize = 1_000;
+/// TCP connections of one client prefix (/32, /56) at once.
+pub const TCP_CONNECTIONS_PER_PREFIX_MAX: usize = 50;
+/// An idle TCP connection is closed after so many milliseconds (RFC 7766 §6.2.3: of the order of seconds).
+pub const TCP_IDLE_MS: u64 = 10_000;
+/// A half-sent TCP message may take so many milliseconds.
+pub const TCP_MESSAGE_MS: u64 = 2_000;
+/// Labelled series that the metrics hold for one metric name; more are summed under `other`.
+pub const METRIC_SERIES_MAX: usize = 10_000;
+
+/// Octets of the largest steered reply: header, question with the longest name, addresses as `pointer type class ttl rdlength AAAA`,
+/// OPT with ECS (4 + 4 + 16), EDE (4 + 2) and cookie (4 + 24).
+const STEERED_REPLY_MAX: usize = 12 + NAME_OCTETS_MAX + 4 + STEERED_ADDRESSES_MAX * (12 + 16) + 11 + 24 + 6 + 28;
+const _: () = assert!(STEERED_REPLY_MAX <= UDP_REPLY_MAX + 28, "a cookie may be left out, the addresses not");
+const _: () = assert!(STEERED_REPLY_MAX - 28 <= UDP_REPLY_MAX, "every steered answer fits one datagram");
+const _: () = assert!(CELLS.is_power_of_two());
+const _: () = assert!(ANSWERS_MAX <= CELL_CANDIDATES_MAX, "a fixed answer fits a cell");
+const _: () = assert!(LOCALITIES_MAX <= 1 << 16);
