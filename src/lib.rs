@@ -16,4 +16,11 @@ pub mod wire;
 pub mod world;
 
 // Touching the outside.
+#[cfg(feature = "serve")]
+pub mod clock;
 pub mod config;
+pub mod probe;
+#[cfg(feature = "serve")]
+pub mod publish;
+#[cfg(feature = "serve")]
+mod state_file;
