@@ -23,4 +23,4 @@ pub mod probe;
 #[cfg(feature = "serve")]
 pub mod publish;
 #[cfg(feature = "serve")]
-mod state_file;
+pub mod state_file;
