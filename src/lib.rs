@@ -17,3 +17,11 @@ pub mod world;
 
 // Touching the outside.
 pub mod config;
+#[cfg(feature = "serve")]
+pub mod clock;
+#[cfg(feature = "serve")]
+pub mod publish;
+#[cfg(feature = "serve")]
+pub mod server;
+#[cfg(feature = "serve")]
+pub mod telemetry;
