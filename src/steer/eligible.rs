@@ -5,7 +5,7 @@
 
 use super::pick::see_excluded;
 use super::{Ask, Exclusion, Family, Reason, Relaxation, Step, Verdict, Witness};
-use crate::catalog::{Catalog, ClientSet, Endpoint, EndpointId, Families, RegionSet, Service, UnknownClient, WhenAllDown, WhenNoneLeft};
+use crate::catalog::{Catalog, ClientSet, Endpoint, EndpointId, Families, RegionSet, Residency, Service, UnknownClient, WhenAllDown, WhenNoneLeft};
 use crate::geo::ClientSets;
 use crate::health::Intent;
 use crate::world::World;
@@ -204,6 +204,13 @@ fn all_down(service: &Service, law: &Law<'_>, masks: &Masks, ask: &Ask, world: &
     }
 }
 
+/// Whether a residency rule binds a client. A prefix may hold known and unknown places at once: then either binds.
+#[inline]
+#[must_use]
+pub fn binds(rule: &Residency, sets: ClientSets) -> bool {
+    sets.has(rule.clients) || (rule.unknown == UnknownClient::Apply && sets.has(ClientSet::UNKNOWN))
+}
+
 impl<'a> Law<'a> {
     /// The law of a service over a client.
     #[inline]
@@ -211,17 +218,11 @@ impl<'a> Law<'a> {
         let mut law = Self { service, catalog, sets, allowed: RegionSet::ALL };
         for id in &service.residency {
             let rule = &catalog.residencies[id.index()];
-            if law.binds(rule.clients, rule.unknown) {
+            if binds(rule, sets) {
                 law.allowed.intersect(&rule.regions);
             }
         }
         law
-    }
-
-    /// Whether a rule with these clients binds this one. A prefix may hold known and unknown places at once: then either binds.
-    #[inline]
-    fn binds(&self, clients: crate::catalog::ClientSetId, unknown: UnknownClient) -> bool {
-        self.sets.has(clients) || (unknown == UnknownClient::Apply && self.sets.has(ClientSet::UNKNOWN))
     }
 
     /// The first rule that excludes the endpoint.
@@ -232,7 +233,7 @@ impl<'a> Law<'a> {
             .iter()
             .find(|id| {
                 let rule = &self.catalog.residencies[id.index()];
-                self.binds(rule.clients, rule.unknown) && !rule.regions.has(endpoint.region)
+                binds(rule, self.sets) && !rule.regions.has(endpoint.region)
             })
             .map_or(Exclusion::Require, |id| Exclusion::Residency(*id))
     }

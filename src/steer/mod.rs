@@ -16,6 +16,7 @@ mod score;
 mod witness;
 
 pub use cells::Cells;
+pub use eligible::binds;
 pub use pick::{Candidate, Chosen, Decision, Reason, Verdict};
 pub use witness::{Exclusion, Recorder, Relaxation, Silent, Step, Witness};
 

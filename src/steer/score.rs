@@ -2,7 +2,7 @@
 //!
 //! `score = rtt + price + load + penalty + bias`
 
-use super::eligible::Eligible;
+use super::eligible::{Bits, Eligible};
 use super::{Ask, Step, Witness};
 use crate::catalog::{Endpoint, EndpointId, Load, Service};
 use crate::health::{Health, Status};
@@ -15,16 +15,17 @@ use crate::world::World;
 pub(super) struct Ranked {
     /// Who may be answered.
     pub(super) eligible: Eligible,
-    /// Score by index within the service; of endpoints in the field, and of missing ones, whose recovery may matter.
+    /// Score by index within the service; of endpoints in the field, and of missing ones, whose recovery may matter. What a curious witness made score
+    /// besides is never read.
     pub(super) scores: [i64; ENDPOINTS_PER_SERVICE_MAX],
 }
 
 /// Scores every endpoint of the field. Missing ones are scored, too: the choice asks whether their recovery would change it.
-pub(super) fn rank(ask: &Ask, world: &World, eligible: Eligible, witness: &mut impl Witness) -> Ranked {
+pub(super) fn rank<W: Witness>(ask: &Ask, world: &World, eligible: Eligible, witness: &mut W) -> Ranked {
     let service = world.catalog.service(ask.service);
     let rtt = world.geo.rtt_row(ask.client.located.locality);
     let mut ranked = Ranked { eligible, scores: [0; ENDPOINTS_PER_SERVICE_MAX] };
-    let mut rest = eligible.field | eligible.missing;
+    let mut rest = if W::CURIOUS { every(service) } else { eligible.field | eligible.missing };
     while rest != 0 {
         let index = rest.trailing_zeros();
         rest &= rest - 1;
@@ -35,6 +36,12 @@ pub(super) fn rank(ask: &Ask, world: &World, eligible: Eligible, witness: &mut i
         witness.see(bill.step(id));
     }
     ranked
+}
+
+/// The bits of all endpoints of the service.
+fn every(service: &Service) -> Bits {
+    let count = service.endpoints.len().min(ENDPOINTS_PER_SERVICE_MAX);
+    if count == 0 { 0 } else { Bits::MAX >> (ENDPOINTS_PER_SERVICE_MAX - count) }
 }
 
 /// The terms of one endpoint's score.
