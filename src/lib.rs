@@ -17,9 +17,9 @@ pub mod wire;
 pub mod world;
 
 // Touching the outside.
-pub mod config;
 #[cfg(feature = "serve")]
 pub mod clock;
+pub mod config;
 #[cfg(feature = "serve")]
 pub mod publish;
 #[cfg(feature = "serve")]

@@ -2,24 +2,43 @@
 
 use std::sync::Arc;
 
-use arc_swap::{ArcSwap, Guard};
+use arc_swap::ArcSwap;
+use arc_swap::cache::Cache;
 
 use crate::world::World;
 
-/// Where the world is published.
-#[derive(Debug)]
-pub struct Worlds(ArcSwap<World>);
+/// The workers' end: hands out the world. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Worlds(Arc<ArcSwap<World>>);
 
 impl Worlds {
-    /// Publishes a first world.
+    /// A world that nobody will replace, for offline uses and tests.
     #[must_use]
-    pub fn new(world: Arc<World>) -> Self {
-        Self(ArcSwap::new(world))
+    pub fn fixed(world: Arc<World>) -> Self {
+        Self(Arc::new(ArcSwap::new(world)))
     }
 
-    /// The world as it is now.
+    /// The present world.
+    #[must_use]
+    pub fn load(&self) -> Arc<World> {
+        self.0.load_full()
+    }
+
+    /// A reader that looks with one atomic load whether the world is another, for a worker's loop.
+    #[must_use]
+    pub fn reader(&self) -> Reader {
+        Reader(Cache::new(Arc::clone(&self.0)))
+    }
+}
+
+/// A worker's own hold on the world.
+#[derive(Clone, Debug)]
+pub struct Reader(Cache<Arc<ArcSwap<World>>, Arc<World>>);
+
+impl Reader {
+    /// The present world.
     #[inline]
-    pub fn load(&self) -> Guard<Arc<World>> {
+    pub fn world(&mut self) -> &Arc<World> {
         self.0.load()
     }
 }

@@ -1,11 +1,12 @@
 //! Every metric name, once; and the one place that sums what was counted.
 //!
-//! Workers count into plain slots of their own ([`crate::server::tally`]); probes, reloads and the publisher tell this room. It is summed
+//! Workers count into plain slots of their own ([`tally`]); probes, reloads and the publisher tell this room. It is summed
 //! and rendered when somebody scrapes: the Prometheus text is made by metrics-exporter-prometheus. Series that come and go with the catalog
 //! are registered anew for each scrape, so that an endpoint that was removed leaves no series behind; at most
 //! [`limits::METRIC_SERIES_MAX`] of one name are told, the rest is summed under `other`.
 
 mod scrape;
+pub mod tally;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,11 +16,11 @@ use arc_swap::ArcSwap;
 use metrics::{Counter, Gauge, Histogram, Key, Label, Metadata, Recorder, Unit};
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
 
+use self::tally::{Counters, Ledger, Ledgers, Tally};
 use crate::answer::Transport;
 use crate::catalog::{Catalog, EndpointId};
 use crate::health::{Observation, ProbeFailure, ProbeOutcome};
 use crate::limits;
-use crate::server::tally::{Counters, Ledger, Ledgers, Tally};
 use crate::units::Moment;
 use crate::world::World;
 

@@ -26,7 +26,6 @@
 mod batch;
 mod bind;
 pub mod portable;
-pub mod tally;
 pub mod tcp;
 pub mod udp;
 
@@ -91,7 +90,7 @@ impl Stop {
 #[derive(Clone, Debug)]
 pub struct Edge {
     /// Where the world is published.
-    pub worlds: Arc<Worlds>,
+    pub worlds: Worlds,
     /// Tells the time.
     pub clock: Clock,
 }

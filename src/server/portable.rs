@@ -20,13 +20,13 @@ use hickory_server::net::xfer::Protocol;
 use hickory_server::server::{Request, RequestHandler, ResponseHandler, ResponseInfo, Server};
 use hickory_server::zone_handler::{MessageResponseBuilder, Queries};
 
-use super::tally::Counters;
 use super::{Bound, Edge, Stop, answer_or_silence};
 use crate::answer::{Ask, Scratch, Transport};
 use crate::clock::Clock;
 use crate::limits;
 use crate::publish::Worlds;
 use crate::telemetry::Telemetry;
+use crate::telemetry::tally::Counters;
 
 /// Replies that wait to be sent on one TCP connection.
 const REPLIES_QUEUED: usize = 32;
@@ -38,7 +38,7 @@ const REPLIES_QUEUED: usize = 32;
 pub(super) fn start(bound: Vec<Bound>, edge: &Edge, telemetry: &Telemetry, stop: &Arc<Stop>) -> io::Result<JoinHandle<()>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     let handler = Handler {
-        worlds: Arc::clone(&edge.worlds),
+        worlds: edge.worlds.clone(),
         clock: edge.clock.clone(),
         desk: Mutex::new(Desk {
             scratch: Scratch::default(),
@@ -75,7 +75,7 @@ fn register(server: &mut Server<Handler>, bound: Bound) {
 /// Answers what hickory-server received.
 struct Handler {
     /// Where the world is published.
-    worlds: Arc<Worlds>,
+    worlds: Worlds,
     /// Tells the time.
     clock: Clock,
     /// What answering needs; one query at a time, as there is one thread.
@@ -125,13 +125,8 @@ impl RequestHandler for Handler {
         let Some(reply) = self.reply(request) else { return unsent() };
         let nothing = Queries::read(&mut BinDecoder::new(&[]), 0).expect("no question can be read from anything");
         let queries = if reply.queries.is_empty() { &nothing } else { &request.queries };
-        let message = MessageResponseBuilder::new(queries, reply.edns.as_ref()).build(
-            reply.metadata,
-            &reply.answers,
-            &reply.authorities,
-            [],
-            &reply.additionals,
-        );
+        let message =
+            MessageResponseBuilder::new(queries, reply.edns.as_ref()).build(reply.metadata, &reply.answers, &reply.authorities, [], &reply.additionals);
         response.send_response(message).await.unwrap_or_else(|_| unsent())
     }
 }

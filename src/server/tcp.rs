@@ -29,11 +29,13 @@ use tokio::task::LocalSet;
 use tokio::time::timeout;
 
 use self::connections::{Caps, Connections, Seat};
-use super::tally::Counters;
 use super::{Edge, Stop, answer_or_silence};
 use crate::answer::{Ask, Scratch, Transport};
+use crate::clock::Clock;
 use crate::limits;
+use crate::publish::Reader;
 use crate::telemetry::Telemetry;
+use crate::telemetry::tally::Counters;
 use crate::units::Moment;
 
 /// Octets of a DNS header; a message that announces less closes the connection (RFC 1035 §4.1.1).
@@ -53,7 +55,7 @@ pub(super) fn start(listeners: Vec<Vec<TcpListener>>, edge: &Edge, telemetry: &T
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
         let (edge, counters, stopped) = (edge.clone(), telemetry.counters(Transport::Tcp), stop.subscribe());
         let thread = thread::Builder::new().name(format!("aya-tcp-{index}")).spawn(move || {
-            LocalSet::new().block_on(&runtime, serve(listeners, Worker::new(edge, counters, Limits::default()), stopped));
+            LocalSet::new().block_on(&runtime, serve(listeners, Worker::new(&edge, counters, Limits::default()), stopped));
         })?;
         threads.push(thread);
     }
@@ -86,8 +88,8 @@ impl Default for Limits {
 
 /// What all connections of one thread share.
 struct Worker {
-    /// Where the world is published, and what time it is.
-    edge: Edge,
+    /// Tells the time.
+    clock: Clock,
     /// What it counts.
     counters: Counters,
     /// Its limits.
@@ -100,6 +102,8 @@ struct Worker {
 
 /// What answering needs.
 struct Desk {
+    /// The hold on the world.
+    reader: Reader,
     /// Decisions that still hold.
     scratch: Scratch,
     /// Room for the largest reply.
@@ -108,15 +112,15 @@ struct Desk {
 
 impl Worker {
     /// With nobody connected.
-    fn new(edge: Edge, counters: Counters, limits: Limits) -> Rc<Self> {
-        let desk = Desk { scratch: Scratch::default(), reply: vec![0; limits::TCP_MESSAGE_MAX].into() };
-        Rc::new(Self { edge, counters, limits, desk: RefCell::new(desk), connections: RefCell::new(Connections::new(limits.caps)) })
+    fn new(edge: &Edge, counters: Counters, limits: Limits) -> Rc<Self> {
+        let desk = Desk { reader: edge.worlds.reader(), scratch: Scratch::default(), reply: vec![0; limits::TCP_MESSAGE_MAX].into() };
+        Rc::new(Self { clock: edge.clock.clone(), counters, limits, desk: RefCell::new(desk), connections: RefCell::new(Connections::new(limits.caps)) })
     }
 
     /// Seats a newcomer; somebody idle may have to go.
     fn seat(&self, address: IpAddr) -> Rc<Seat> {
         let mut connections = self.connections.borrow_mut();
-        let (seat, evicted) = connections.seat(address, self.edge.clock.now());
+        let (seat, evicted) = connections.seat(address, self.clock.now());
         self.counters.tally.count_accepted();
         for _ in 0..evicted {
             self.counters.tally.count_evicted();
@@ -135,12 +139,12 @@ impl Worker {
     /// Answers one message onto the end of `output`, length prefix and message together (RFC 7766 §8).
     fn answer(&self, query: &[u8], source: IpAddr, now: Moment, output: &mut Vec<u8>) {
         let desk = &mut *self.desk.borrow_mut();
-        let world = self.edge.worlds.load();
+        let world = desk.reader.world();
         let ask = Ask { source, transport: Transport::Tcp, now };
-        let Ok(outcome) = answer_or_silence(query, &ask, &world, &mut desk.scratch, &mut desk.reply) else {
+        let Ok(outcome) = answer_or_silence(query, &ask, world, &mut desk.scratch, &mut desk.reply) else {
             return self.counters.tally.count_panic();
         };
-        self.counters.open(&world).record(&outcome);
+        self.counters.open(world).record(&outcome);
         if let (true, Ok(len)) = (outcome.len > 0, u16::try_from(outcome.len)) {
             output.extend_from_slice(&len.to_be_bytes());
             output.extend_from_slice(&desk.reply[..outcome.len]);
@@ -150,10 +154,12 @@ impl Worker {
 
 /// Serves all listeners until told to stop, then drains.
 async fn serve(listeners: Vec<TcpListener>, worker: Rc<Worker>, mut stopped: watch::Receiver<bool>) {
-    let accepting: Vec<_> =
-        listeners.into_iter().map(|listener| tokio::task::spawn_local(accept(listener, Rc::clone(&worker), stopped.clone()))).collect();
+    let accepting: Vec<_> = listeners.into_iter().map(|listener| tokio::task::spawn_local(accept(listener, Rc::clone(&worker), stopped.clone()))).collect();
     // An error is a sender that is gone: nobody will ask for more either.
-    let _ = stopped.wait_for(|stopped| *stopped).await;
+    while let Err(_later) = timeout(Duration::from_millis(limits::WORKER_WAKE_MS), stopped.wait_for(|stopped| *stopped)).await {
+        // A look lets go of a world that was replaced, so that the writer can free it.
+        worker.desk.borrow_mut().reader.world();
+    }
     for task in accepting {
         let _ = task.await;
     }
@@ -248,7 +254,7 @@ impl Conversation {
             if next == Next::Again {
                 continue;
             }
-            let now = self.worker.edge.clock.now();
+            let now = self.worker.clock.now();
             message_began = if self.input.is_empty() { None } else { message_began.or(Some(now)) };
             let patience = match message_began {
                 None => self.worker.limits.idle,
@@ -277,7 +283,7 @@ impl Conversation {
 
     /// Answers complete messages, in order, until too much is unsent.
     fn answer_complete(&mut self) -> Next {
-        let now = self.worker.edge.clock.now();
+        let now = self.worker.clock.now();
         let mut at = 0;
         let next = loop {
             let rest = &self.input[at..];

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
 
+use super::tally::{About, Count, Ledger, RCODES, Subject};
 use super::{
     AGE, Folded, GENERATION, GEOIP_AGE, HEALTH, Metric, NONE, OTHER, PANICS, PROBES, QUERIES, READY, RESPONSES, SILENT, SOCKET_ERRORS, STALE, TCP_ACCEPTED,
     TCP_EVICTED, TCP_OPEN, TRUNCATED, Telemetry, UNSENT, counter, describe, gauge, lock,
@@ -12,7 +13,6 @@ use crate::answer::Transport;
 use crate::catalog::Catalog;
 use crate::health::{Health, Status};
 use crate::limits;
-use crate::server::tally::{About, Count, Ledger, RCODES, Subject};
 use crate::steer::Reason;
 use crate::units::Moment;
 use crate::world::World;
