@@ -18,6 +18,8 @@ pub mod world;
 
 // Touching the outside.
 #[cfg(feature = "serve")]
+pub mod admin;
+#[cfg(feature = "serve")]
 pub mod clock;
 pub mod config;
 #[cfg(feature = "serve")]

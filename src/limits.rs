@@ -100,6 +100,8 @@ pub const ADMIN_BODY_OCTETS_MAX: usize = 64 << 10;
 pub const ADMIN_CONNECTIONS_MAX: usize = 64;
 /// Milliseconds within which a request must be there, and again within which it must be answered.
 pub const ADMIN_REQUEST_MS: u64 = 10_000;
+/// Milliseconds that a connection of the admin or metrics listener lives at most.
+pub const ADMIN_CONNECTION_MS: u64 = 300_000;
 /// Milliseconds that files must be left alone before `--watch` reloads.
 pub const WATCH_SETTLE_MS: u64 = 300;
 /// Panics that are logged; all are counted.
