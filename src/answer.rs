@@ -131,7 +131,7 @@ impl<'a> Turn<'a> {
     fn close(self, said: Said) -> Outcome {
         let truncated = self.reply.is_truncated();
         let closing = Closing { rcode: said.rcode, authoritative: said.authoritative, scope: said.scope, ede: said.ede };
-        let len = self.reply.finish(&closing);
+        let len = self.reply.finish(closing);
         Outcome { len, rcode: said.rcode.0, truncated, zone: said.zone, steered: said.steered }
     }
 }
@@ -168,7 +168,7 @@ impl Said {
 fn refuse_broken(envelope: &Envelope<'_>, rcode: Rcode, ask: &Ask, reply: &mut [u8]) -> Outcome {
     let Some(reply) = Reply::start(reply, reply_max(ask, envelope.edns.as_ref()), envelope) else { return Outcome::SILENCE };
     let ede = (rcode == Rcode::NOTIMP).then_some(Ede::NOT_SUPPORTED);
-    let len = reply.finish(&Closing { rcode, ede, ..Closing::default() });
+    let len = reply.finish(Closing { rcode, ede, ..Closing::default() });
     Outcome { len, rcode: rcode.0, ..Outcome::SILENCE }
 }
 

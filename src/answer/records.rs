@@ -38,12 +38,10 @@ impl<'a> Turn<'a> {
         let owner = Owner::of(cut.name.wire(), self.name);
         self.reply.need(Section::Authority, |set| put(set, owner, ns));
         // RFC 9471 §3.1: the addresses of name servers inside the delegation are needed, those of others help.
-        let (inside, outside): (fn(&Node, &Node) -> bool, fn(&Node, &Node) -> bool) =
-            (|node, cut| node.name.is_within(&cut.name), |node, cut| !node.name.is_within(&cut.name));
-        for (wanted, needed) in [(inside, true), (outside, false)] {
+        for inside in [true, false] {
             for &host in &ns.additional {
-                if wanted(self.world.catalog.owners.node(host), cut) {
-                    self.add_addresses_of(host, needed);
+                if self.world.catalog.owners.node(host).name.is_within(&cut.name) == inside {
+                    self.add_addresses_of(host, inside);
                 }
             }
         }

@@ -1,5 +1,7 @@
 //! Steered answers: the addresses, the HTTPS record or the CNAME of the endpoints that were chosen for this client.
 
+use std::net::{Ipv4Addr, Ipv6Addr};
+
 use super::client::Whom;
 use super::{Said, Steered, Turn};
 use crate::catalog::{AnswerKind, Endpoint, Families, HttpsTemplate, RrSet, Service, ServiceId, ZoneId};
@@ -13,7 +15,13 @@ impl<'a> Turn<'a> {
     pub(super) fn service(&mut self, zone: ZoneId, id: ServiceId, records: &'a [RrSet]) -> Said {
         let service = self.world.catalog.service(id);
         let served = Served { zone, id, service };
-        match (service.kind, self.question.qtype) {
+        let qtype = match self.question.qtype {
+            // RFC 8482 §4.1: one RRset is enough.
+            rtype::ANY if self.any_endpoint(service, has_a) => rtype::A,
+            rtype::ANY => rtype::AAAA,
+            asked => asked,
+        };
+        match (service.kind, qtype) {
             (AnswerKind::Cname, _) => self.canonical_name(&served),
             (AnswerKind::Addresses, rtype::A) if self.any_endpoint(service, has_a) => self.addresses(&served, rtype::A),
             (AnswerKind::Addresses, rtype::AAAA) if self.any_endpoint(service, has_aaaa) => self.addresses(&served, rtype::AAAA),
@@ -21,9 +29,6 @@ impl<'a> Turn<'a> {
                 Some(template) => self.https(&served, template),
                 None => self.records(zone, records),
             },
-            // RFC 8482 §4.1: one RRset is enough.
-            (AnswerKind::Addresses, rtype::ANY) if self.any_endpoint(service, has_a) => self.addresses(&served, rtype::A),
-            (AnswerKind::Addresses, rtype::ANY) => self.addresses(&served, rtype::AAAA),
             (AnswerKind::Addresses, _) => self.records(zone, records),
         }
     }
@@ -163,9 +168,9 @@ fn put_https<'e>(set: &mut Set<'_>, ttl: u32, template: &HttpsTemplate, endpoint
         set.put(&template.priority.to_be_bytes());
         set.put(&[0]);
         set.put_slice(&template.before_hints);
-        put_hint(set, IPV4HINT, endpoints.clone().flat_map(|endpoint| &endpoint.a).map(|address| address.octets()));
+        put_hint(set, IPV4HINT, endpoints.clone().flat_map(|endpoint| &endpoint.a).map(Ipv4Addr::octets));
         set.put_slice(&template.between_hints);
-        put_hint(set, IPV6HINT, endpoints.flat_map(|endpoint| &endpoint.aaaa).map(|address| address.octets()));
+        put_hint(set, IPV6HINT, endpoints.flat_map(|endpoint| &endpoint.aaaa).map(Ipv6Addr::octets));
         set.put_slice(&template.after_hints);
     });
 }

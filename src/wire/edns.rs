@@ -33,8 +33,9 @@ impl<'a> Edns<'a> {
     /// BADVERS for a version other than 0, whose options are not looked at; FORMERR for options that overrun RDATA or a malformed subnet.
     #[inline]
     pub(super) fn read(class: u16, ttl: u32, rdata: &'a [u8]) -> (Self, Result<(), Rcode>) {
-        let mut edns = Self { udp_size: class, dnssec_ok: ttl & 0x8000 != 0, ecs: None };
-        let read = if ttl >> 16 & 0xff == 0 { edns.read_options(rdata) } else { Err(Rcode::BADVERS) };
+        let [_, version, flags, _] = ttl.to_be_bytes();
+        let mut edns = Self { udp_size: class, dnssec_ok: flags & 0x80 != 0, ecs: None };
+        let read = if version == 0 { edns.read_options(rdata) } else { Err(Rcode::BADVERS) };
         (edns, read)
     }
 
@@ -142,14 +143,14 @@ fn special_v6(bits: u128) -> Option<u8> {
         return None;
     }
     let within = |prefix: u128, len: u8| (bits ^ prefix << 112) >> (128 - len) == 0;
-    [(0xfc00, 7), (0xfe80, 10), (0xff00, 8)] // unique local, link-local, multicast
-        .into_iter()
-        .find_map(|(prefix, len)| within(prefix, len).then_some(len))
-        .or_else(|| match bits {
-            0 | 1 => Some(128),                    // unspecified, loopback
-            _ if bits >> 32 == 0xffff => Some(96), // IPv4-mapped
-            _ => None,
-        })
+    match bits {
+        0 | 1 => Some(128),                    // unspecified, loopback
+        _ if within(0xfc00, 7) => Some(7),     // unique local
+        _ if within(0xfe80, 10) => Some(10),   // link-local
+        _ if within(0xff00, 8) => Some(8),     // multicast
+        _ if bits >> 32 == 0xffff => Some(96), // IPv4-mapped
+        _ => None,
+    }
 }
 
 /// Extended error codes (RFC 8914 §4; RFC 9824 §8 for the last).

@@ -133,7 +133,7 @@ impl<'a> Reply<'a> {
 
     /// Writes header and OPT. Returns the octets of the whole.
     #[inline]
-    pub fn finish(mut self, closing: &Closing) -> usize {
+    pub fn finish(mut self, closing: Closing) -> usize {
         if let Some(edns) = self.envelope.edns {
             self.write_opt(&edns, closing);
         }
@@ -152,7 +152,8 @@ impl<'a> Reply<'a> {
 
     /// Writes OPT (RFC 6891 §6.1.2) into the room that was kept for it.
     #[inline]
-    fn write_opt(&mut self, edns: &Edns<'_>, closing: &Closing) {
+    fn write_opt(&mut self, edns: &Edns<'_>, closing: Closing) {
+        #[expect(clippy::cast_possible_truncation, reason = "1232 has 16 bits")]
         const SIZE: [u8; 2] = (UDP_REPLY_MAX as u16).to_be_bytes();
         const TYPE: [u8; 2] = rtype::OPT.to_be_bytes();
         let ecs = edns.ecs.map_or(&[][..], |ecs| ecs.data);
