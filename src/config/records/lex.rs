@@ -86,9 +86,7 @@ impl<'t> Entries<'t> {
             }
         }
         match open.first() {
-            Some(&paren) => {
-                Err(RdataError::new(paren..paren + 1, "this parenthesis is never closed").help("the rest of the file has not been read"))
-            }
+            Some(&paren) => Err(RdataError::new(paren..paren + 1, "this parenthesis is never closed").help("the rest of the file has not been read")),
             None => Ok(entry),
         }
     }
@@ -128,7 +126,9 @@ impl<'t> Entries<'t> {
                 }
                 Some(b'\\') => self.escape()?,
                 None | Some(b'\n') => {
-                    return Err(RdataError::new(start..self.at, "this quote is never closed").help("quoted text ends on its line; write `\\010` for a line feed"));
+                    return Err(
+                        RdataError::new(start..self.at, "this quote is never closed").help("quoted text ends on its line; write `\\010` for a line feed")
+                    );
                 }
                 Some(_) => self.at += 1,
             }
@@ -202,9 +202,7 @@ mod tests {
 
     /// The words of each line, or the message.
     fn words(text: &str, syntax: Syntax) -> Vec<Result<Vec<&str>, String>> {
-        Entries::new(text, syntax)
-            .map(|entry| entry.map(|e| e.words.iter().map(|w| &text[w.span.clone()]).collect()).map_err(|e| e.message))
-            .collect()
+        Entries::new(text, syntax).map(|entry| entry.map(|e| e.words.iter().map(|w| &text[w.span.clone()]).collect()).map_err(|e| e.message)).collect()
     }
 
     #[test]

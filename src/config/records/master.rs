@@ -30,8 +30,15 @@ pub struct Master {
 /// Relative names are relative to `origin` until `$ORIGIN` says otherwise. A record without a TTL takes `$TTL`, else the last TTL
 /// stated, else `default_ttl`, else, from the SOA on, the SOA's MINIMUM (RFC 1035 §5.1, RFC 2308 §4).
 pub fn read(file: u32, text: &str, origin: &Name, default_ttl: Option<u32>, include: &mut Include<'_>) -> Master {
-    let mut reader =
-        Reader { include, stack: Vec::new(), octets_left: MASTER_FILE_OCTETS_MAX, ttl_default: None, ttl_last: None, ttl_given: default_ttl, out: Master::default() };
+    let mut reader = Reader {
+        include,
+        stack: Vec::new(),
+        octets_left: MASTER_FILE_OCTETS_MAX,
+        ttl_default: None,
+        ttl_last: None,
+        ttl_given: default_ttl,
+        out: Master::default(),
+    };
     reader.file(file, text, origin, &Owner::None, Place::new(file, 0..0));
     reader.out
 }
@@ -148,7 +155,7 @@ impl Reader<'_, '_> {
             }
         };
         let whole = type_word.span.start..words.last().map_or(type_word.span.end, |last| last.span.end);
-        let rdata = encode(rtype, &mut Words { text: scope.text, words, origin: &scope.origin, whole })?;
+        let rdata = encode(rtype, &mut Words { text: scope.text, left: words, origin: &scope.origin, whole })?;
         if rtype == SOA {
             let minimum = rdata.last_chunk::<4>().map(|octets| u32::from_be_bytes(*octets));
             self.ttl_given = self.ttl_given.or(minimum);
@@ -164,7 +171,8 @@ impl Reader<'_, '_> {
             Owner::Name(owner) => self.out.records.push(StaticRecord { owner: owner.clone(), rtype, ttl, rdata, place }),
             Owner::Bad => {}
             Owner::None => {
-                return Err(RdataError::new(head, "the first record of a file needs an owner").help("a line that begins with white space belongs to the owner above it"));
+                return Err(RdataError::new(head, "the first record of a file needs an owner")
+                    .help("a line that begins with white space belongs to the owner above it"));
             }
         }
         Ok(())

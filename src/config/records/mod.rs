@@ -8,7 +8,7 @@
 //! | `master` | a master file → records |
 //! | `rdata`, `svcb`, `types` | the text of one record's data → RDATA |
 //! | `lex` | words, quotes, parentheses, comments, escapes |
-//! | `owners`, `content`, `refer` | records and services of all zones → [`crate::catalog::OwnerNames`] and [`crate::catalog::Zone`]s |
+//! | `owners`, `content`, `refer`, `soa` | records and services of all zones → [`crate::catalog::OwnerNames`] and [`crate::catalog::Zone`]s |
 //!
 //! Why not hickory-proto's parser of text: it reads `\DDD` as hexadecimal-like shifts, knows no escapes outside quotes, takes `@` for a
 //! mistake within RDATA, SVCB targets for absolute, and has no places. Its decoder of RDATA judges what was read here, so that both
@@ -29,11 +29,13 @@ pub mod master;
 mod owners;
 mod rdata;
 mod refer;
+mod soa;
 mod svcb;
 mod types;
 
-pub use owners::{Built, ServiceName, SoaSpec, ZoneInput, build};
+pub use owners::{Built, ServiceName, ZoneInput, build};
 pub use rdata::{RdataError, parse_rdata};
+pub use soa::SoaSpec;
 pub use svcb::parse_params;
 pub use types::{type_code, type_name};
 

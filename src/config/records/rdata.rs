@@ -50,7 +50,7 @@ pub fn parse_rdata(rtype: &str, text: &str, origin: &Name) -> Result<(u16, Box<[
     for entry in Entries::new(text, Syntax::Value) {
         words.extend(entry?.words);
     }
-    encode(code, &mut Words { text, words: &words, origin, whole: 0..text.len() }).map(|rdata| (code, rdata))
+    encode(code, &mut Words { text, left: &words, origin, whole: 0..text.len() }).map(|rdata| (code, rdata))
 }
 
 /// The mistake of a type that nobody knows.
@@ -88,7 +88,7 @@ pub(super) struct Words<'t> {
     /// The text that they are of.
     pub(super) text: &'t str,
     /// Those not yet read.
-    pub(super) words: &'t [Word],
+    pub(super) left: &'t [Word],
     /// Where relative names are.
     pub(super) origin: &'t Name,
     /// What is blamed for a missing word.
@@ -98,8 +98,8 @@ pub(super) struct Words<'t> {
 impl<'t> Words<'t> {
     /// The next word, if there is one.
     pub(super) fn take(&mut self) -> Option<&'t Word> {
-        let (word, rest) = self.words.split_first()?;
-        self.words = rest;
+        let (word, rest) = self.left.split_first()?;
+        self.left = rest;
         Some(word)
     }
 
@@ -142,7 +142,9 @@ impl<'t> Words<'t> {
     fn text(&mut self, what: &str, max: usize) -> Result<Vec<u8>, RdataError> {
         let word = self.need(what)?;
         if word.has_quotes && !word.quoted {
-            return Err(RdataError::new(word.span.clone(), "a quote stands within a word").help("put the whole word in quotes, and write `\\\"` for a quote in it"));
+            return Err(
+                RdataError::new(word.span.clone(), "a quote stands within a word").help("put the whole word in quotes, and write `\\\"` for a quote in it")
+            );
         }
         let octets = unescape(word.raw(self.text)).ok_or_else(|| bad_escape(word.span.clone()))?;
         if octets.len() > max {
@@ -183,8 +185,8 @@ pub(super) fn encode(code: u16, words: &mut Words<'_>) -> Result<Box<[u8]>, Rdat
     if let Some(reason) = refusal(code) {
         return Err(RdataError::new(words.whole.clone(), format!("{} cannot be given: {reason}", type_name(code))));
     }
-    let whole = words.words.first().zip(words.words.last()).map_or(words.whole.clone(), |(first, last)| first.span.start..last.span.end);
-    let generic = words.words.first().is_some_and(|word| word.raw(words.text) == br"\#");
+    let whole = words.left.first().zip(words.left.last()).map_or(words.whole.clone(), |(first, last)| first.span.start..last.span.end);
+    let generic = words.left.first().is_some_and(|word| word.raw(words.text) == br"\#");
     let rdata = if generic { generic_data(code, words)? } else { known_data(code, words)? };
     if let Some(word) = words.take() {
         return Err(RdataError::new(word.span.clone(), format!("{} data ends before this", type_name(code))));
@@ -238,7 +240,7 @@ fn push_field(field: Field, words: &mut Words<'_>, rdata: &mut Vec<u8>) -> Resul
         Field::Text => push_text(rdata, &words.text("a string", 255)?),
         Field::Texts => {
             push_text(rdata, &words.text("a string", 255)?);
-            while !words.words.is_empty() {
+            while !words.left.is_empty() {
                 push_text(rdata, &words.text("a string", 255)?);
             }
         }
@@ -262,7 +264,7 @@ fn push_field(field: Field, words: &mut Words<'_>, rdata: &mut Vec<u8>) -> Resul
 fn generic_data(code: u16, words: &mut Words<'_>) -> Result<Vec<u8>, RdataError> {
     words.take();
     let length: u16 = words.number(u32::from(u16::MAX))?;
-    let octets = if words.words.is_empty() && length == 0 { Vec::new() } else { words.joined("hexadecimal digits in pairs", hex)? };
+    let octets = if words.left.is_empty() && length == 0 { Vec::new() } else { words.joined("hexadecimal digits in pairs", hex)? };
     if octets.len() != usize::from(length) {
         return Err(RdataError::new(words.whole.clone(), format!("the data has {} octets, but its length says {length}", octets.len())));
     }
@@ -343,10 +345,10 @@ fn verify(code: u16, rdata: &[u8]) -> Result<(), String> {
     };
     if let Some((kind, before, lengths)) = digest {
         let len = rdata.len().saturating_sub(before);
-        if let Some((kind, want)) = kind.and_then(|kind| lengths.iter().find(|(known, _)| known == kind)) {
-            if len != *want {
-                return Err(format!("a digest of type {kind} has {want} octets, not {len}"));
-            }
+        if let Some((kind, want)) = kind.and_then(|kind| lengths.iter().find(|(known, _)| known == kind))
+            && len != *want
+        {
+            return Err(format!("a digest of type {kind} has {want} octets, not {len}"));
         }
     }
     if matches!(code, types::SVCB | types::HTTPS) {

@@ -28,23 +28,22 @@ const OHTTP: u16 = 8;
 const TLS_SUPPORTED_GROUPS: u16 = 9;
 
 /// Names of SvcParamKeys, by number (RFC 9460 §14.3.2 and the registry).
-const KEYS: [&str; 10] =
-    ["mandatory", "alpn", "no-default-alpn", "port", "ipv4hint", "ech", "ipv6hint", "dohpath", "ohttp", "tls-supported-groups"];
+const KEYS: [&str; 10] = ["mandatory", "alpn", "no-default-alpn", "port", "ipv4hint", "ech", "ipv6hint", "dohpath", "ohttp", "tls-supported-groups"];
 
 /// SvcParams by key, each with its value in wire format.
-pub type Params = Vec<(u16, Box<[u8]>)>;
+pub(super) type Params = Vec<(u16, Box<[u8]>)>;
 
 /// Reads SvcParams as in `alpn=h2,h3 port=8443`: sorted by key, unique, consistent.
 ///
 /// # Errors
 /// The first mistake in `text`.
-pub fn parse_params(text: &str) -> Result<Params, RdataError> {
+pub fn parse_params(text: &str) -> Result<Vec<(u16, Box<[u8]>)>, RdataError> {
     let mut words = Vec::new();
     for entry in Entries::new(text, Syntax::Value) {
         words.extend(entry?.words);
     }
     let origin = Name::root();
-    let params = params(&mut Words { text, words: &words, origin: &origin, whole: 0..text.len() })?;
+    let params = params(&mut Words { text, left: &words, origin: &origin, whole: 0..text.len() })?;
     check(1, &params).map_err(|message| RdataError::new(0..text.len(), message))?;
     Ok(params)
 }
