@@ -22,9 +22,12 @@ pub mod admin;
 #[cfg(feature = "serve")]
 pub mod clock;
 pub mod config;
+pub mod probe;
 #[cfg(feature = "serve")]
 pub mod publish;
 #[cfg(feature = "serve")]
 pub mod server;
+#[cfg(feature = "serve")]
+mod state_file;
 #[cfg(feature = "serve")]
 pub mod telemetry;
