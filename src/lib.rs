@@ -17,4 +17,14 @@ pub mod wire;
 pub mod world;
 
 // Touching the outside.
+#[cfg(feature = "serve")]
+pub mod admin;
+#[cfg(feature = "serve")]
+pub mod clock;
 pub mod config;
+#[cfg(feature = "serve")]
+pub mod publish;
+#[cfg(feature = "serve")]
+pub mod server;
+#[cfg(feature = "serve")]
+pub mod telemetry;

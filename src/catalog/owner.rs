@@ -37,6 +37,8 @@ pub enum Content {
         ns: RrSet,
         /// The DS RRset, if any: the one type that the parent side answers with authority (RFC 4035 §3.1.4.1).
         ds: Option<RrSet>,
+        /// A and AAAA at the cut itself, where a name server of the child is called like the child: glue, never an answer.
+        glue: Box<[RrSet]>,
     },
     /// A name below the zone cut at this node: glue, never an answer.
     BelowCut {

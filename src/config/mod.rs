@@ -1,1 +1,3 @@
-//! Placeholder.
+//! Reads what operators write.
+
+pub mod records;
