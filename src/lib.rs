@@ -7,6 +7,7 @@
 pub mod answer;
 pub mod catalog;
 pub mod control;
+pub mod explain;
 pub mod geo;
 pub mod health;
 pub mod limits;
@@ -16,4 +17,17 @@ pub mod wire;
 pub mod world;
 
 // Touching the outside.
+#[cfg(feature = "serve")]
+pub mod admin;
+#[cfg(feature = "serve")]
+pub mod clock;
 pub mod config;
+pub mod probe;
+#[cfg(feature = "serve")]
+pub mod publish;
+#[cfg(feature = "serve")]
+pub mod server;
+#[cfg(feature = "serve")]
+mod state_file;
+#[cfg(feature = "serve")]
+pub mod telemetry;

@@ -66,6 +66,30 @@ pub const WORKER_WAKE_MS: u64 = 250;
 pub const PROBES_IN_FLIGHT_MAX: usize = 512;
 /// Events that wait for the controller; what does not fit is dropped and counted.
 pub const EVENTS_QUEUED_MAX: usize = 16_384;
+/// Longest time that a node waits for its first round of probes before it is ready all the same, in milliseconds.
+pub const READY_DEADLINE_MS: u64 = 10_000;
+/// Intervals after which an observation is old: it no longer proves that anybody is looking.
+pub const FRESH_INTERVALS: u64 = 3;
+/// After a first failure a probe is asked again at this fraction of its interval.
+pub const RECHECK_FRACTION: u64 = 5;
+/// Most that jitter takes off an interval, as one part in so many: a tenth.
+pub const JITTER_FRACTION: u64 = 10;
+/// The controller looks at its clock this often, in milliseconds: statuses grow stale, files fall due, old worlds are freed.
+pub const CONTROL_TICK_MS: u64 = 250;
+/// Events that the controller takes in one go, so that a dying region is published in a few worlds and not in a thousand.
+pub const EVENTS_AT_ONCE_MAX: usize = 1_024;
+/// A world is published at least this often while observations arrive, in milliseconds, so that its evidence has a true age.
+pub const WORLD_REFRESH_MS: u64 = 5_000;
+/// The state is written at most this often while health changes, in milliseconds.
+pub const STATE_WRITE_MS: u64 = 2_000;
+/// And at least this often while it does not, in milliseconds: the age of its evidence decides how far it is trusted.
+pub const STATE_REFRESH_MS: u64 = 60_000;
+/// Largest state file in octets that is read: some 300 for each probe of a full catalog.
+pub const STATE_FILE_OCTETS_MAX: u64 = 128 << 20;
+/// Changes of health that a slow listener may fall behind by before it misses some.
+pub const CHANGES_QUEUED_MAX: usize = 1_024;
+/// Characters of a peer's words (a TLS error, a body) that a failed probe keeps.
+pub const PROBE_WORDS_MAX: usize = 200;
 /// Octets of a probed body that are read for a match or an assertion.
 pub const PROBE_BODY_OCTETS_MAX: usize = 64 << 10;
 /// TCP connections that one worker serves at once.
@@ -76,6 +100,36 @@ pub const TCP_CONNECTIONS_PER_PREFIX_MAX: usize = 50;
 pub const TCP_IDLE_MS: u64 = 10_000;
 /// A half-sent TCP message may take so many milliseconds.
 pub const TCP_MESSAGE_MS: u64 = 2_000;
+/// Replies of one TCP connection that wait to be written, in octets, before more of its queries are answered.
+pub const TCP_UNSENT_OCTETS_MAX: usize = 256 << 10;
+/// Connections that wait to be accepted on one listener; the system caps it at net.core.somaxconn.
+pub const TCP_BACKLOG: i32 = 1_024;
+/// Milliseconds without accepting after the system refused a connection.
+pub const TCP_ACCEPT_PAUSE_MS: u64 = 20;
+/// Largest UDP query in octets that is read; longer ones are cut, and malformed.
+pub const UDP_QUERY_MAX: usize = 4_096;
+/// Octets of queries that the system holds for one UDP socket, if it allows so much.
+pub const UDP_SOCKET_BUFFER_OCTETS: usize = 4 << 20;
+/// Datagrams of one socket that are still answered when the node stops.
+pub const UDP_DRAIN_MAX: usize = 65_536;
+/// TCP connections may take so many milliseconds to end when the node stops.
+pub const DRAIN_MS: u64 = 5_000;
+/// Milliseconds from one look to the next whether they have ended.
+pub const DRAIN_LOOK_MS: u64 = 10;
+/// Octets of a request's head on the admin and metrics listeners.
+pub const ADMIN_HEAD_OCTETS_MAX: usize = 16 << 10;
+/// Octets of a request's body on the admin listener.
+pub const ADMIN_BODY_OCTETS_MAX: usize = 64 << 10;
+/// Connections of one admin or metrics listener at once.
+pub const ADMIN_CONNECTIONS_MAX: usize = 64;
+/// Milliseconds within which a request must be there, and again within which it must be answered.
+pub const ADMIN_REQUEST_MS: u64 = 10_000;
+/// Milliseconds that a connection of the admin or metrics listener lives at most.
+pub const ADMIN_CONNECTION_MS: u64 = 300_000;
+/// Milliseconds that files must be left alone before `--watch` reloads.
+pub const WATCH_SETTLE_MS: u64 = 300;
+/// Panics that are logged; all are counted.
+pub const PANICS_LOGGED_MAX: u32 = 16;
 /// Labelled series that the metrics hold for one metric name; more are summed under `other`.
 pub const METRIC_SERIES_MAX: usize = 10_000;
 
@@ -87,3 +141,4 @@ const _: () = assert!(STEERED_REPLY_MAX - 28 <= UDP_REPLY_MAX, "every steered an
 const _: () = assert!(CELLS.is_power_of_two());
 const _: () = assert!(ANSWERS_MAX <= CELL_CANDIDATES_MAX, "a fixed answer fits a cell");
 const _: () = assert!(LOCALITIES_MAX <= 1 << 16);
+const _: () = assert!(TCP_UNSENT_OCTETS_MAX >= 2 * TCP_MESSAGE_MAX, "the largest reply fits behind what waits already");

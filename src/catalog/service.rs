@@ -159,6 +159,8 @@ pub struct Endpoint {
     pub name: Box<str>,
     /// Its service.
     pub service: ServiceId,
+    /// What its draws in the rendezvous are made from: [`Endpoint::seed_of`] its names, so that it survives every other change of the catalog.
+    pub seed: u64,
     /// Its region.
     pub region: RegionId,
     /// Its tier, 0 first.
@@ -189,6 +191,16 @@ pub struct Endpoint {
     pub labels: Box<[(Box<str>, Box<str>)]>,
     /// Its probes; all must pass. Empty: never measured.
     pub probes: Box<[ProbeId]>,
+}
+
+impl Endpoint {
+    /// The seed of an endpoint of this name in the service of this name: FNV-1a over both, then stirred.
+    #[must_use]
+    pub fn seed_of(service: &Name, endpoint: &str) -> u64 {
+        let octets = service.wire().iter().chain(endpoint.as_bytes());
+        let hash = octets.fold(0xcbf2_9ce4_8422_2325_u64, |hash, octet| (hash ^ u64::from(*octet)).wrapping_mul(0x0100_0000_01b3));
+        (hash ^ (hash >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    }
 }
 
 /// The price of a million requests, and what that is in latency.
