@@ -121,7 +121,7 @@ fn rfc2181_10_1_a_cname_stands_alone() {
 fn rfc2181_10_3_hosts_of_ns_and_mx_are_no_aliases_and_exist() {
     assert_eq!(
         wrong(
-            "al CNAME x.\n@ NS al\n@ NS gone\n@ NS bare\nbare TXT x\n@ MX 1 al\n@ MX 2 gone\n_x._tcp SRV 1 1 1 al\nh HTTPS 1 gone\n@ MX 0 .\nok MX 1 x.w\n*.w A 192.0.2.1\n"
+            "al CNAME x.\n@ NS al\n@ NS gone\n@ NS bare\nbare TXT x\n@ MX 1 al\n@ MX 2 gone\n_x._tcp SRV 1 1 1 al\nh HTTPS 1 gone\nnull MX 0 .\nok MX 1 x.w\n*.w A 192.0.2.1\n"
         ),
         [
             "4:1 error: the name server al.example.com of example.com is an alias (RFC 2181 §10.3)",
@@ -132,6 +132,21 @@ fn rfc2181_10_3_hosts_of_ns_and_mx_are_no_aliases_and_exist() {
             "10:1 lint: _x._tcp.example.com SRV names al.example.com, which is an alias (RFC 2181 §10.3)",
             "11:1 lint: h.example.com HTTPS names gone.example.com, which does not exist",
         ]
+    );
+}
+
+#[test]
+fn rfc7505_3_and_rfc9460_2_4_1_what_must_stand_alone_is_seen() {
+    assert_eq!(
+        wrong("a MX 0 .\na MX 1 m.example.net.\nb HTTPS 1 .\nb HTTPS 0 x.example.net.\nb A 192.0.2.1\n"),
+        [
+            "3:1 error: a.example.com MX says that no mail is taken, beside other MX records (RFC 7505 §3)",
+            "5:1 lint: b.example.com HTTPS has an alias (priority 0) beside other records, which clients then ignore (RFC 9460 §2.4.1)",
+        ]
+    );
+    assert_eq!(
+        wrong_with("@ NS api\n", vec![service("api.example.com", 0)]),
+        ["the name server api.example.com of example.com is a service: its address is another for each client"]
     );
 }
 
