@@ -1,3 +1,4 @@
 //! Reads what operators write.
 
+pub mod geoip;
 pub mod records;
