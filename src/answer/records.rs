@@ -66,7 +66,7 @@ impl<'a> Turn<'a> {
     /// 7871 §7.4).
     fn add_addresses_of(&mut self, host: NodeId, needed: bool) {
         let node = self.world.catalog.owners.node(host);
-        let (Content::Records(sets) | Content::BelowCut { glue: sets, .. }) = &node.content else { return };
+        let (Content::Records(sets) | Content::BelowCut { glue: sets, .. } | Content::Cut { glue: sets, .. }) = &node.content else { return };
         let owner = Owner::of(node.name.wire(), self.name);
         for addresses in [rtype::A, rtype::AAAA].into_iter().filter_map(|rtype| find(sets, rtype)) {
             if needed {
