@@ -18,11 +18,16 @@ pub mod world;
 
 // Touching the outside.
 #[cfg(feature = "serve")]
+pub mod admin;
+#[cfg(feature = "serve")]
 pub mod clock;
 pub mod config;
+pub mod probe;
 #[cfg(feature = "serve")]
 pub mod publish;
 #[cfg(feature = "serve")]
 pub mod server;
+#[cfg(feature = "serve")]
+mod state_file;
 #[cfg(feature = "serve")]
 pub mod telemetry;
