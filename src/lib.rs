@@ -20,6 +20,8 @@ pub mod world;
 #[cfg(feature = "serve")]
 pub mod admin;
 #[cfg(feature = "serve")]
+pub mod cli;
+#[cfg(feature = "serve")]
 pub mod clock;
 pub mod config;
 pub mod probe;
@@ -28,6 +30,6 @@ pub mod publish;
 #[cfg(feature = "serve")]
 pub mod server;
 #[cfg(feature = "serve")]
-mod state_file;
+pub mod state_file;
 #[cfg(feature = "serve")]
 pub mod telemetry;
