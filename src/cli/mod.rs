@@ -56,8 +56,14 @@ pub fn run(line: impl IntoIterator<Item = OsString>) -> Exit {
 
 /// An error with everything that it comes from.
 fn chain(error: &dyn Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string);
-    causes.collect::<Vec<_>>().join(": ")
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
 }
 
 /// Tells an error on standard error.

@@ -58,17 +58,7 @@ impl Options {
     /// Serves this content on these addresses, with one worker and nothing else: for tests and the demo.
     #[must_use]
     pub fn new(content: Content, listen: Vec<SocketAddr>) -> Self {
-        Self {
-            content,
-            listen,
-            workers: 1,
-            engine: Engine::Native,
-            state: None,
-            admin: None,
-            metrics: None,
-            allow_shrink: false,
-            roots: Roots::of_system(),
-        }
+        Self { content, listen, workers: 1, engine: Engine::Native, state: None, admin: None, metrics: None, allow_shrink: false, roots: Roots::of_system() }
     }
 }
 

@@ -196,10 +196,13 @@ impl Wakes {
     /// Waits for the next cause; `None` means stop.
     async fn next(&mut self) -> Option<Cause> {
         let ready = async {
-            match &mut self.ready {
-                // An error means that the controller has ended; it will never be ready.
-                Some(ready) if ready.wait_for(|ready| *ready).await.is_ok() => {}
-                _ => std::future::pending().await,
+            let over = match &mut self.ready {
+                Some(ready) => ready.wait_for(|ready| *ready).await.is_ok(),
+                None => false,
+            };
+            if !over {
+                // It was told already, or the controller has ended and will never be ready.
+                std::future::pending::<()>().await;
             }
         };
         tokio::select! {
