@@ -16,7 +16,7 @@ pub mod units;
 pub mod wire;
 pub mod world;
 
-// Touching the outside.
+// Touching the outside. `config` reads files and nothing else; of `probe` the schedule is pure.
 #[cfg(feature = "serve")]
 pub mod admin;
 #[cfg(feature = "serve")]
