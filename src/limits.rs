@@ -66,6 +66,30 @@ pub const WORKER_WAKE_MS: u64 = 250;
 pub const PROBES_IN_FLIGHT_MAX: usize = 512;
 /// Events that wait for the controller; what does not fit is dropped and counted.
 pub const EVENTS_QUEUED_MAX: usize = 16_384;
+/// Longest time that a node waits for its first round of probes before it is ready all the same, in milliseconds.
+pub const READY_DEADLINE_MS: u64 = 10_000;
+/// Intervals after which an observation is old: it no longer proves that anybody is looking.
+pub const FRESH_INTERVALS: u64 = 3;
+/// After a first failure a probe is asked again at this fraction of its interval.
+pub const RECHECK_FRACTION: u64 = 5;
+/// Most that jitter takes off an interval, as one part in so many: a tenth.
+pub const JITTER_FRACTION: u64 = 10;
+/// The controller looks at its clock this often, in milliseconds: statuses grow stale, files fall due, old worlds are freed.
+pub const CONTROL_TICK_MS: u64 = 250;
+/// Events that the controller takes in one go, so that a dying region is published in a few worlds and not in a thousand.
+pub const EVENTS_AT_ONCE_MAX: usize = 1_024;
+/// A world is published at least this often while observations arrive, in milliseconds, so that its evidence has a true age.
+pub const WORLD_REFRESH_MS: u64 = 5_000;
+/// The state is written at most this often while health changes, in milliseconds.
+pub const STATE_WRITE_MS: u64 = 2_000;
+/// And at least this often while it does not, in milliseconds: the age of its evidence decides how far it is trusted.
+pub const STATE_REFRESH_MS: u64 = 60_000;
+/// Largest state file in octets that is read: some 300 for each probe of a full catalog.
+pub const STATE_FILE_OCTETS_MAX: u64 = 128 << 20;
+/// Changes of health that a slow listener may fall behind by before it misses some.
+pub const CHANGES_QUEUED_MAX: usize = 1_024;
+/// Characters of a peer's words (a TLS error, a body) that a failed probe keeps.
+pub const PROBE_WORDS_MAX: usize = 200;
 /// Octets of a probed body that are read for a match or an assertion.
 pub const PROBE_BODY_OCTETS_MAX: usize = 64 << 10;
 /// TCP connections that one worker serves at once.
@@ -100,8 +124,12 @@ pub const ADMIN_BODY_OCTETS_MAX: usize = 64 << 10;
 pub const ADMIN_CONNECTIONS_MAX: usize = 64;
 /// Milliseconds within which a request must be there, and again within which it must be answered.
 pub const ADMIN_REQUEST_MS: u64 = 10_000;
+/// Milliseconds that a connection of the admin or metrics listener lives at most.
+pub const ADMIN_CONNECTION_MS: u64 = 300_000;
 /// Milliseconds that files must be left alone before `--watch` reloads.
 pub const WATCH_SETTLE_MS: u64 = 300;
+/// Milliseconds from one folding of histogram samples to the next.
+pub const TELEMETRY_UPKEEP_MS: u64 = 5_000;
 /// Panics that are logged; all are counted.
 pub const PANICS_LOGGED_MAX: u32 = 16;
 /// Labelled series that the metrics hold for one metric name; more are summed under `other`.

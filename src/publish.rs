@@ -1,10 +1,23 @@
-//! The writer's end and the workers' ends of the world.
+//! The writer's end and the workers' ends of the world, and the task that runs the controller.
+//!
+//! Workers load the world without a lock. The writer keeps every world that it replaced until nobody else holds it, and frees it
+//! itself: a worker never pays for dropping a catalog.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use arc_swap::cache::Cache;
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio::task::JoinHandle;
 
+use crate::catalog::Catalog;
+use crate::clock::Clock;
+use crate::control::{Change, Controller, Effects, Event, Plan, Refused};
+use crate::geo::Geo;
+use crate::limits::{CHANGES_QUEUED_MAX, CONTROL_TICK_MS, EVENTS_AT_ONCE_MAX, EVENTS_QUEUED_MAX};
+use crate::probe::{self, Meter, Prober, Roots};
+use crate::state_file;
 use crate::world::World;
 
 /// The workers' end: hands out the world. Cheap to clone.
@@ -31,7 +44,8 @@ impl Worlds {
     }
 }
 
-/// A worker's own hold on the world.
+/// A worker's own hold on the world. It holds the one that it saw last: call [`Reader::world`] at least every
+/// [`crate::limits::WORKER_WAKE_MS`], so that old worlds can be freed.
 #[derive(Clone, Debug)]
 pub struct Reader(Cache<Arc<ArcSwap<World>>, Arc<World>>);
 
@@ -41,4 +55,294 @@ impl Reader {
     pub fn world(&mut self) -> &Arc<World> {
         self.0.load()
     }
+}
+
+/// The writer's end.
+#[derive(Debug)]
+pub struct Publisher {
+    /// Shared with every [`Worlds`].
+    swap: Arc<ArcSwap<World>>,
+    /// Worlds that were replaced, and that somebody may still hold.
+    retired: Vec<Arc<World>>,
+}
+
+impl Publisher {
+    /// Publishes a first world.
+    #[must_use]
+    pub fn new(first: Arc<World>) -> Self {
+        Self { swap: Arc::new(ArcSwap::new(first)), retired: Vec::new() }
+    }
+
+    /// A workers' end.
+    #[must_use]
+    pub fn worlds(&self) -> Worlds {
+        Worlds(Arc::clone(&self.swap))
+    }
+
+    /// Publishes a world if it is newer than the present one, and says whether it was.
+    pub fn publish(&mut self, world: Arc<World>) -> bool {
+        let is_newer = world.generation > self.swap.load().generation;
+        if is_newer {
+            self.retired.push(self.swap.swap(world));
+            self.reclaim();
+        }
+        is_newer
+    }
+
+    /// Frees the replaced worlds that nobody else holds any more. Returns how many are still held.
+    pub fn reclaim(&mut self) -> usize {
+        // Nobody can take hold of a retired world anew, so a count of one stays one.
+        self.retired.retain(|world| Arc::strong_count(world) > 1);
+        self.retired.len()
+    }
+}
+
+/// What the controller's task starts with.
+pub struct Start {
+    /// What exists.
+    pub catalog: Arc<Catalog>,
+    /// Where clients are.
+    pub geo: Arc<Geo>,
+    /// Tells the time.
+    pub clock: Clock,
+    /// Where health outlives the process, if it is to.
+    pub state: Option<PathBuf>,
+    /// The certificates that probes trust.
+    pub roots: Roots,
+    /// Makes this node's turns of probes others than the next node's; a digest of its name will do.
+    pub seed: u64,
+    /// Counts what probes do.
+    pub meter: Arc<dyn Meter>,
+}
+
+/// The rest of the program's hold on the controller. When it and its clones are gone, the controller writes its state and ends, and the
+/// probes with it.
+#[derive(Clone, Debug)]
+pub struct ControlHandle {
+    /// Asks for something.
+    commands: mpsc::Sender<Command>,
+    /// Takes observations; what finds it full is dropped by its sender, and counted there.
+    events: mpsc::Sender<Event>,
+    /// Hands out the world.
+    worlds: Worlds,
+    /// Tells changes of health.
+    changes: broadcast::Sender<Change>,
+    /// Tells when the first round of probes is complete.
+    ready: watch::Receiver<bool>,
+}
+
+/// Something that is asked of the controller and answered.
+#[derive(Debug)]
+enum Command {
+    /// To handle an event; answered with the generation of the world that has it, or with why not.
+    Handle(Event, oneshot::Sender<Result<u64, Refused>>),
+    /// To write the state and to end; answered when that is done.
+    Stop(oneshot::Sender<()>),
+}
+
+/// Why a reload or a geography is not in force.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotTaken {
+    /// The controller refused it.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// The controller has ended.
+    #[error("the controller has ended")]
+    Ended,
+}
+
+impl ControlHandle {
+    /// Hands out the world.
+    #[must_use]
+    pub const fn worlds(&self) -> &Worlds {
+        &self.worlds
+    }
+
+    /// Changes of health from now on. A listener that falls behind by more than [`CHANGES_QUEUED_MAX`] misses the oldest.
+    #[must_use]
+    pub fn changes(&self) -> broadcast::Receiver<Change> {
+        self.changes.subscribe()
+    }
+
+    /// Whether the first round of probes is complete, and news of it.
+    #[must_use]
+    pub fn ready(&self) -> watch::Receiver<bool> {
+        self.ready.clone()
+    }
+
+    /// Sends an event that needs no answer, such as an observation. Says whether there was room for it.
+    #[must_use]
+    pub fn send(&self, event: Event) -> bool {
+        self.events.try_send(event).is_ok()
+    }
+
+    /// Replaces the catalog. Returns the generation of the first world that has it.
+    ///
+    /// # Errors
+    /// When it would remove too much and may not; the old world stays. Or when the controller has ended.
+    pub async fn reload(&self, catalog: Arc<Catalog>, geo: Arc<Geo>, allow_shrink: bool) -> Result<u64, NotTaken> {
+        self.ask(Event::Reloaded { catalog, geo, allow_shrink }).await
+    }
+
+    /// Replaces the geography; `digest` is that of the catalog that it was compiled for.
+    ///
+    /// # Errors
+    /// When another catalog is in force by now; the old geography stays. Or when the controller has ended.
+    pub async fn change_geography(&self, geo: Arc<Geo>, digest: u64) -> Result<u64, NotTaken> {
+        self.ask(Event::GeographyChanged { geo, digest }).await
+    }
+
+    /// Has the controller write its state and end, and the probes with it. Returns when that is done.
+    pub async fn stop(&self) {
+        let (reply, done) = oneshot::channel();
+        if self.commands.send(Command::Stop(reply)).await.is_ok() {
+            // An error means that it ended by itself: done all the same.
+            let _ = done.await;
+        }
+    }
+
+    /// Has an event handled and waits for the answer.
+    async fn ask(&self, event: Event) -> Result<u64, NotTaken> {
+        let (reply, answer) = oneshot::channel();
+        self.commands.send(Command::Handle(event, reply)).await.map_err(|_| NotTaken::Ended)?;
+        Ok(answer.await.map_err(|_| NotTaken::Ended)??)
+    }
+}
+
+/// Starts the controller and the probes on the present tokio runtime. The first world is published when this returns, and what the state
+/// file holds is in it.
+pub fn spawn(start: Start) -> ControlHandle {
+    let Start { catalog, geo, clock, state, roots, seed, meter } = start;
+    for complaint in roots.complaints() {
+        tracing::warn!(complaint, "trusted certificates");
+    }
+    let mut controller = Controller::new(catalog, geo, clock.now());
+    let mut publisher = Publisher::new(Arc::clone(controller.world()));
+    if let Some(kept) = state.as_deref().and_then(read_state) {
+        // Nobody listens yet: what was restored is in the first world, its changes are no news.
+        let effects = controller.handle(Event::Restored(kept), clock.now());
+        if let Some(world) = effects.publish {
+            publisher.publish(world);
+        }
+    }
+    let (events, observed) = mpsc::channel(EVENTS_QUEUED_MAX);
+    let (commands, asked) = mpsc::channel(16);
+    let (changes, _) = broadcast::channel(CHANGES_QUEUED_MAX);
+    let (plans, plan) = watch::channel(controller.plan());
+    let (readiness, ready) = watch::channel(controller.is_ready());
+    let handle = ControlHandle { commands, events: events.clone(), worlds: publisher.worlds(), changes: changes.clone(), ready };
+    let prober = Prober::new(clock.clone(), roots);
+    tokio::spawn(probe::run(plan, events, prober, clock.clone(), seed, meter));
+    let task = Task { controller, publisher, clock, plans, changes, readiness, state, writing: None, unwritten: false };
+    tokio::spawn(task.run(observed, asked));
+    handle
+}
+
+/// The controller's task: the one place where effects are carried out.
+struct Task {
+    /// Decides.
+    controller: Controller,
+    /// Publishes.
+    publisher: Publisher,
+    /// Tells the time.
+    clock: Clock,
+    /// Tells the probes what to ask. When it goes, they end.
+    plans: watch::Sender<Plan>,
+    /// Tells changes of health.
+    changes: broadcast::Sender<Change>,
+    /// Tells readiness.
+    readiness: watch::Sender<bool>,
+    /// Where the state is kept.
+    state: Option<PathBuf>,
+    /// A state that is being written.
+    writing: Option<JoinHandle<()>>,
+    /// Whether another falls due meanwhile.
+    unwritten: bool,
+}
+
+impl Task {
+    /// Handles what comes until it is told to stop, or until nobody holds a handle.
+    async fn run(mut self, mut observed: mpsc::Receiver<Event>, mut asked: mpsc::Receiver<Command>) {
+        let mut batch = Vec::with_capacity(EVENTS_AT_ONCE_MAX);
+        let mut tick = self.clock.now().plus_millis(CONTROL_TICK_MS);
+        let reply = loop {
+            tokio::select! {
+                command = asked.recv() => match command {
+                    Some(Command::Handle(event, reply)) => {
+                        let refusal = self.handle([event]);
+                        // Whoever asked may have gone away meanwhile.
+                        let _ = reply.send(refusal.map_or(Ok(self.controller.world().generation), Err));
+                    }
+                    Some(Command::Stop(reply)) => break Some(reply),
+                    None => break None,
+                },
+                _ = observed.recv_many(&mut batch, EVENTS_AT_ONCE_MAX) => {
+                    if let Some(refused) = self.handle(batch.drain(..)) {
+                        tracing::warn!(%refused, "an event was refused");
+                    }
+                }
+                () = self.clock.sleep_until(tick) => {
+                    self.handle([Event::Tick]);
+                    self.publisher.reclaim();
+                    tick = self.clock.now().plus_millis(CONTROL_TICK_MS);
+                }
+            }
+        };
+        self.write_state();
+        if let Some(writing) = self.writing.take() {
+            // It logs its own failure.
+            let _ = writing.await;
+        }
+        if let Some(reply) = reply {
+            let _ = reply.send(());
+        }
+    }
+
+    /// Handles events and carries out what follows.
+    fn handle(&mut self, events: impl IntoIterator<Item = Event>) -> Option<Refused> {
+        let Effects { publish, changes, persist, plan, refusal, dropped: _ } = self.controller.handle_all(events, self.clock.now());
+        if let Some(world) = publish {
+            self.publisher.publish(world);
+        }
+        for change in changes {
+            // Nobody need listen.
+            let _ = self.changes.send(change);
+        }
+        if let Some(plan) = plan {
+            self.plans.send_replace(plan);
+        }
+        self.readiness.send_if_modified(|ready| std::mem::replace(ready, self.controller.is_ready()) != *ready);
+        self.unwritten |= persist;
+        if self.unwritten && self.writing.as_ref().is_none_or(JoinHandle::is_finished) {
+            self.write_state();
+        }
+        refusal
+    }
+
+    /// Writes the state without holding up anything else; after one that is still being written.
+    fn write_state(&mut self) {
+        self.unwritten = false;
+        let Some(path) = self.state.clone() else { return };
+        let state = self.controller.state(self.clock.now());
+        let earlier = self.writing.take();
+        self.writing = Some(tokio::spawn(async move {
+            if let Some(earlier) = earlier {
+                let _ = earlier.await;
+            }
+            let written = tokio::task::spawn_blocking(move || state_file::write(&path, &state)).await;
+            if let Ok(Err(error)) = written {
+                let source = std::error::Error::source(&error).map(ToString::to_string);
+                tracing::warn!(%error, source, "health will not outlive the process");
+            }
+        }));
+    }
+}
+
+/// Reads the state file. A broken one is told and passed over.
+fn read_state(path: &std::path::Path) -> Option<crate::control::State> {
+    state_file::read(path).unwrap_or_else(|error| {
+        let source = std::error::Error::source(&error).map(ToString::to_string);
+        tracing::warn!(%error, source, "starting without what was known before");
+        None
+    })
 }

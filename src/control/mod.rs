@@ -1,1 +1,24 @@
-//! Placeholder.
+//! The one writer: intent and observations in, worlds out. Pure; `publish` runs it.
+//!
+//! Everybody who wants something of the world sends an [`Event`]; [`Controller::handle`] answers with [`Effects`], which the edge
+//! carries out. Time is an argument.
+//!
+//! Invariants
+//! - Generations only grow. A service's version grows with the generation exactly when one of its statuses changed, or catalog or geography did.
+//! - A refused reload changes nothing.
+//! - Across a reload an endpoint keeps its health if service, name, addresses and probes are the same; else it starts afresh.
+//! - Statuses are held when observations cease: [`crate::world::Statuses::stale`] says so, nothing else changes.
+//! - Nothing here delays or limits the removal of an endpoint that is down.
+//!
+//! Overrides, damping and drills are events to come; they meet health where [`Controller`] puts a status together.
+
+mod controller;
+mod effect;
+mod event;
+mod roster;
+mod state;
+
+pub use controller::Controller;
+pub use effect::{Change, Effects, EndpointName, Plan, Refused, Why, probe_label};
+pub use event::Event;
+pub use state::{EndpointState, ProbeState, State, addresses_digest, spec_digest};

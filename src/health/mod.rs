@@ -2,11 +2,28 @@
 //!
 //! Three facts that never mix: *health* is what was measured, an *override* is what an operator intends, a *status* is what is published
 //! and what eligibility reads. Staleness never changes a status: the last one is held, its age is told.
+//!
+//! Invariants
+//! - From `unknown` the first observation decides; afterwards no single observation changes a verdict, unless `fall` or `rise` is 1.
+//! - A probe that could not be made tells nothing of its target.
+//! - An endpoint is as well as the worst of its probes; without probes it is never measured.
+//!
+//! Rooms that are to come stand between [`Tracker`] and [`Status`]: damping (a hold-down for what flaps), a ramp (recovery by shares),
+//! a baseline (degraded against the endpoint's own past). They will take what [`of_all`] says and fill the other fields of [`Status`].
+
+mod tracker;
+
+pub use tracker::{Rule, Tracker, Verdict, of_all, wants_recheck};
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
 
 use crate::units::{Micros, Moment, Permille};
 
 /// What was measured.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Health {
     /// Never measured: eligible, but ranked after those known to be up.
     #[default]
@@ -17,6 +34,18 @@ pub enum Health {
     Degraded,
     /// It does not.
     Down,
+}
+
+/// In lower case: `unknown`, `up`, `degraded`, `down`.
+impl fmt::Display for Health {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Unknown => "unknown",
+            Self::Up => "up",
+            Self::Degraded => "degraded",
+            Self::Down => "down",
+        })
+    }
 }
 
 /// What an operator intends with an endpoint, if anything.
@@ -112,4 +141,66 @@ pub enum ProbeFailure {
     Body(Box<str>),
     /// The probe could not be made at all here (no descriptors, …): tells nothing of the target.
     NotAsked(Box<str>),
+}
+
+impl ProbeOutcome {
+    /// Names the kind, for counting: `passed`, `slow`, or the kind of failure.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Passed => "passed",
+            Self::Slow => "slow",
+            Self::Failed(failure) => failure.kind(),
+        }
+    }
+
+    /// Whether it speaks against the target. A probe that could not be made does not.
+    #[must_use]
+    pub const fn is_failure(&self) -> bool {
+        matches!(self, Self::Failed(failure) if !matches!(failure, ProbeFailure::NotAsked(_)))
+    }
+}
+
+/// For people: `passed`, `slow`, `connection refused`, …
+impl fmt::Display for ProbeOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Passed => f.write_str("passed"),
+            Self::Slow => f.write_str("slow"),
+            Self::Failed(failure) => failure.fmt(f),
+        }
+    }
+}
+
+impl ProbeFailure {
+    /// Names the kind, for counting.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::TimedOut => "timed-out",
+            Self::Unreachable => "unreachable",
+            Self::Refused => "refused",
+            Self::Broken => "broken",
+            Self::Tls(_) => "tls",
+            Self::Status(_) => "status",
+            Self::Body(_) => "body",
+            Self::NotAsked(_) => "not-asked",
+        }
+    }
+}
+
+/// For people: `connection refused`, `status 500`, …
+impl fmt::Display for ProbeFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TimedOut => f.write_str("no answer in time"),
+            Self::Unreachable => f.write_str("unreachable"),
+            Self::Refused => f.write_str("connection refused"),
+            Self::Broken => f.write_str("connection broken"),
+            Self::Tls(why) => write!(f, "TLS: {why}"),
+            Self::Status(status) => write!(f, "status {status}"),
+            Self::Body(why) => write!(f, "body: {why}"),
+            Self::NotAsked(why) => write!(f, "could not be asked from here: {why}"),
+        }
+    }
 }

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
-use crate::catalog::{Name, ServiceId};
+use crate::catalog::Name;
+use crate::explain::{Explanation, Question, explain};
 use crate::health::Health;
-use crate::steer::{Ask, Client, Family, Reason, Recorder, Step, Verdict, decide};
+use crate::steer::Family;
 use crate::world::World;
 
 /// A client that the demo speaks of.
@@ -41,60 +42,29 @@ pub(super) const SAMPLES: &[Sample] = &[
     sample("llm", [99, 224, 0, 0], "Canada"),
 ];
 
-/// What a client gets.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Given {
-    /// Addresses or name, and regions; or what is answered instead.
-    pub(super) what: String,
-    /// Why this and not the plain best.
-    pub(super) reason: Reason,
-    /// The bill of the first endpoint, if it was scored.
-    pub(super) bill: Option<String>,
-}
-
-/// What the client of a sample gets in this world; `None` if the world has no such service.
-pub(super) fn given(world: &World, sample: &Sample) -> Option<Given> {
+/// What the client of a sample gets in this world, and why; `None` if the world has no such service.
+pub(super) fn explained(world: &World, sample: &Sample) -> Option<Explanation> {
     let name = Name::parse(&format!("{}.{ZONE}.", sample.service), &Name::root()).ok()?;
-    Some(given_to(world, world.catalog.service_named(&name)?, sample))
+    let service = world.catalog.service_named(&name)?;
+    Some(explain(&Question { service, family: Family::V4, address: IpAddr::from(sample.address), source_len: 24 }, world))
 }
 
-/// What the client of a sample gets from a service.
-fn given_to(world: &World, service: ServiceId, sample: &Sample) -> Given {
-    let client = Client::at(IpAddr::from(sample.address), 24, &world.geo);
-    let mut recorder = Recorder::default();
-    let chosen = decide(&Ask { service, client, family: Family::Any }, world, &mut recorder).choose(&client);
-    let endpoints = chosen.endpoints();
-    let what = match chosen.verdict {
-        Verdict::Serve => endpoints.iter().map(|id| words_for(world, *id)).collect::<Vec<_>>().join(", "),
-        Verdict::Nodata => "no address".to_owned(),
-        Verdict::Servfail => "SERVFAIL".to_owned(),
-    };
-    Given { what, reason: chosen.reason, bill: endpoints.first().and_then(|first| bill(&recorder.steps, *first)) }
+/// What is answered, in a few words: `192.0.2.10 (aws-eu-west-1)`.
+fn answer(told: &Explanation) -> String {
+    let given = told.endpoints.iter().filter(|endpoint| endpoint.answer.is_some());
+    let words = given.map(|endpoint| format!("{} ({})", endpoint.addresses.first().unwrap_or(&endpoint.endpoint), endpoint.region));
+    match told.verdict {
+        "serve" => words.collect::<Vec<_>>().join(", "),
+        other => other.to_owned(),
+    }
 }
 
-/// An endpoint as answered: `192.0.2.10 (aws-eu-west-1)`.
-fn words_for(world: &World, id: crate::catalog::EndpointId) -> String {
-    let endpoint = world.catalog.endpoint(id);
-    let region = &world.catalog.region(endpoint.region).name;
-    let first = endpoint.a.first().map(ToString::to_string).or_else(|| endpoint.cname.as_ref().map(ToString::to_string));
-    format!("{} ({region})", first.unwrap_or_else(|| endpoint.name.to_string()))
-}
-
-/// The bill of an endpoint: `18.2 ms rtt + 9.1 ms price = 27.3 ms`.
-fn bill(steps: &[Step], wanted: crate::catalog::EndpointId) -> Option<String> {
-    steps.iter().find_map(|step| match *step {
-        Step::Scored { endpoint, rtt, price, load, penalty, bias, total } if endpoint == wanted => {
-            let mut text = format!("{rtt} rtt");
-            for (amount, what) in [(price, "price"), (load, "load"), (penalty, "penalty"), (bias, "bias")] {
-                if amount.0 != 0 {
-                    let _ = write!(text, " + {amount} {what}");
-                }
-            }
-            let _ = write!(text, " = {total}");
-            Some(text)
-        }
-        _ => None,
-    })
+/// Why the first of the answer is the first: its bill, or how the service chooses.
+fn why(told: &Explanation) -> String {
+    match told.endpoints.first() {
+        Some(first) if first.answer.is_some() && told.by == "score" => first.bill.to_string(),
+        _ => format!("by {}", told.by),
+    }
 }
 
 /// How the probed endpoints of each region are, in a word or two.
@@ -120,22 +90,15 @@ pub(super) fn regions(world: &World) -> BTreeMap<String, String> {
     counts.into_iter().map(|(region, healths)| (region.to_owned(), words(healths))).collect()
 }
 
-/// The script to try: a `dig` line for each sample and what it will say.
-pub(super) fn script(world: &World, server: std::net::SocketAddr) -> String {
+/// The script to try: a `dig` line for each sample, and what it will say.
+pub(super) fn script(world: &World, server: SocketAddr) -> String {
     let mut text = String::new();
     for sample in SAMPLES {
-        let Some(given) = given(world, sample) else { continue };
+        let Some(told) = explained(world, sample) else { continue };
         let [a, b, c, d] = sample.address;
-        let _ = writeln!(
-            text,
-            "  dig +short +subnet={a}.{b}.{c}.{d}/24 @{} -p {} {}.{ZONE}\n      {} → {}{}",
-            server.ip(),
-            server.port(),
-            sample.service,
-            sample.place,
-            given.what,
-            given.bill.map(|bill| format!(": {bill}")).unwrap_or_default()
-        );
+        let (ip, port, service) = (server.ip(), server.port(), sample.service);
+        let _ = writeln!(text, "  dig +short +subnet={a}.{b}.{c}.{d}/24 @{ip} -p {port} {service}.{ZONE}");
+        let _ = writeln!(text, "      {}: {}; {}", sample.place, answer(&told), why(&told));
     }
     text
 }
@@ -150,9 +113,10 @@ pub(super) fn changes(before: &World, after: &World) -> String {
         }
     }
     for sample in SAMPLES {
-        let (Some(was), Some(is)) = (given(before, sample), given(after, sample)) else { continue };
-        if was.what != is.what || was.reason != is.reason {
-            let _ = writeln!(text, "  {:5} for {}: {} → {} [{}]", sample.service, sample.place, was.what, is.what, is.reason.as_str());
+        let (Some(was), Some(is)) = (explained(before, sample), explained(after, sample)) else { continue };
+        let (was, now) = (answer(&was), answer(&is));
+        if was != now {
+            let _ = writeln!(text, "  {:5} for {}: {was} → {now} [{}]", sample.service, sample.place, is.reason);
         }
     }
     text

@@ -1,0 +1,159 @@
+//! What the controller wants done, and what it tells.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::catalog::{Catalog, EndpointId, ProbeKind, ProbeSpec};
+use crate::health::{Health, ProbeOutcome};
+use crate::units::Moment;
+use crate::world::World;
+
+/// What is to be done after events were handled.
+#[derive(Clone, Debug, Default)]
+pub struct Effects {
+    /// A world to publish, at once.
+    pub publish: Option<Arc<World>>,
+    /// Endpoints whose health is another now, in the order in which it happened.
+    pub changes: Vec<Change>,
+    /// Whether [`super::Controller::state`] is due to be written.
+    pub persist: bool,
+    /// What is to be probed from now on.
+    pub plan: Option<Plan>,
+    /// Why a reload or a geography was not taken.
+    pub refusal: Option<Refused>,
+    /// Observations of plans too old to be understood.
+    pub dropped: u32,
+}
+
+/// What is to be probed.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// Greater with every plan.
+    pub epoch: u64,
+    /// Its probes are the plan.
+    pub catalog: Arc<Catalog>,
+    /// For each probe, whether it starts afresh: it is asked at once, even if an identical one was in the plan before.
+    pub fresh: Arc<[bool]>,
+}
+
+/// An endpoint by its names, which outlive a reload.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EndpointName {
+    /// The zone's apex, without the final dot.
+    pub zone: Box<str>,
+    /// The service's owner name, without the final dot.
+    pub service: Box<str>,
+    /// The endpoint's key.
+    pub endpoint: Box<str>,
+}
+
+impl EndpointName {
+    /// The names of an endpoint of the catalog.
+    #[must_use]
+    pub fn of(catalog: &Catalog, id: EndpointId) -> Self {
+        let endpoint = catalog.endpoint(id);
+        let service = catalog.service(endpoint.service);
+        Self {
+            zone: catalog.zones.get(service.zone.index()).map(|zone| zone.name.to_string()).unwrap_or_default().into(),
+            service: service.name.to_string().into(),
+            endpoint: endpoint.name.clone(),
+        }
+    }
+}
+
+/// As in `api.gslb.example.com/aws-eu-west-1`.
+impl fmt::Display for EndpointName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.service, self.endpoint)
+    }
+}
+
+/// An endpoint's health changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// The endpoint.
+    pub endpoint: EndpointName,
+    /// Its health before.
+    pub from: Health,
+    /// Its health now.
+    pub to: Health,
+    /// What changed it.
+    pub why: Why,
+    /// When.
+    pub at: Moment,
+}
+
+/// As in `api.gslb.example.com/aws-eu-west-1: up → down (tcp 192.0.2.1:80: connection refused, 3 in a row)`.
+impl fmt::Display for Change {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {} → {} ({})", self.endpoint, self.from, self.to, self.why)
+    }
+}
+
+/// What changed an endpoint's health.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// An observation.
+    Observed {
+        /// The probe, as [`probe_label`] writes it.
+        probe: Box<str>,
+        /// What came of it.
+        outcome: ProbeOutcome,
+        /// How many such outcomes came in a row.
+        in_row: u8,
+    },
+    /// Its addresses or probes are others since a reload: it starts afresh.
+    Reloaded,
+    /// An earlier process knew it.
+    Restored,
+}
+
+/// For people.
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Observed { probe, outcome, in_row: 0 | 1 } => write!(f, "{probe}: {outcome}"),
+            Self::Observed { probe, outcome, in_row } => write!(f, "{probe}: {outcome}, {in_row} in a row"),
+            Self::Reloaded => f.write_str("its addresses or probes were changed"),
+            Self::Restored => f.write_str("as it was before the restart"),
+        }
+    }
+}
+
+/// Names a probe for people, as in `https 192.0.2.10:443/healthz`.
+#[must_use]
+pub fn probe_label(spec: &ProbeSpec) -> String {
+    let at = std::net::SocketAddr::new(spec.target.address, spec.target.port);
+    match &spec.kind {
+        ProbeKind::Http { tls, path, .. } => format!("{} {at}{path}", if *tls { "https" } else { "http" }),
+        ProbeKind::Tcp => format!("tcp {at}"),
+        ProbeKind::Tls { .. } => format!("tls {at}"),
+    }
+}
+
+/// Why a catalog or a geography was not taken. The old world stays.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// Zones would go.
+    #[error("the reload would remove {} {}; allow it if that is meant", if .0.len() == 1 { "the zone" } else { "the zones" }, .0.join(", "))]
+    RemovesZones(Vec<Box<str>>),
+    /// More than a tenth of the services would go.
+    #[error("the reload would remove {removed} of {of} services, more than a tenth; allow it if that is meant")]
+    RemovesServices {
+        /// How many would go.
+        removed: usize,
+        /// Of how many.
+        of: usize,
+    },
+    /// More than a tenth of the endpoints would go.
+    #[error("the reload would remove {removed} of {of} endpoints, more than a tenth; allow it if that is meant")]
+    RemovesEndpoints {
+        /// How many would go.
+        removed: usize,
+        /// Of how many.
+        of: usize,
+    },
+    /// The geography was compiled for another catalog than the one that is published by now.
+    #[error("the geography was compiled for another catalog")]
+    OtherCatalog,
+}

@@ -1,0 +1,42 @@
+//! What the controller is told.
+
+use std::sync::Arc;
+
+use super::State;
+use crate::catalog::{Catalog, ProbeId};
+use crate::geo::Geo;
+use crate::health::Observation;
+
+/// Something that happened, or that somebody wants.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// A probe was made.
+    Observed {
+        /// The epoch of the plan that `probe` is of ([`super::Plan::epoch`]). Of the epoch before, it is still understood; an older one is dropped.
+        epoch: u64,
+        /// The probe, an index into that plan's catalog.
+        probe: ProbeId,
+        /// What came of it.
+        observation: Observation,
+    },
+    /// Operators changed their files, and the files are right.
+    Reloaded {
+        /// The new catalog.
+        catalog: Arc<Catalog>,
+        /// The geography compiled for it.
+        geo: Arc<Geo>,
+        /// Whether it may remove a zone, or more than a tenth of the services or endpoints.
+        allow_shrink: bool,
+    },
+    /// A geographic database changed.
+    GeographyChanged {
+        /// The new geography.
+        geo: Arc<Geo>,
+        /// [`Catalog::digest`] of the catalog that it was compiled for.
+        digest: u64,
+    },
+    /// What an earlier process knew was read from its file.
+    Restored(State),
+    /// Time passed.
+    Tick,
+}

@@ -1,0 +1,113 @@
+//! One probe, from start to observation.
+
+use std::error::Error;
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use super::tls::{Roots, TlsConfigs};
+use super::{http, tcp, tls};
+use crate::catalog::{ProbeKind, ProbeSpec};
+use crate::clock::{Clock, Stopwatch};
+use crate::health::{Observation, ProbeFailure, ProbeOutcome};
+use crate::limits::PROBE_WORDS_MAX;
+use crate::units::Micros;
+
+/// Counts what probes do. Every method may be called from any task and must not block.
+pub trait Meter: Send + Sync + 'static {
+    /// A probe is complete.
+    fn probed(&self, _spec: &ProbeSpec, _observation: &Observation) {}
+    /// An observation was dropped since the controller's queue was full.
+    fn dropped(&self) {}
+    /// So many probes are under way, and so many are due and wait for room.
+    fn under_way(&self, _in_flight: usize, _waiting: usize) {}
+}
+
+/// Counts nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct NoMeter;
+
+impl Meter for NoMeter {}
+
+/// Makes single probes. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Prober {
+    /// Tells when an observation was made.
+    clock: Clock,
+    /// Shared by all probes over TLS.
+    tls: TlsConfigs,
+}
+
+impl Prober {
+    /// A prober that verifies certificates against `roots`.
+    #[must_use]
+    pub fn new(clock: Clock, roots: Roots) -> Self {
+        Self { clock, tls: TlsConfigs::new(roots) }
+    }
+
+    /// Asks once. Takes no longer than the specification's time-out.
+    pub async fn ask(&self, spec: &ProbeSpec) -> Observation {
+        let stopwatch = Stopwatch::start();
+        let limit = Duration::from_millis(u64::from(spec.timeout_ms));
+        let result = tokio::time::timeout(limit, self.ask_unbounded(spec)).await;
+        let rtt = stopwatch.elapsed();
+        let outcome = match result {
+            Ok(Ok(())) if spec.slow_ms > 0 && rtt > Micros::from_millis(i64::from(spec.slow_ms)) => ProbeOutcome::Slow,
+            Ok(Ok(())) => ProbeOutcome::Passed,
+            Ok(Err(failure)) => ProbeOutcome::Failed(failure),
+            Err(_) => ProbeOutcome::Failed(ProbeFailure::TimedOut),
+        };
+        Observation { at: self.clock.now(), outcome, rtt }
+    }
+
+    /// Asks, for as long as it takes.
+    async fn ask_unbounded(&self, spec: &ProbeSpec) -> Result<(), ProbeFailure> {
+        let target = SocketAddr::new(spec.target.address, spec.target.port);
+        match &spec.kind {
+            ProbeKind::Tcp => tcp::ask(target).await.map(drop),
+            ProbeKind::Tls { host, verify } => tls::ask(target, host, self.tls.config(*verify)).await,
+            ProbeKind::Http { verify, .. } => http::ask(target, &spec.kind, self.tls.config(*verify)).await,
+        }
+    }
+}
+
+/// What an error of the system says of the target: the kinds that tell nothing of it are told apart.
+pub(super) fn failure_of_io(error: &io::Error) -> ProbeFailure {
+    /// Numbers of the system's errors that std has no kind for (Linux): no permission, no memory, too many open files.
+    const OURS: [i32; 4] = [1, 12, 23, 24];
+    match error.kind() {
+        ErrorKind::ConnectionRefused => ProbeFailure::Refused,
+        ErrorKind::HostUnreachable | ErrorKind::NetworkUnreachable => ProbeFailure::Unreachable,
+        ErrorKind::TimedOut => ProbeFailure::TimedOut,
+        ErrorKind::AddrNotAvailable | ErrorKind::AddrInUse | ErrorKind::PermissionDenied | ErrorKind::OutOfMemory => ProbeFailure::NotAsked(words(&error)),
+        _ if error.raw_os_error().is_some_and(|number| OURS.contains(&number)) => ProbeFailure::NotAsked(words(&error)),
+        _ => ProbeFailure::Broken,
+    }
+}
+
+/// What an error says of the target, found in its chain of sources: TLS first, then the system.
+pub(super) fn failure_of(error: &(dyn Error + 'static)) -> ProbeFailure {
+    let mut found = None;
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(error) = error.downcast_ref::<rustls::Error>() {
+            return ProbeFailure::Tls(words(error));
+        }
+        if let Some(io) = error.downcast_ref::<io::Error>() {
+            if let Some(inner) = io.get_ref() {
+                // An io::Error skips what it wraps when asked for its source.
+                if let failure @ ProbeFailure::Tls(_) = failure_of(inner) {
+                    return failure;
+                }
+            }
+            found.get_or_insert_with(|| failure_of_io(io));
+        }
+        next = error.source();
+    }
+    found.unwrap_or(ProbeFailure::Broken)
+}
+
+/// A peer's or a library's words, cut to [`PROBE_WORDS_MAX`] characters.
+pub(super) fn words(text: &impl ToString) -> Box<str> {
+    text.to_string().chars().take(PROBE_WORDS_MAX).collect::<String>().into()
+}

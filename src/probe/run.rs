@@ -1,0 +1,72 @@
+//! The task that asks: plans in, observations out.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, watch};
+use tokio::task::{Id, JoinSet};
+
+use super::asking::{Meter, Prober};
+use super::schedule::{Key, Schedule};
+use crate::catalog::ProbeSpec;
+use crate::clock::Clock;
+use crate::control::{Event, Plan};
+use crate::health::{Observation, ProbeFailure, ProbeOutcome};
+use crate::limits::PROBES_IN_FLIGHT_MAX;
+use crate::units::Micros;
+
+/// What a probe's task brings back.
+type Asked = (ProbeSpec, Observation);
+
+/// Asks as the plans say until their sender is gone; then probes under way are dropped with their connections.
+pub(crate) async fn run(mut plans: watch::Receiver<Plan>, events: mpsc::Sender<Event>, prober: Prober, clock: Clock, seed: u64, meter: Arc<dyn Meter>) {
+    let mut schedule = Schedule::new(seed, PROBES_IN_FLIGHT_MAX);
+    let mut tasks: JoinSet<Asked> = JoinSet::new();
+    let mut keys: HashMap<Id, Key> = HashMap::new();
+    schedule.replan(&plans.borrow_and_update().clone(), clock.now());
+    loop {
+        while let Some((key, spec)) = schedule.start(clock.now()) {
+            let (prober, spec) = (prober.clone(), spec.clone());
+            let task = tasks.spawn(async move {
+                let observation = prober.ask(&spec).await;
+                (spec, observation)
+            });
+            keys.insert(task.id(), key);
+        }
+        meter.under_way(schedule.in_flight(), schedule.waiting());
+        let wake = schedule.wake();
+        tokio::select! {
+            changed = plans.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+                schedule.replan(&plans.borrow_and_update().clone(), clock.now());
+            }
+            Some(joined) = tasks.join_next_with_id() => {
+                let (id, asked) = match joined {
+                    Ok((id, asked)) => (id, Ok(asked)),
+                    Err(error) => (error.id(), Err(error)),
+                };
+                let Some(key) = keys.remove(&id) else { continue };
+                let observation = match asked {
+                    Ok((spec, observation)) => {
+                        meter.probed(&spec, &observation);
+                        observation
+                    }
+                    // A probe that panicked is a mistake of ours: it tells nothing of the target, and the next turn comes all the same.
+                    Err(error) => Observation {
+                        at: clock.now(),
+                        outcome: ProbeOutcome::Failed(ProbeFailure::NotAsked(error.to_string().into())),
+                        rtt: Micros::ZERO,
+                    },
+                };
+                if let Some((epoch, probe)) = schedule.finish(key, &observation.outcome, clock.now())
+                    && let Err(mpsc::error::TrySendError::Full(_)) = events.try_send(Event::Observed { epoch, probe, observation })
+                {
+                    meter.dropped();
+                }
+            }
+            () = clock.sleep_until(wake.unwrap_or_default()), if wake.is_some() => {}
+        }
+    }
+}

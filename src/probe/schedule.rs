@@ -1,0 +1,194 @@
+//! When which probe is asked. Pure: time and the seed are arguments.
+//!
+//! At start every probe is due at once; its second turn falls at a place in the interval that a hash of its specification chooses, so
+//! that later turns are spread. Jitter only shortens, by at most a tenth. A target that has begun to fail is asked again after a fifth of
+//! the interval. Intervals are counted from start to start.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::sync::Arc;
+
+use crate::catalog::{Catalog, ProbeId, ProbeSpec};
+use crate::control::{Plan, spec_digest};
+use crate::health::{ProbeFailure, ProbeOutcome, wants_recheck};
+use crate::limits::{JITTER_FRACTION, RECHECK_FRACTION};
+use crate::units::Moment;
+
+/// Names one entry for as long as its specification is in the plan.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key(u64);
+
+/// The turns of all probes of a plan.
+#[derive(Debug)]
+pub struct Schedule {
+    /// Makes the spread and the jitter of one node another than that of the next.
+    seed: u64,
+    /// Most probes under way at once.
+    room: usize,
+    /// The plan's epoch.
+    epoch: u64,
+    /// The plan's probes.
+    catalog: Arc<Catalog>,
+    /// An entry for each of them.
+    entries: Vec<Entry>,
+    /// Where each key stands by now.
+    places: HashMap<Key, ProbeId>,
+    /// The next key.
+    next: u64,
+    /// Entries that wait for their turn, the earliest on top.
+    due: BinaryHeap<Reverse<(Moment, Key)>>,
+    /// Entries whose turn has come.
+    ready: VecDeque<Key>,
+    /// How many probes are under way, also of plans that are gone.
+    in_flight: usize,
+}
+
+/// One probe's turns.
+#[derive(Debug)]
+struct Entry {
+    /// Its name.
+    key: Key,
+    /// Spreads it among the others.
+    hash: u64,
+    /// What it is doing.
+    turn: Turn,
+    /// Failures in a row.
+    failed: u8,
+    /// Turns taken, for the jitter.
+    turns: u64,
+    /// Whether it has found its place in the interval.
+    placed: bool,
+}
+
+/// What an entry is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    /// It waits until then, or for room.
+    Waits(Moment),
+    /// It is under way since then.
+    UnderWay(Moment),
+}
+
+impl Schedule {
+    /// A schedule with nothing to ask, and at most `room` probes under way at once.
+    #[must_use]
+    pub fn new(seed: u64, room: usize) -> Self {
+        Self {
+            seed,
+            room: room.max(1),
+            epoch: 0,
+            catalog: Arc::default(),
+            entries: Vec::new(),
+            places: HashMap::new(),
+            next: 0,
+            due: BinaryHeap::new(),
+            ready: VecDeque::new(),
+            in_flight: 0,
+        }
+    }
+
+    /// Takes a new plan. Probes that were in the old one and are not to start afresh keep their turns; the others are due at once.
+    pub fn replan(&mut self, plan: &Plan, now: Moment) {
+        let mut old: HashMap<&ProbeSpec, Entry> = self.catalog.probes.iter().zip(self.entries.drain(..)).collect();
+        for (spec, &fresh) in plan.catalog.probes.iter().zip(plan.fresh.iter()) {
+            let kept = old.remove(spec).filter(|_| !fresh);
+            let entry = kept.unwrap_or_else(|| {
+                self.next += 1;
+                let hash = mix(spec_digest(spec) ^ self.seed);
+                Entry { key: Key(self.next), hash, turn: Turn::Waits(now), failed: 0, turns: 0, placed: false }
+            });
+            self.entries.push(entry);
+        }
+        self.places = self.entries.iter().zip((0..).map(ProbeId)).map(|(entry, id)| (entry.key, id)).collect();
+        self.ready.retain(|key| self.places.contains_key(key));
+        let is_ready: std::collections::HashSet<Key> = self.ready.iter().copied().collect();
+        let waits = self.entries.iter().filter_map(|entry| match entry.turn {
+            Turn::Waits(due) if !is_ready.contains(&entry.key) => Some(Reverse((due, entry.key))),
+            _ => None,
+        });
+        self.due = waits.collect();
+        self.catalog = Arc::clone(&plan.catalog);
+        self.epoch = plan.epoch;
+    }
+
+    /// The next probe to be asked now, if one is due and there is room. It counts as under way until [`Schedule::finish`].
+    pub fn start(&mut self, now: Moment) -> Option<(Key, &ProbeSpec)> {
+        while let Some(&Reverse((due, key))) = self.due.peek()
+            && due <= now
+        {
+            self.due.pop();
+            self.ready.push_back(key);
+        }
+        if self.in_flight >= self.room {
+            return None;
+        }
+        let key = self.ready.pop_front()?;
+        let place = self.places[&key].index();
+        self.entries[place].turn = Turn::UnderWay(now);
+        self.in_flight += 1;
+        Some((key, &self.catalog.probes[place]))
+    }
+
+    /// Takes back a probe that was asked, and sets its next turn. Returns the epoch and the index that its observation is to be sent
+    /// under; `None` when it is in the plan no more.
+    pub fn finish(&mut self, key: Key, outcome: &ProbeOutcome, now: Moment) -> Option<(u64, ProbeId)> {
+        self.in_flight -= 1;
+        let id = *self.places.get(&key)?;
+        let spec = &self.catalog.probes[id.index()];
+        let entry = &mut self.entries[id.index()];
+        entry.failed = match outcome {
+            ProbeOutcome::Failed(ProbeFailure::NotAsked(_)) => entry.failed,
+            ProbeOutcome::Failed(_) => entry.failed.saturating_add(1),
+            ProbeOutcome::Passed | ProbeOutcome::Slow => 0,
+        };
+        let Turn::UnderWay(started) = entry.turn else { return None };
+        let due = started.plus_millis(entry.step(spec)).max(now);
+        entry.turn = Turn::Waits(due);
+        self.due.push(Reverse((due, key)));
+        Some((self.epoch, id))
+    }
+
+    /// When the next probe is due; `None` when none is, or when there is no room before one finishes.
+    #[must_use]
+    pub fn wake(&self) -> Option<Moment> {
+        let Reverse((due, _)) = self.due.peek()?;
+        (self.in_flight < self.room).then_some(*due)
+    }
+
+    /// How many probes are under way.
+    #[must_use]
+    pub const fn in_flight(&self) -> usize {
+        self.in_flight
+    }
+
+    /// How many probes are due and wait for room, as of the last [`Schedule::start`].
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.ready.len()
+    }
+}
+
+impl Entry {
+    /// Milliseconds from the turn that was just taken to the next.
+    fn step(&mut self, spec: &ProbeSpec) -> u64 {
+        let interval = u64::from(spec.interval_ms).max(1);
+        let full = if wants_recheck(self.failed, spec.fall) {
+            (interval / RECHECK_FRACTION).max(1)
+        } else if self.placed {
+            interval
+        } else {
+            self.placed = true;
+            return self.hash % interval + 1;
+        };
+        self.turns = self.turns.wrapping_add(1);
+        full - mix(self.hash ^ self.turns) % (full / JITTER_FRACTION + 1)
+    }
+}
+
+/// Spreads the bits of a number: the finalizer of SplitMix64.
+const fn mix(mut bits: u64) -> u64 {
+    bits = bits.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    bits = (bits ^ (bits >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    bits = (bits ^ (bits >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    bits ^ (bits >> 31)
+}
