@@ -132,7 +132,7 @@ pub fn header(id: u16, flags: u16, counts: [u16; 4]) -> Vec<u8> {
 pub fn send(world: &World, octets: &[u8], source: IpAddr, transport: Transport) -> Reply {
     let mut buffer = vec![0; 65_535];
     let ask = Ask { source, transport, now: Moment(1_000_000) };
-    let outcome = answer(octets, &ask, world, &mut Scratch::default(), &mut buffer);
+    let outcome = answer(octets, &ask, world, &mut Scratch::with_cells(2), &mut buffer);
     buffer.truncate(outcome.len);
     Reply { outcome, octets: buffer }
 }

@@ -168,8 +168,10 @@ fn services(b: &mut Builder) {
     let wide: Vec<&str> = wide.iter().map(String::as_str).collect();
     let wide6: Vec<String> = (0..16).map(|index| format!("2001:db8::{index}:1")).collect();
     let wide6: Vec<&str> = wide6.iter().map(String::as_str).collect();
+    let other6: Vec<String> = (0..16).map(|index| format!("2001:db8::{index}:2")).collect();
+    let other6: Vec<&str> = other6.iter().map(String::as_str).collect();
     b.service("wide.example.com", |service| service.answers = 2);
-    b.endpoints(&[("eu", "aws-eu-west-1", &wide, &wide6), ("us", "aws-us-east-1", &wide[..8], &wide6[..8])]);
+    b.endpoints(&[("eu", "aws-eu-west-1", &wide, &wide6), ("us", "aws-us-east-1", &wide[..8], &other6)]);
 }
 
 fn b_residency() -> Box<[aya_gslb::catalog::ResidencyId]> {
