@@ -48,9 +48,14 @@ impl<'a> Turn<'a> {
         Said::default()
     }
 
-    /// Answers a query for the DS RRset of one of our apexes from the zone above it, if we serve that, too. It has none: a signed
-    /// delegation to a zone of the same server is for later. Otherwise the apex itself says that it has none (RFC 4035 §3.1.4.1).
+    /// Answers a query for the DS RRset of one of our apexes from the zone above it, if we serve that, too: what DS records it has for the
+    /// delegation are kept at the apex. Otherwise the apex itself says that it has none (RFC 4035 §3.1.4.1).
     pub(super) fn delegation_signer(&mut self, apex: &'a Node) -> Said {
+        if let Content::Records(sets) | Content::Service { records: sets, .. } = &apex.content
+            && find(sets, rtype::DS).is_some()
+        {
+            return self.records(apex.zone, sets);
+        }
         let parent = self.way_down(1).map(|(node, _)| node).filter(|node| node.zone != apex.zone);
         self.negative(parent.unwrap_or(apex).zone, Rcode::NOERROR, None)
     }
