@@ -95,7 +95,6 @@ impl<'a> Ecs<'a> {
         if bits.checked_shl(u32::from(source)).is_some_and(|beyond| beyond != 0) {
             return None;
         }
-        #[expect(clippy::cast_possible_truncation, reason = "an IPv4 address is the upper 32 bits")]
         let address = if max == 32 { IpAddr::V4(Ipv4Addr::from_bits((bits >> 96) as u32)) } else { IpAddr::V6(Ipv6Addr::from_bits(bits)) };
         Some(Self { address, source, data })
     }
