@@ -132,6 +132,8 @@ pub const ADMIN_REQUEST_MS: u64 = 10_000;
 pub const ADMIN_CONNECTION_MS: u64 = 300_000;
 /// Milliseconds that files must be left alone before `--watch` reloads.
 pub const WATCH_SETTLE_MS: u64 = 300;
+/// Milliseconds from one folding of histogram samples to the next.
+pub const TELEMETRY_UPKEEP_MS: u64 = 5_000;
 /// Panics that are logged; all are counted.
 pub const PANICS_LOGGED_MAX: u32 = 16;
 /// Labelled series that the metrics hold for one metric name; more are summed under `other`.
