@@ -16,9 +16,11 @@ pub mod units;
 pub mod wire;
 pub mod world;
 
-// Touching the outside.
+// Touching the outside. `config` reads files and nothing else; of `probe` the schedule is pure.
 #[cfg(feature = "serve")]
 pub mod admin;
+#[cfg(feature = "serve")]
+pub mod cli;
 #[cfg(feature = "serve")]
 pub mod clock;
 pub mod config;
@@ -28,6 +30,6 @@ pub mod publish;
 #[cfg(feature = "serve")]
 pub mod server;
 #[cfg(feature = "serve")]
-mod state_file;
+pub mod state_file;
 #[cfg(feature = "serve")]
 pub mod telemetry;

@@ -9,6 +9,7 @@ mod scrape;
 pub mod tally;
 
 use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
 
 use self::tally::{Counters, Ledger, Ledgers, Tally};
 use crate::answer::Transport;
-use crate::catalog::{Catalog, EndpointId};
+use crate::catalog::{Catalog, EndpointId, ProbeSpec};
 use crate::health::{Observation, ProbeFailure, ProbeOutcome};
 use crate::limits;
 use crate::units::Moment;
@@ -140,6 +141,8 @@ pub struct Telemetry {
     reloads: [Counter; 2],
     /// Events that found the controller's queue full.
     dropped: Counter,
+    /// What each probe judges.
+    probed: Mutex<Probed>,
     /// Histograms of probe times by region.
     probe_rtt: Mutex<HashMap<Box<str>, Histogram>>,
     /// Build dates of the geography files.
@@ -153,6 +156,36 @@ struct Folded {
     queries: HashMap<[Box<str>; 4], u64>,
     /// Probe results, by the labels of [`PROBES`].
     probes: HashMap<[Box<str>; 3], u64>,
+}
+
+/// For each probe the endpoints that it judges.
+#[derive(Debug)]
+struct Probed {
+    /// The catalog that the endpoints are of.
+    catalog: Arc<Catalog>,
+    /// By [`digest`] of the probe: two that collide would be counted as one, no more.
+    endpoints: HashMap<u64, Vec<EndpointId>>,
+}
+
+impl Probed {
+    /// Of a catalog.
+    fn of(catalog: &Arc<Catalog>) -> Self {
+        let mut endpoints: HashMap<u64, Vec<EndpointId>> = HashMap::new();
+        let digests: Vec<u64> = catalog.probes.iter().map(digest).collect();
+        for (id, endpoint) in (0..).map(EndpointId).zip(&catalog.endpoints) {
+            for probe in &endpoint.probes {
+                endpoints.entry(digests[probe.index()]).or_default().push(id);
+            }
+        }
+        Self { catalog: Arc::clone(catalog), endpoints }
+    }
+}
+
+/// Tells probes apart.
+fn digest(spec: &ProbeSpec) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    spec.hash(&mut hasher);
+    hasher.finish()
 }
 
 impl Telemetry {
@@ -177,6 +210,7 @@ impl Telemetry {
             workers,
             reloads,
             dropped,
+            probed: Mutex::new(Probed::of(catalog)),
             probe_rtt: Mutex::default(),
             geoip: Mutex::default(),
         }
@@ -205,6 +239,8 @@ impl Telemetry {
         let services: HashSet<String> = catalog.services.iter().map(|service| service.name.to_string()).collect();
         folded.probes.retain(|[service, ..], _| services.contains(service.as_ref()) || service.as_ref() == OTHER);
         self.ledgers.store(Arc::new(next));
+        drop(folded);
+        *lock(&self.probed) = Probed::of(catalog);
     }
 
     /// Counts a reload.
@@ -222,23 +258,34 @@ impl Telemetry {
         *lock(&self.geoip) = sources;
     }
 
-    /// Counts the result of a probe of one endpoint.
-    pub fn count_probe(&self, catalog: &Catalog, endpoint: EndpointId, observation: &Observation) {
-        let endpoint = catalog.endpoint(endpoint);
-        let region = &catalog.region(endpoint.region).name;
-        let key = [catalog.service(endpoint.service).name.to_string().into(), endpoint.name.clone(), outcome_word(&observation.outcome).into()];
+    /// Counts the result of a probe, for every endpoint that it judges.
+    pub fn count_probe(&self, spec: &ProbeSpec, observation: &Observation) {
+        let probed = lock(&self.probed);
+        for &id in probed.endpoints.get(&digest(spec)).into_iter().flatten() {
+            let endpoint = probed.catalog.endpoint(id);
+            let service = probed.catalog.service(endpoint.service).name.to_string();
+            self.count_result([service.into(), endpoint.name.clone(), outcome_word(&observation.outcome).into()]);
+            if !matches!(observation.outcome, ProbeOutcome::Failed(_)) {
+                self.record_rtt(&probed.catalog.region(endpoint.region).name, observation);
+            }
+        }
+    }
+
+    /// Counts one result, under `other` when there are too many series.
+    fn count_result(&self, series: [Box<str>; 3]) {
         let mut folded = lock(&self.folded);
-        let full = folded.probes.len() >= limits::METRIC_SERIES_MAX;
-        let key = if full && !folded.probes.contains_key(&key) { [OTHER.into(), OTHER.into(), OTHER.into()] } else { key };
-        *folded.probes.entry(key).or_default() += 1;
-        drop(folded);
-        if !matches!(observation.outcome, ProbeOutcome::Failed(_)) {
-            let mut histograms = lock(&self.probe_rtt);
-            let histogram = match histograms.get(region) {
-                Some(histogram) => histogram,
-                None => histograms.entry(region.clone()).or_insert_with(|| histogram(&self.lasting, &PROBE_RTT, &[region])),
-            };
-            histogram.record(Duration::from_micros(u64::try_from(observation.rtt.0).unwrap_or(0)));
+        let full = folded.probes.len() >= limits::METRIC_SERIES_MAX && !folded.probes.contains_key(&series);
+        *folded.probes.entry(if full { [OTHER, OTHER, OTHER].map(Into::into) } else { series }).or_default() += 1;
+    }
+
+    /// Records how long a probe took that passed.
+    fn record_rtt(&self, region: &str, observation: &Observation) {
+        let mut histograms = lock(&self.probe_rtt);
+        if !histograms.contains_key(region) {
+            histograms.insert(region.into(), histogram(&self.lasting, &PROBE_RTT, &[region]));
+        }
+        if let (Some(histogram), Ok(micros)) = (histograms.get(region), u64::try_from(observation.rtt.0)) {
+            histogram.record(Duration::from_micros(micros));
         }
     }
 
