@@ -266,7 +266,10 @@ pub const REQUEST: Section = Section {
 pub const GEO: Section = Section {
     path: "service.NAME.geo",
     about: "A preference by place.",
-    keys: &[key("clients", "list of client selectors", "required", "The clients."), key("regions", "list of region selectors", "required", "The regions they prefer.")],
+    keys: &[
+        key("clients", "list of client selectors", "required", "The clients."),
+        key("regions", "list of region selectors", "required", "The regions they prefer."),
+    ],
 };
 
 /// `service.NAME.when-all-down`, as a table.

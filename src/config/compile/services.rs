@@ -199,10 +199,8 @@ impl Context<'_> {
         for (endpoint, standing) in own.iter().zip(standings) {
             let region = self.regions.of_endpoint(&spec.label, endpoint, self.findings);
             let prices = region.map_or(PriceSpec::default(), |region| self.regions.prices[region.index()]);
-            let prices = PriceSpec {
-                egress_per_gb: endpoint.price.egress_per_gb.or(prices.egress_per_gb),
-                cpu_hour: endpoint.price.cpu_hour.or(prices.cpu_hour),
-            };
+            let prices =
+                PriceSpec { egress_per_gb: endpoint.price.egress_per_gb.or(prices.egress_per_gb), cpu_hour: endpoint.price.cpu_hour.or(prices.cpu_hour) };
             if region.is_some() {
                 self.check_prices(spec, endpoint, prices);
             }
@@ -242,10 +240,8 @@ impl Context<'_> {
         if spec.latency_per_usd.0 == Micros::ZERO {
             return;
         }
-        let missing = [
-            ("egress-per-gb", spec.egress > 0 && prices.egress_per_gb.is_none()),
-            ("cpu-hour", spec.cpu > Micros::ZERO && prices.cpu_hour.is_none()),
-        ];
+        let missing =
+            [("egress-per-gb", spec.egress > 0 && prices.egress_per_gb.is_none()), ("cpu-hour", spec.cpu > Micros::ZERO && prices.cpu_hour.is_none())];
         let region: &At<Box<str>> = &At { value: endpoint.name.clone(), place: endpoint.place };
         let region = &endpoint.region.as_ref().unwrap_or(region).value;
         for (key, _) in missing.into_iter().filter(|(_, missing)| *missing) {

@@ -77,14 +77,7 @@ pub(super) fn build(zones: Vec<Pending>, catalog: &mut Catalog, sources: &mut Ve
 const SOA: u16 = 6;
 
 /// Reads one master file, and what it includes.
-fn read_master(
-    zone: &mut ZoneInput,
-    file: &At<Box<str>>,
-    record_ttl: u32,
-    sources: &mut Vec<SourceFile>,
-    masters: &Masters<'_>,
-    findings: &Findings,
-) {
+fn read_master(zone: &mut ZoneInput, file: &At<Box<str>>, record_ttl: u32, sources: &mut Vec<SourceFile>, masters: &Masters<'_>, findings: &Findings) {
     let folder_of = |name: &str| name.rsplit_once('/').map(|(folder, _)| folder.to_owned()).unwrap_or_default();
     let asking = sources.get(file.place.file as usize).map(|source| source.name.clone()).unwrap_or_default();
     let mut fetch = |folder: &str, path: &str| -> Result<(u32, String), String> {
