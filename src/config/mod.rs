@@ -20,6 +20,7 @@
 
 mod compile;
 mod diagnostic;
+pub mod geoip;
 pub mod keys;
 mod leaf;
 mod load;
