@@ -1,5 +1,8 @@
 //! The command line: one file for each verb. The only room that prints.
 
+pub mod check;
+pub mod draw;
+pub mod geoip;
 pub mod load;
 pub mod node;
 pub mod serve;
@@ -24,6 +27,10 @@ pub struct Cli {
 enum Verb {
     /// Answer queries until told to stop.
     Serve(serve::ServeArgs),
+    /// Read zones as serve would, and tell every mistake at once.
+    Check(check::CheckArgs),
+    /// Tell what is known of addresses.
+    Geoip(geoip::GeoipArgs),
 }
 
 /// What a verb came to.
@@ -48,9 +55,11 @@ impl From<Exit> for ExitCode {
 }
 
 /// Does what the command line says. Wrong usage ends the process with 2, as errors do.
-pub fn run(line: impl IntoIterator<Item = OsString>) -> Exit {
+pub fn run(line: impl IntoIterator<Item = OsString>) -> ExitCode {
     match Cli::parse_from(line).verb {
-        Verb::Serve(args) => serve::run(&args),
+        Verb::Serve(args) => serve::run(&args).into(),
+        Verb::Check(args) => check::run(&args).into(),
+        Verb::Geoip(args) => geoip::run(&args),
     }
 }
 
