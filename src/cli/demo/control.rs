@@ -10,7 +10,6 @@ use super::regions::{RegionError, Regions};
 use super::story;
 use super::web::{self, Request, Response};
 use crate::publish::Worlds;
-use std::sync::Arc;
 
 /// How often the other end asks whether the probes have seen it.
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
@@ -18,12 +17,12 @@ const LOOK_AGAIN: Duration = Duration::from_millis(100);
 const LOOKS_MAX: usize = 600;
 
 /// Serves the control port for ever.
-pub(super) async fn serve(listener: TcpListener, regions: Regions, worlds: Arc<Worlds>) {
-    web::serve(listener, move |request| respond(request, regions.clone(), Arc::clone(&worlds))).await;
+pub(super) async fn serve(listener: TcpListener, regions: Regions, worlds: Worlds) {
+    web::serve(listener, move |request| respond(request, regions.clone(), worlds.clone())).await;
 }
 
 /// Does what a request asks.
-async fn respond(request: Request, regions: Regions, worlds: Arc<Worlds>) -> Response {
+async fn respond(request: Request, regions: Regions, worlds: Worlds) -> Response {
     let path: Vec<&str> = request.path.trim_start_matches('/').split('/').collect();
     let done = match (request.method.as_str(), &path[..]) {
         ("POST", ["fail", region]) => regions.fail(region).await,
