@@ -30,6 +30,6 @@ pub mod publish;
 #[cfg(feature = "serve")]
 pub mod server;
 #[cfg(feature = "serve")]
-mod state_file;
+pub mod state_file;
 #[cfg(feature = "serve")]
 pub mod telemetry;

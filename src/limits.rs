@@ -44,7 +44,11 @@ pub const ZONES_MAX: usize = 4_096;
 pub const NETWORKS_MAX: usize = 100_000;
 /// Largest TOML file in octets: its tree takes some forty times as much memory while it is read.
 pub const TOML_FILE_OCTETS_MAX: u64 = 2 << 20;
-/// Largest master file in octets.
+/// Most owner names of a catalog: those of records and services, and the empty ones above them.
+pub const OWNER_NAMES_MAX: usize = 2_000_000;
+/// How deep `$INCLUDE` of master files may nest.
+pub const INCLUDE_DEPTH_MAX: usize = 8;
+/// Largest master file in octets, what it includes counted in.
 pub const MASTER_FILE_OCTETS_MAX: u64 = 16 << 20;
 /// Most files of a zones folder.
 pub const ZONE_FILES_MAX: usize = 4_096;

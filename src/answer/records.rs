@@ -48,9 +48,14 @@ impl<'a> Turn<'a> {
         Said::default()
     }
 
-    /// Answers a query for the DS RRset of one of our apexes from the zone above it, if we serve that, too. It has none: a signed
-    /// delegation to a zone of the same server is for later. Otherwise the apex itself says that it has none (RFC 4035 §3.1.4.1).
+    /// Answers a query for the DS RRset of one of our apexes from the zone above it, if we serve that, too: what DS records it has for the
+    /// delegation are kept at the apex. Otherwise the apex itself says that it has none (RFC 4035 §3.1.4.1).
     pub(super) fn delegation_signer(&mut self, apex: &'a Node) -> Said {
+        if let Content::Records(sets) | Content::Service { records: sets, .. } = &apex.content
+            && find(sets, rtype::DS).is_some()
+        {
+            return self.records(apex.zone, sets);
+        }
         let parent = self.way_down(1).map(|(node, _)| node).filter(|node| node.zone != apex.zone);
         self.negative(parent.unwrap_or(apex).zone, Rcode::NOERROR, None)
     }
@@ -66,7 +71,7 @@ impl<'a> Turn<'a> {
     /// 7871 §7.4).
     fn add_addresses_of(&mut self, host: NodeId, needed: bool) {
         let node = self.world.catalog.owners.node(host);
-        let (Content::Records(sets) | Content::BelowCut { glue: sets, .. }) = &node.content else { return };
+        let (Content::Records(sets) | Content::BelowCut { glue: sets, .. } | Content::Cut { glue: sets, .. }) = &node.content else { return };
         let owner = Owner::of(node.name.wire(), self.name);
         for addresses in [rtype::A, rtype::AAAA].into_iter().filter_map(|rtype| find(sets, rtype)) {
             if needed {

@@ -139,8 +139,8 @@ codes! {
     TtlZero = "ttl-zero", Lint, false;
     /// A steered answer that caches keep for more than a minute.
     TtlLong = "ttl-long", Lint, false;
-    /// Fewer than two name servers.
-    FewNameServers = "few-name-servers", Lint, true;
+    /// A record, or the lack of one, that is allowed and probably not meant.
+    OddRecord = "odd-record", Lint, true;
     /// Negative answers that caches keep for more than a minute.
     NegativeTtlLong = "negative-ttl-long", Lint, false;
 }
@@ -267,6 +267,11 @@ impl Findings {
         } else {
             self.dropped.set(self.dropped.get() + 1);
         }
+    }
+
+    /// Counts findings that somebody else has dropped.
+    pub(super) fn count_more(&self, more: usize) {
+        self.dropped.set(self.dropped.get() + more);
     }
 
     /// Whether anything found is an error.

@@ -64,7 +64,7 @@ pub const FILE: Section = Section {
         key("zone", "name", "", "Apex of the zone that this file defines."),
         key("records", "file name or list", "", "Ordinary master files (RFC 1035) beside this file: MX, TXT, CAA, …"),
         key("record-ttl", "duration", "1h", "TTL of NS records and of records that say none."),
-        key("ns", "table", "required", "Name servers of the zone: host = [addresses]; a host outside the zone has none."),
+        key("ns", "table", "", "Name servers of the zone: host = [addresses]; a host outside the zone has none. Or NS records at the apex."),
         key("soa", "table", "", "The SOA record, where the defaults do not suit."),
         key("record", "tables", "", "Ordinary records by owner name, relative to the apex; `@` is the apex."),
         key("service", "tables", "", "Steered services by owner name, relative to the apex; `@` is the apex."),
@@ -266,7 +266,10 @@ pub const REQUEST: Section = Section {
 pub const GEO: Section = Section {
     path: "service.NAME.geo",
     about: "A preference by place.",
-    keys: &[key("clients", "list of client selectors", "required", "The clients."), key("regions", "list of region selectors", "required", "The regions they prefer.")],
+    keys: &[
+        key("clients", "list of client selectors", "required", "The clients."),
+        key("regions", "list of region selectors", "required", "The regions they prefer."),
+    ],
 };
 
 /// `service.NAME.when-all-down`, as a table.

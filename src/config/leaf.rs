@@ -86,8 +86,9 @@ impl Leaf for Coordinates {
         let DeValue::Array(array) = value else { return Err(Wrong::Kind) };
         let degrees = |index: usize| array.get(index).map(|element| Degrees::read(element.get_ref()));
         match (degrees(0), degrees(1), array.len()) {
-            (Some(Ok(latitude)), Some(Ok(longitude)), 2) => Self::from_degrees(latitude.0, longitude.0)
-                .ok_or_else(|| Wrong::What("latitude is from -90 to 90, longitude from -180 to 180".into())),
+            (Some(Ok(latitude)), Some(Ok(longitude)), 2) => {
+                Self::from_degrees(latitude.0, longitude.0).ok_or_else(|| Wrong::What("latitude is from -90 to 90, longitude from -180 to 180".into()))
+            }
             _ => Err(Wrong::What("not two numbers".into())),
         }
     }

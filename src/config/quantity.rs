@@ -9,19 +9,10 @@ pub(super) type Wrong = String;
 type Unit = (&'static str, i128);
 
 /// Units of time in microseconds.
-const TIME: &[Unit] = &[
-    ("us", 1),
-    ("µs", 1),
-    ("ms", 1_000),
-    ("s", 1_000_000),
-    ("min", 60_000_000),
-    ("m", 60_000_000),
-    ("h", 3_600_000_000),
-    ("d", 86_400_000_000),
-];
+const TIME: &[Unit] =
+    &[("us", 1), ("µs", 1), ("ms", 1_000), ("s", 1_000_000), ("min", 60_000_000), ("m", 60_000_000), ("h", 3_600_000_000), ("d", 86_400_000_000)];
 /// Units of data in octets.
-const DATA: &[Unit] =
-    &[("B", 1), ("kB", 1_000), ("MB", 1_000_000), ("GB", 1_000_000_000), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
+const DATA: &[Unit] = &[("B", 1), ("kB", 1_000), ("MB", 1_000_000), ("GB", 1_000_000_000), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
 /// Units of rate in requests per second.
 const RATE: &[Unit] = &[("rps", 1)];
 /// Units of money in millionths of a dollar.

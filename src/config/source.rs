@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+pub(super) use super::records::Place;
+
 /// One file's text under the name that diagnostics call it by.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceFile {
@@ -9,25 +11,6 @@ pub struct SourceFile {
     pub name: Box<str>,
     /// Its text.
     pub text: Box<str>,
-}
-
-/// A piece of one source, in octets. Small, since every reference of a catalog keeps one while it is compiled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Place {
-    /// Index of the file in [`Sources`].
-    pub(super) file: u32,
-    /// First octet.
-    pub(super) start: u32,
-    /// Octet behind the last.
-    pub(super) end: u32,
-}
-
-impl Place {
-    /// The piece `span` of a file. Files are far smaller than 4 GiB, see [`crate::limits`].
-    pub(super) fn new(file: u32, span: &Range<usize>) -> Self {
-        let octet = |at: usize| u32::try_from(at).unwrap_or(u32::MAX);
-        Self { file, start: octet(span.start), end: octet(span.end) }
-    }
 }
 
 /// A value and where it was written.

@@ -50,7 +50,7 @@ pub(super) struct Table<'f, 'i> {
 impl<'f, 'i> Table<'f, 'i> {
     /// The top of a file.
     pub(super) fn top(findings: &'f Findings, file: u32, section: &'static Section, entries: DeTable<'i>) -> Self {
-        let place = Place::new(file, &(0..0));
+        let place = Place::new(file, 0..0);
         Self { findings, file, section, subject: "the file".into(), place, entries }
     }
 
@@ -76,13 +76,13 @@ impl<'f, 'i> Table<'f, 'i> {
 
     /// Where the key stands, if it is there and has not been read.
     pub(super) fn place_of(&self, key: &str) -> Option<Place> {
-        self.entries.get_key_value(key).map(|(key, _)| Place::new(self.file, &key.span()))
+        self.entries.get_key_value(key).map(|(key, _)| Place::new(self.file, key.span()))
     }
 
     /// The value of a key as it is, with the key's place.
     pub(super) fn raw(&mut self, key: &'static str) -> Option<(Place, Spanned<DeValue<'i>>)> {
         debug_assert!(self.section.keys.iter().any(|known| known.name == key), "`{key}` stands in no section of keys.rs");
-        self.entries.remove_entry(key).map(|(key, value)| (Place::new(self.file, &key.span()), value))
+        self.entries.remove_entry(key).map(|(key, value)| (Place::new(self.file, key.span()), value))
     }
 
     /// The value of a key; `None` when it is not there, or wrong (which is reported).
@@ -174,7 +174,7 @@ impl<'f, 'i> Table<'f, 'i> {
 
     /// Reads a leaf, or reports what is wrong with it.
     pub(super) fn leaf<T: Leaf>(&self, key: &str, value: &Spanned<DeValue<'i>>) -> Option<At<T>> {
-        let place = Place::new(self.file, &value.span());
+        let place = Place::new(self.file, value.span());
         match T::read(value.get_ref()) {
             Ok(value) => Some(At { value, place }),
             Err(wrong) => {
@@ -202,7 +202,7 @@ impl<'f, 'i> Table<'f, 'i> {
             DeValue::Table(entries) => Some(Table { findings: self.findings, file: self.file, section, subject, place, entries }),
             other => {
                 let message = format!("{}: `{key}` must be a table", self.subject);
-                let place = Place::new(self.file, &span);
+                let place = Place::new(self.file, span);
                 self.report(Finding::at(Code::WrongValue, place, message).label(format!("this is {}", kind_of(&other))));
                 None
             }
@@ -220,7 +220,7 @@ impl<'f, 'i> Table<'f, 'i> {
     pub(super) fn into_named(self) -> Vec<(At<Box<str>>, Spanned<DeValue<'i>>)> {
         let file = self.file;
         let entries = self.entries.into_iter();
-        entries.map(|(key, value)| (At { place: Place::new(file, &key.span()), value: key.into_inner().into() }, value)).collect()
+        entries.map(|(key, value)| (At { place: Place::new(file, key.span()), value: key.into_inner().into() }, value)).collect()
     }
 
     /// The tables under a key whose names the operator chooses: `[service.api]`, `[service.shop]`.
@@ -246,7 +246,7 @@ impl<'f, 'i> Table<'f, 'i> {
             }
         };
         let open = |(index, element): (usize, Spanned<DeValue<'i>>)| {
-            let place = Place::new(self.file, &element.span());
+            let place = Place::new(self.file, element.span());
             self.open(key, place, element, section, format!("{subject} {}", index + 1))
         };
         array.into_iter().enumerate().filter_map(open).collect()
@@ -255,7 +255,7 @@ impl<'f, 'i> Table<'f, 'i> {
     /// Reports the keys that nobody has read. Ends the reading.
     pub(super) fn done(self) {
         for key in self.entries.keys() {
-            let place = Place::new(self.file, &key.span());
+            let place = Place::new(self.file, key.span());
             let hint = did_you_mean(key.get_ref(), self.section.keys.iter().map(|known| known.name));
             let message = format!("{} has an unknown key `{}`", self.subject, key.get_ref());
             self.report(Finding::at(Code::UnknownKey, place, message).label("nobody reads this").maybe_help(hint));

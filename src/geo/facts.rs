@@ -173,15 +173,11 @@ impl<'a> Pairs<'a> {
     fn combine<A: Address>(&mut self, left: &Steps<A>, right: &Steps<A>, one: &Merged<'a>, other: &Merged<'a>) -> Result<Steps<A>, GeoError> {
         let mut steps = Steps::new();
         for (start, left, right) in zip(left.iter(), right.iter()) {
-            let number = match self.numbers.get(&(left, right)) {
-                Some(number) => *number,
-                None => {
-                    let number = u32::try_from(self.facts.len()).map_err(|_| GeoError::TooLarge)?;
-                    self.facts.push(one.facts[left as usize].and(&other.facts[right as usize]));
-                    self.numbers.insert((left, right), number);
-                    number
-                }
-            };
+            let next = u32::try_from(self.facts.len()).map_err(|_| GeoError::TooLarge)?;
+            let number = *self.numbers.entry((left, right)).or_insert_with(|| {
+                self.facts.push(one.facts[left as usize].and(&other.facts[right as usize]));
+                next
+            });
             steps.push(start, number);
         }
         Ok(steps)

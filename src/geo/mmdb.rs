@@ -4,6 +4,7 @@
 //! kept is small enough to compile every later catalog from it without reading the file again.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use ipnet::IpNet;
 use maxminddb::{Reader, WithinOptions};
@@ -103,17 +104,13 @@ impl Mmdb {
         for leaf in reader.networks(options).map_err(broken)? {
             let leaf = leaf.map_err(broken)?;
             leaves_left = leaves_left.checked_sub(1).ok_or(GeoError::SharedBranches)?;
-            let number = match leaf.offset() {
+            let number = match leaf.offset().map(|offset| numbers.entry(offset)) {
                 None => 0,
-                Some(offset) => match numbers.get(&offset) {
-                    Some(number) => *number,
-                    None => {
-                        let raw = leaf.decode::<Raw>().map_err(|source| GeoError::Decode { source: source.into() })?;
-                        let number = records.number(raw.unwrap_or_default().record())?;
-                        numbers.insert(offset, number);
-                        number
-                    }
-                },
+                Some(Entry::Occupied(known)) => *known.get(),
+                Some(Entry::Vacant(unknown)) => {
+                    let raw = leaf.decode::<Raw>().map_err(|source| GeoError::Decode { source: source.into() })?;
+                    *unknown.insert(records.number(raw.unwrap_or_default().record())?)
+                }
             };
             networks += u64::from(leaf.offset().is_some());
             let network = leaf.network().map_err(broken)?;

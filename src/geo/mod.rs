@@ -34,7 +34,7 @@ use std::net::IpAddr;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use steps::{Address, MAPPED};
+use steps::Address;
 use table::Table;
 
 use crate::catalog::{Catalog, ClientSetId, RegionId};
@@ -255,11 +255,13 @@ impl Geo {
     pub fn locate(&self, address: IpAddr, source_len: u8) -> Located {
         match address {
             IpAddr::V4(address) => self.locate_in(&self.v4, address.to_bits(), source_len),
-            IpAddr::V6(address) if source_len >= 96 && address.to_bits() >> 32 == MAPPED >> 32 => {
-                let located = self.locate_in(&self.v4, (address.to_bits() & u128::from(u32::MAX)) as u32, source_len - 96);
-                Located { leaf: located.leaf + 96, ..located }
-            }
-            IpAddr::V6(address) => self.locate_in(&self.v6, address.to_bits(), source_len),
+            IpAddr::V6(address) => match address.to_ipv4_mapped() {
+                Some(mapped) if source_len >= 96 => {
+                    let located = self.locate_in(&self.v4, mapped.to_bits(), source_len - 96);
+                    Located { leaf: located.leaf + 96, ..located }
+                }
+                _ => self.locate_in(&self.v6, address.to_bits(), source_len),
+            },
         }
     }
 

@@ -75,7 +75,6 @@ macro_rules! address {
             }
 
             #[inline]
-            #[expect(clippy::cast_possible_truncation, reason = "FIRST_LEVEL_BITS bits are left")]
             fn bucket(self) -> usize {
                 (self >> ($bits - $first_level)) as usize
             }

@@ -75,11 +75,11 @@ impl<A: Address> Table<A> {
         let mut level = 0;
         while low < high {
             let top = level == self.unions.len();
-            while low < high && (top || low % FAN != 0) {
+            while low < high && (top || !low.is_multiple_of(FAN)) {
                 sets.unite(self.entry(level, low, localities));
                 low += 1;
             }
-            while low < high && high % FAN != 0 {
+            while low < high && !high.is_multiple_of(FAN) {
                 high -= 1;
                 sets.unite(self.entry(level, high, localities));
             }

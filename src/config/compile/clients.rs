@@ -120,9 +120,7 @@ impl Clients {
         };
         match word.split_once(':') {
             Some(("continent", continent)) if CONTINENTS.contains(&continent) => Some(Selector::Continent(continent.into())),
-            Some(("continent", continent)) => {
-                report(Code::BadSelector, format!("\"{continent}\" is no continent"), "one of AF, AN, AS, EU, NA, OC, SA", None)
-            }
+            Some(("continent", continent)) => report(Code::BadSelector, format!("\"{continent}\" is no continent"), "one of AF, AN, AS, EU, NA, OC, SA", None),
             Some(("asn", number)) => match number.parse::<u32>() {
                 Ok(number) if number > 0 => Some(Selector::Asn(number)),
                 _ => report(Code::BadSelector, format!("\"{number}\" is no number of an autonomous system"), "a number from 1", None),

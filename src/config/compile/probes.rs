@@ -81,7 +81,8 @@ impl Probes {
     /// Lints templates that nothing names.
     pub(super) fn lint_unused(&self, findings: &Findings) {
         for (name, (place, _)) in self.templates.iter().filter(|(name, _)| !self.used.contains(*name)) {
-            findings.add(Finding::at(Code::UnusedProbe, *place, format!("nothing uses the probe template \"{name}\"")).label("no service or endpoint names it"));
+            findings
+                .add(Finding::at(Code::UnusedProbe, *place, format!("nothing uses the probe template \"{name}\"")).label("no service or endpoint names it"));
         }
     }
 }

@@ -169,13 +169,7 @@ fn region_name(spec: &EndpointSpec) -> &str {
 }
 
 /// One region with its prices; `None` when something is missing or wrong, which is reported.
-fn region(
-    name: &str,
-    spec: Option<&RegionSpec>,
-    known: Option<&'static CloudRegion>,
-    clients: &Clients,
-    findings: &Findings,
-) -> Option<(Region, PriceSpec)> {
+fn region(name: &str, spec: Option<&RegionSpec>, known: Option<&'static CloudRegion>, clients: &Clients, findings: &Findings) -> Option<(Region, PriceSpec)> {
     let told = spec.and_then(|spec| spec.country.as_ref());
     if told.is_some_and(|code| !check_country(code, findings)) {
         return None;

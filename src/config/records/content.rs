@@ -1,6 +1,6 @@
 //! The records and the service of one owner name → what stands there, or why that cannot be.
 
-use super::types::{A, AAAA, CNAME, DS, HTTPS, NS, SOA, type_name};
+use super::types::{A, AAAA, CNAME, DS, HTTPS, MX, NS, SOA, SVCB, type_name};
 use super::{Problem, Problems, ServiceName, StaticRecord};
 use crate::catalog::{AnswerKind, Content, Name, NodeId, RrSet};
 use crate::limits::TCP_MESSAGE_MAX;
@@ -171,9 +171,29 @@ fn rrset(site: &Site<'_>, records: &[&StaticRecord], problems: &mut Problems) ->
     {
         problems.push(Problem::error(second, what("stands twice: a zone has one SOA (RFC 2181 §6.1)")).related(records[0].place, "the other"));
     }
+    judge_set(&what, records, problems);
     let octets: usize = records.iter().map(|record| 12 + record.rdata.len()).sum();
     if octets + REPLY_OVERHEAD > TCP_MESSAGE_MAX {
         problems.push(Problem::error(least.place, what("is too large a set: it does not fit any DNS message")));
     }
     RrSet::new(rtype, least.ttl, records.iter().map(|record| record.rdata.clone()))
+}
+
+/// Rules among the records of one set: a null MX stands alone (RFC 7505 §3), an alias of services too (RFC 9460 §2.4.1, §2.4.2).
+fn judge_set(what: &dyn Fn(&str) -> String, records: &[&StaticRecord], problems: &mut Problems) {
+    let distinct = |record: &&&StaticRecord| record.rdata != records[0].rdata;
+    let Some(second) = records.iter().find(distinct) else { return };
+    match records[0].rtype {
+        MX => {
+            if let Some(null) = records.iter().find(|record| record.rdata.get(2..) == Some(&[0])) {
+                problems.push(Problem::error(null.place, what("says that no mail is taken, beside other MX records (RFC 7505 §3)")));
+            }
+        }
+        // The smallest SvcPriority comes first.
+        SVCB | HTTPS if records[0].rdata.starts_with(&[0, 0]) => {
+            let problem = Problem::lint(second.place, what("has an alias (priority 0) beside other records, which clients then ignore (RFC 9460 §2.4.1)"));
+            problems.push(problem.related(records[0].place, "the alias"));
+        }
+        _ => {}
+    }
 }

@@ -7,10 +7,7 @@ use super::rdata::{RdataError, Words, encode, parse_seconds, read_name, unknown_
 use super::types::{SOA, type_code, type_name};
 use super::{Place, Problem, Problems, StaticRecord};
 use crate::catalog::Name;
-use crate::limits::MASTER_FILE_OCTETS_MAX;
-
-/// How deep `$INCLUDE` may nest.
-const INCLUDE_DEPTH_MAX: usize = 8;
+use crate::limits::{INCLUDE_DEPTH_MAX, MASTER_FILE_OCTETS_MAX};
 
 /// Fetches what `$INCLUDE` names: the number of the including file and the path as written → the number of the file and its text, or why
 /// not. It decides which paths are allowed; [`confined`] helps.

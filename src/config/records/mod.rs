@@ -10,8 +10,8 @@
 //! | `lex` | words, quotes, parentheses, comments, escapes |
 //! | `owners`, `content`, `refer`, `soa` | records and services of all zones → [`crate::catalog::OwnerNames`] and [`crate::catalog::Zone`]s |
 //!
-//! Why not hickory-proto's parser of text: it reads `\DDD` as hexadecimal-like shifts, knows no escapes outside quotes, takes `@` for a
-//! mistake within RDATA, SVCB targets for absolute, and has no places. Its decoder of RDATA judges what was read here, so that both
+//! Why not hickory-proto's parser of text: version 0.26.3 gets `\DDD` wrong, undoes no escapes outside quotes, takes `@` in RDATA
+//! for a mistake and SVCB targets for absolute, reads no DS, and gives no places. Its decoder of RDATA judges what was read here, so that both
 //! engines can serve whatever `check` lets pass.
 //!
 //! | RFC | status |
@@ -33,10 +33,13 @@ mod soa;
 mod svcb;
 mod types;
 
+#[cfg(test)]
+mod tests;
+
 pub use owners::{Built, ServiceName, ZoneInput, build};
 pub use rdata::{RdataError, parse_rdata};
 pub use soa::SoaSpec;
-pub use svcb::parse_params;
+pub use svcb::{SvcParams, parse_params};
 pub use types::{type_code, type_name};
 
 use crate::catalog::Name;

@@ -8,6 +8,7 @@ use super::soa::{SoaSpec, finish};
 use super::types::{A, AAAA, DS, NS, type_name};
 use super::{Place, Problem, Problems, StaticRecord, rdata};
 use crate::catalog::{AnswerKind, Content, Name, Node, NodeId, OwnerNames, ServiceId, Zone, ZoneId, hash_name};
+use crate::limits::OWNER_NAMES_MAX;
 
 /// A zone as it was written.
 #[derive(Clone, Debug)]
@@ -277,6 +278,10 @@ impl Walk {
         self.name(id, zone, &zone.name, at_apex);
         for group in groups {
             let name = &group[0].name;
+            if self.nodes.len() > OWNER_NAMES_MAX {
+                self.problems.push(Problem::error(zone.place, format!("there are more than {OWNER_NAMES_MAX} owner names")));
+                return;
+            }
             while self.path.last().is_some_and(|level| !name.is_within(&self.node(level.node).name)) {
                 self.path.pop();
             }

@@ -110,7 +110,7 @@ impl Hosts<'_> {
         }
         let found = self.look(&reference.host);
         match reference.rtype {
-            NS => judge_ns(reference, owner, found, problems),
+            NS => self.judge_ns(reference, owner, found, problems),
             CNAME => self.judge_cname(reference, owner, found, problems),
             _ => judge_target(reference, owner, found, problems),
         }
@@ -170,6 +170,35 @@ impl Hosts<'_> {
         }
     }
 
+    /// Name servers must have addresses (RFC 1034 §4.2.1) and must not be aliases (RFC 2181 §10.3).
+    fn judge_ns(&self, reference: &Reference, owner: &Node, found: Host, problems: &mut Problems) {
+        let (name, host) = (&owner.name, &reference.host);
+        match found {
+            Host::Alias => {
+                let problem = Problem::error(reference.place, format!("the name server {host} of {name} is an alias (RFC 2181 §10.3)"));
+                problems.push(problem.help("name the host itself, or give this name addresses"));
+            }
+            Host::Bare | Host::Absent => {
+                let problem = Problem::error(reference.place, format!("the name server {host} of {name} has no address here"));
+                problems.push(problem.help(format!("{host} is within a zone of ours: give it A or AAAA, or end another host's name with a dot")));
+            }
+            // Without glue nobody can find a server that is within what it serves.
+            Host::Delegated if matches!(owner.content, Content::Cut { .. }) && host.is_within(name) => {
+                let problem = Problem::error(reference.place, format!("the name server {host} is within {name} itself and has no glue"));
+                problems.push(problem.help(format!("give {host} its A or AAAA in this zone (RFC 9471)")));
+            }
+            Host::Delegated if !matches!(owner.content, Content::Cut { .. }) => {
+                let problem = Problem::error(reference.place, format!("the name server {host} of {name} is below a zone cut and has no glue"));
+                problems.push(problem.help(format!("give {host} its A or AAAA in this zone")));
+            }
+            Host::At(node) if matches!(self.node(node).content, Content::Service { .. }) => {
+                let problem = Problem::lint(reference.place, format!("the name server {host} of {name} is a service: its address is another for each client"));
+                problems.push(problem.help("give name servers names of their own; a referral says the addresses of ordinary records only"));
+            }
+            Host::Delegated | Host::Elsewhere | Host::At(_) | Host::Synthesised => {}
+        }
+    }
+
     /// An alias to nothing is odd; one to itself answers nobody.
     fn judge_cname(&self, reference: &Reference, owner: &Node, found: Host, problems: &mut Problems) {
         if found == Host::Absent {
@@ -184,31 +213,6 @@ impl Hosts<'_> {
             let Some(next) = self.by_name.get(at.wire()).and_then(|&index| alias_of(&self.nodes[index as usize].content)) else { return };
             at = next;
         }
-    }
-}
-
-/// Name servers must have addresses (RFC 1034 §4.2.1) and must not be aliases (RFC 2181 §10.3).
-fn judge_ns(reference: &Reference, owner: &Node, found: Host, problems: &mut Problems) {
-    let (name, host) = (&owner.name, &reference.host);
-    match found {
-        Host::Alias => {
-            let problem = Problem::error(reference.place, format!("the name server {host} of {name} is an alias (RFC 2181 §10.3)"));
-            problems.push(problem.help("name the host itself, or give this name addresses"));
-        }
-        Host::Bare | Host::Absent => {
-            let problem = Problem::error(reference.place, format!("the name server {host} of {name} has no address here"));
-            problems.push(problem.help(format!("{host} is within a zone of ours: give it A or AAAA, or end another host's name with a dot")));
-        }
-        // Without glue nobody can find a server that is within what it serves.
-        Host::Delegated if matches!(owner.content, Content::Cut { .. }) && host.is_within(name) => {
-            let problem = Problem::error(reference.place, format!("the name server {host} is within {name} itself and has no glue"));
-            problems.push(problem.help(format!("give {host} its A or AAAA in this zone (RFC 9471)")));
-        }
-        Host::Delegated if !matches!(owner.content, Content::Cut { .. }) => {
-            let problem = Problem::error(reference.place, format!("the name server {host} of {name} is below a zone cut and has no glue"));
-            problems.push(problem.help(format!("give {host} its A or AAAA in this zone")));
-        }
-        Host::Delegated | Host::Elsewhere | Host::At(_) | Host::Synthesised => {}
     }
 }
 

@@ -31,13 +31,13 @@ const TLS_SUPPORTED_GROUPS: u16 = 9;
 const KEYS: [&str; 10] = ["mandatory", "alpn", "no-default-alpn", "port", "ipv4hint", "ech", "ipv6hint", "dohpath", "ohttp", "tls-supported-groups"];
 
 /// SvcParams by key, each with its value in wire format.
-pub(super) type Params = Vec<(u16, Box<[u8]>)>;
+pub type SvcParams = Vec<(u16, Box<[u8]>)>;
 
 /// Reads SvcParams as in `alpn=h2,h3 port=8443`: sorted by key, unique, consistent.
 ///
 /// # Errors
 /// The first mistake in `text`.
-pub fn parse_params(text: &str) -> Result<Vec<(u16, Box<[u8]>)>, RdataError> {
+pub fn parse_params(text: &str) -> Result<SvcParams, RdataError> {
     let mut words = Vec::new();
     for entry in Entries::new(text, Syntax::Value) {
         words.extend(entry?.words);
@@ -60,8 +60,8 @@ pub(super) fn read_params(words: &mut Words<'_>) -> Result<Vec<u8>, RdataError> 
 }
 
 /// Reads SvcParams to the end, sorted by key; a key twice is a mistake (RFC 9460 §2.1).
-fn params(words: &mut Words<'_>) -> Result<Params, RdataError> {
-    let mut params = Params::new();
+fn params(words: &mut Words<'_>) -> Result<SvcParams, RdataError> {
+    let mut params = SvcParams::new();
     while let Some(word) = words.take() {
         let (key, value) = param(words.text, word)?;
         match params.binary_search_by_key(&key, |entry| entry.0) {
@@ -265,7 +265,7 @@ pub(super) fn validate(rdata: &[u8]) -> Result<(), String> {
             break;
         }
     }
-    let mut params = Params::new();
+    let mut params = SvcParams::new();
     while !rest.is_empty() {
         let (key, after) = rest.split_first_chunk::<2>().ok_or_else(cut)?;
         let (len, after) = after.split_first_chunk::<2>().ok_or_else(cut)?;

@@ -15,7 +15,7 @@ use toml::de::DeTable;
 pub(super) use endpoint::EndpointSpec;
 pub(super) use probe::{ProbeChoice, ProbeForm};
 pub(super) use rules::{JurisdictionSpec, LatencySpec, NetworkSpec, PriceSpec, RegionSpec, ResidencySpec};
-pub(super) use service::{AllDownSpec, GeoSpec, ServiceSpec};
+pub(super) use service::{AllDownSpec, ServiceSpec};
 pub(super) use zone::{RecordSpec, SoaSpec, ZoneSpec};
 
 use super::diagnostic::{Code, Finding, Findings};
@@ -48,7 +48,7 @@ impl Specs {
         let (tree, errors) = DeTable::parse_recoverable(&source.text);
         for error in errors {
             let span = error.span().unwrap_or(0..0);
-            findings.add(Finding::at(Code::Syntax, Place::new(file, &span), error.message().to_owned()).label("here"));
+            findings.add(Finding::at(Code::Syntax, Place::new(file, span), error.message().to_owned()).label("here"));
         }
         let mut top = Table::top(findings, file, &keys::FILE, tree.into_inner());
         self.read_shared(&mut top);

@@ -7,7 +7,7 @@ use crate::catalog::{ProbeKind, StatusRange};
 use crate::config::diagnostic::{Code, Finding};
 use crate::config::keys;
 use crate::config::leaf::{Millis, Text};
-use crate::config::source::{At, Place};
+use crate::config::source::At;
 use crate::config::walk::Table;
 
 /// What a service or endpoint says about its probes.
@@ -22,8 +22,6 @@ pub(in crate::config) enum ProbeChoice {
 /// A probe without a target.
 #[derive(Clone, Debug)]
 pub(in crate::config) struct ProbeForm {
-    /// Where it is written.
-    pub(in crate::config) place: Place,
     /// The port.
     pub(in crate::config) port: u16,
     /// What is asked; an empty host stands for the service's name.
@@ -56,23 +54,20 @@ pub(super) fn forms(mut table: Table<'_, '_>) -> Vec<ProbeForm> {
     let mut forms = Vec::new();
     let subject = table.subject().to_owned();
     for (key, tls) in [("http", false), ("https", true)] {
-        let place = table.place_of(key);
-        if let (Some(place), Some(probe)) = (place, table.table(key, &keys::PROBE_HTTP, format!("{key} of {subject}"))) {
-            forms.extend(http(place, probe, tls));
+        if let Some(probe) = table.table(key, &keys::PROBE_HTTP, format!("{key} of {subject}")) {
+            forms.extend(http(probe, tls));
         }
     }
-    let place = table.place_of("tcp");
-    if let (Some(place), Some(mut probe)) = (place, table.table("tcp", &keys::PROBE_TCP, format!("tcp of {subject}"))) {
+    if let Some(mut probe) = table.table("tcp", &keys::PROBE_TCP, format!("tcp of {subject}")) {
         if probe.place_of("port").is_none() {
             probe.missing("port", "a number from 1 to 65535");
         }
-        forms.extend(common(place, &mut probe, 0, ProbeKind::Tcp));
+        forms.extend(common(&mut probe, 0, ProbeKind::Tcp));
         probe.done();
     }
-    let place = table.place_of("tls");
-    if let (Some(place), Some(mut probe)) = (place, table.table("tls", &keys::PROBE_TLS, format!("tls of {subject}"))) {
+    if let Some(mut probe) = table.table("tls", &keys::PROBE_TLS, format!("tls of {subject}")) {
         let kind = ProbeKind::Tls { host: host(&mut probe), verify: probe.take("verify").unwrap_or(true) };
-        forms.extend(common(place, &mut probe, 443, kind));
+        forms.extend(common(&mut probe, 443, kind));
         probe.done();
     }
     if forms.is_empty() && !table.findings().has_error() {
@@ -84,7 +79,7 @@ pub(super) fn forms(mut table: Table<'_, '_>) -> Vec<ProbeForm> {
 }
 
 /// What all kinds have: port, times, rise and fall.
-fn common(place: Place, probe: &mut Table<'_, '_>, default_port: u16, kind: ProbeKind) -> Option<ProbeForm> {
+fn common(probe: &mut Table<'_, '_>, default_port: u16, kind: ProbeKind) -> Option<ProbeForm> {
     let port = probe.whole("port", 1..=65_535).and_then(|port| u16::try_from(port).ok()).unwrap_or(default_port);
     let interval = probe.take_at::<Millis>("interval");
     let timeout = probe.take_at::<Millis>("timeout");
@@ -104,11 +99,11 @@ fn common(place: Place, probe: &mut Table<'_, '_>, default_port: u16, kind: Prob
         probe.report(Finding::at(Code::BadProbe, at.place, message).label(format!("the interval is {interval_ms} ms")));
         return None;
     }
-    Some(ProbeForm { place, port, kind, interval_ms, timeout_ms, fall, rise, slow_ms })
+    Some(ProbeForm { port, kind, interval_ms, timeout_ms, fall, rise, slow_ms })
 }
 
 /// Reads an HTTP probe.
-fn http(place: Place, mut probe: Table<'_, '_>, tls: bool) -> Option<ProbeForm> {
+fn http(mut probe: Table<'_, '_>, tls: bool) -> Option<ProbeForm> {
     let verify = match probe.place_of("verify") {
         Some(place) if !tls => {
             let message = format!("{}: there is no certificate to verify", probe.subject());
@@ -137,7 +132,7 @@ fn http(place: Place, mut probe: Table<'_, '_>, tls: bool) -> Option<ProbeForm> 
         first_byte_ms: probe.take::<Millis>("first-byte").map_or(0, |time| time.0),
         verify,
     };
-    let form = common(place, &mut probe, if tls { 443 } else { 80 }, kind);
+    let form = common(&mut probe, if tls { 443 } else { 80 }, kind);
     probe.done();
     form
 }

@@ -38,8 +38,6 @@ pub(in crate::config) struct ServiceSpec {
     pub(in crate::config) tiers: Vec<(Place, Vec<At<Box<str>>>)>,
     /// Endpoints that a tier needs.
     pub(in crate::config) min_live: u8,
-    /// Where that is written.
-    pub(in crate::config) min_live_place: Option<Place>,
     /// Preferences by place.
     pub(in crate::config) geo: Vec<GeoSpec>,
     /// Longest round-trip time.
@@ -108,7 +106,6 @@ pub(super) fn read(key: At<Box<str>>, mut whole: Table<'_, '_>, apex: &Name) -> 
     let table = &mut whole;
     let (ttl_steady, ttl_moving) = ttl(table);
     let (egress, cpu, has_request) = request(table);
-    let min_live_place = table.place_of("min-live");
     let tiers = tiers(table);
     let (https_place, https) = (table.place_of("https"), super::zone::https(table));
     let mut spec = ServiceSpec {
@@ -123,7 +120,6 @@ pub(super) fn read(key: At<Box<str>>, mut whole: Table<'_, '_>, apex: &Name) -> 
         has_request,
         tiers,
         min_live: small(table.whole("min-live", 1..=64), 1),
-        min_live_place,
         geo: geo(table),
         max_rtt: table.take::<Latency>("max-rtt").map(|rtt| rtt.0),
         prefer: requirements(table, "prefer"),
@@ -206,7 +202,7 @@ fn tiers(service: &mut Table<'_, '_>) -> Vec<(Place, Vec<At<Box<str>>>)> {
         return Vec::new();
     };
     let tier = |element: toml::Spanned<DeValue<'_>>| {
-        let place = Place { file: place.file, ..Place::new(place.file, &element.span()) };
+        let place = Place::new(place.file, element.span());
         (place, service.elements("tiers", element))
     };
     array.into_iter().map(tier).collect()

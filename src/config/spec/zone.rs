@@ -119,10 +119,6 @@ fn name(table: &Table<'_, '_>, text: &At<Box<str>>, origin: &Name) -> Option<Nam
 
 /// Reads `[ns]`.
 fn name_servers(top: &mut Table<'_, '_>, apex: &At<Name>) -> Vec<(At<Name>, Vec<At<IpAddr>>)> {
-    if top.place_of("ns").is_none() {
-        let finding = Finding::at(Code::MissingKey, apex.place, format!("zone {} has no `ns`", apex.value));
-        top.report(finding.label("needs name servers").help("write `[ns]` with a line `ns1 = [\"192.0.2.53\"]` for each"));
-    }
     let mut servers = Vec::new();
     for (host, value) in top.named("ns") {
         let addresses = top.elements::<IpAddr>("ns", value);

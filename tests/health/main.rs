@@ -1,0 +1,14 @@
+//! Health, from a probe on the wire to a world in the workers' hands.
+#![allow(clippy::unwrap_used, clippy::missing_docs_in_private_items, reason = "a test may panic, and its names are sentences")]
+
+mod controller;
+mod detection;
+#[cfg(feature = "serve")]
+mod probes;
+#[cfg(feature = "serve")]
+mod publishing;
+mod schedule;
+mod small;
+#[cfg(feature = "serve")]
+mod state_file;
+mod tracker;

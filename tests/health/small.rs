@@ -1,0 +1,151 @@
+//! Small catalogs, observations and moments for these tests.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
+
+use aya_gslb::catalog::{
+    AnswerKind, By, Catalog, Endpoint, Families, Load, Name, NodeId, Price, ProbeId, ProbeKind, ProbeSpec, ProbeTarget, RegionId, RrSet, Service, ServiceId,
+    Soa, WhenAllDown, WhenNoneLeft, Zone, ZoneId,
+};
+use aya_gslb::health::{Observation, ProbeFailure, ProbeOutcome};
+use aya_gslb::units::{Micros, Moment, Permille, Ttl};
+
+pub const START: Moment = Moment(1_700_000_000_000);
+
+/// A TCP probe of 192.0.2.`last` with the default numbers.
+pub fn tcp(last: u8) -> ProbeSpec {
+    ProbeSpec {
+        target: ProbeTarget { address: IpAddr::V4(Ipv4Addr::new(192, 0, 2, last)), port: 443 },
+        kind: ProbeKind::Tcp,
+        interval_ms: 5_000,
+        timeout_ms: 2_000,
+        fall: 3,
+        rise: 3,
+        slow_ms: 0,
+    }
+}
+
+pub fn passed(at: Moment) -> Observation {
+    Observation { at, outcome: ProbeOutcome::Passed, rtt: Micros::from_millis(20) }
+}
+
+pub fn slow(at: Moment) -> Observation {
+    Observation { at, outcome: ProbeOutcome::Slow, rtt: Micros::from_millis(900) }
+}
+
+pub fn refused(at: Moment) -> Observation {
+    failed(at, ProbeFailure::Refused)
+}
+
+pub fn failed(at: Moment, failure: ProbeFailure) -> Observation {
+    Observation { at, outcome: ProbeOutcome::Failed(failure), rtt: Micros::from_millis(1) }
+}
+
+/// Makes a catalog of zones with services with endpoints, each in the order of their addition.
+#[derive(Default)]
+pub struct Build {
+    catalog: Catalog,
+    services: Vec<Service>,
+    endpoints: Vec<Endpoint>,
+    zones: Vec<Zone>,
+    probes: Vec<ProbeSpec>,
+}
+
+impl Build {
+    pub fn zone(mut self, apex: &str) -> Self {
+        let soa = Soa { ttl: 60, minimum: 60, serial: 1, rdata: Box::default() };
+        let ns = RrSet { rtype: 2, ttl: 60, rdata: Box::default(), additional: Box::default() };
+        self.zones.push(Zone { name: Name::parse(apex, &Name::root()).unwrap(), apex: NodeId(0), soa, ns });
+        self
+    }
+
+    pub fn service(mut self, label: &str) -> Self {
+        let zone = self.zones.len() - 1;
+        let at = u32::try_from(self.endpoints.len()).unwrap();
+        self.services.push(Service {
+            name: Name::parse(label, &self.zones[zone].name).unwrap(),
+            label: label.into(),
+            zone: ZoneId(u16::try_from(zone).unwrap()),
+            endpoints: at..at,
+            kind: AnswerKind::Addresses,
+            families: Families::Together,
+            ttl_steady: Ttl(30),
+            ttl_moving: Ttl(5),
+            residency: Box::default(),
+            tiers: 1,
+            min_live: 1,
+            geo: Box::default(),
+            max_rtt: None,
+            by: By::Score,
+            spread: Micros::ZERO,
+            answers: 1,
+            when_all_down: WhenAllDown::AsIfUp,
+            when_none_left: WhenNoneLeft::Nodata,
+            degraded_penalty: Micros::ZERO,
+            load: Load { target: Permille(800), at_capacity: Micros::ZERO },
+            https: None,
+            latency_per_usd: Micros::ZERO,
+            require: Box::default(),
+            prefer: Box::default(),
+        });
+        self
+    }
+
+    /// An endpoint at 192.0.2.`last` with these probes; identical ones are one.
+    pub fn endpoint(mut self, name: &str, last: u8, probes: &[ProbeSpec]) -> Self {
+        let ids = probes.iter().map(|spec| {
+            let known = self.probes.iter().position(|known| known == spec).unwrap_or_else(|| {
+                self.probes.push(spec.clone());
+                self.probes.len() - 1
+            });
+            ProbeId(u32::try_from(known).unwrap())
+        });
+        let probes = ids.collect();
+        self.endpoints.push(Endpoint {
+            name: name.into(),
+            service: ServiceId(u32::try_from(self.services.len() - 1).unwrap()),
+            region: RegionId(0),
+            tier: 0,
+            order: 0,
+            meets_require: true,
+            preferred: true,
+            last_resort: false,
+            weight: 1,
+            bias: Micros::ZERO,
+            price: Price::default(),
+            capacity: None,
+            a: [Ipv4Addr::new(192, 0, 2, last)].into(),
+            aaaa: Box::default(),
+            cname: None,
+            labels: Box::default(),
+            probes,
+        });
+        self.services.last_mut().unwrap().endpoints.end += 1;
+        self
+    }
+
+    pub fn finish(self) -> Arc<Catalog> {
+        let digest = self.probes.len() as u64 * 1_000 + self.endpoints.len() as u64;
+        Arc::new(Catalog {
+            zones: self.zones.into(),
+            services: self.services.into(),
+            endpoints: self.endpoints.into(),
+            probes: self.probes.into(),
+            digest,
+            ..self.catalog
+        })
+    }
+}
+
+/// Two services of two endpoints each: `api` at .1 and .2, `shop` at .3 and .4, each with its own probe.
+pub fn two_services() -> Arc<Catalog> {
+    Build::default()
+        .zone("gslb.example.com")
+        .service("api")
+        .endpoint("east", 1, &[tcp(1)])
+        .endpoint("west", 2, &[tcp(2)])
+        .service("shop")
+        .endpoint("east", 3, &[tcp(3)])
+        .endpoint("west", 4, &[tcp(4)])
+        .finish()
+}
