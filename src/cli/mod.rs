@@ -1,5 +1,6 @@
 //! The command line: one file for each verb. The only room that prints.
 
+pub mod demo;
 pub mod load;
 pub mod node;
 pub mod serve;
@@ -24,6 +25,8 @@ pub struct Cli {
 enum Verb {
     /// Answer queries until told to stop.
     Serve(serve::ServeArgs),
+    /// Try it: regional services, a zone and drills on this machine, in one command.
+    Demo(demo::DemoArgs),
 }
 
 /// What a verb came to.
@@ -51,6 +54,7 @@ impl From<Exit> for ExitCode {
 pub fn run(line: impl IntoIterator<Item = OsString>) -> Exit {
     match Cli::parse_from(line).verb {
         Verb::Serve(args) => serve::run(&args),
+        Verb::Demo(args) => demo::run(&args),
     }
 }
 
