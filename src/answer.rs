@@ -1,13 +1,186 @@
 //! Query + world → reply, in the order of RFC 1034 §4.3.2. Every transport goes through [`answer`].
 //!
 //! Pure: bytes in, length out, 0 = silence. No lock, no allocation, no log line.
+//!
+//! | RFC | what | state |
+//! |---|---|---|
+//! | RFC 1034 | §4.3.2 the order of steps; §4.2.1 referrals | done |
+//! | RFC 2308 | §2, §3, §5 NXDOMAIN, NODATA and the SOA with them | done |
+//! | RFC 4592 | §3.3.1 wildcards | done |
+//! | RFC 7871 | §7.2.1 what is echoed, and which SCOPE | done |
+//! | RFC 8020 | nothing exists below a name that does not | done |
+//! | RFC 8482 | §4.1 ANY gets one RRset | done |
+//! | RFC 9460 | §4.1, §7.3 HTTPS, its hints from the same decision | done |
+//! | RFC 9471 | glue of name servers inside the delegation is needed | done |
+//! | RFC 4035 | signatures | later |
+
+mod client;
+mod records;
+mod steered;
 
 use std::net::IpAddr;
 
-use crate::catalog::{EndpointId, ServiceId, ZoneId};
+use crate::catalog::{Content, EndpointId, Node, ServiceId, ZoneId};
+use crate::limits::{TCP_MESSAGE_MAX, UDP_REPLY_MAX, UDP_REPLY_PLAIN};
 use crate::steer::{Cells, Reason};
 use crate::units::Moment;
+use crate::wire::{Closing, Ede, Edns, Envelope, Lowered, Parsed, Question, Rcode, Reply, class, parse, rtype};
 use crate::world::World;
+
+/// Answers one query. `reply` is as long as the transport allows at most; it should have room for 512 octets at least.
+pub fn answer(query: &[u8], ask: &Ask, world: &World, scratch: &mut Scratch, reply: &mut [u8]) -> Outcome {
+    match parse(query) {
+        Parsed::Silent => Outcome::SILENCE,
+        Parsed::Broken { envelope, rcode } => refuse_broken(&envelope, rcode, ask, reply),
+        Parsed::Query { envelope, question } => {
+            let Some(reply) = Reply::start(reply, reply_max(ask, envelope.edns.as_ref()), &envelope) else { return Outcome::SILENCE };
+            scratch.name.read(question.name);
+            let mut turn = Turn { ask, world, question, edns: envelope.edns, name: &scratch.name, cells: &mut scratch.cells, reply };
+            let said = turn.look_up();
+            turn.close(said)
+        }
+    }
+}
+
+/// One query on its way to its reply.
+struct Turn<'a> {
+    /// Where it came from.
+    ask: &'a Ask,
+    /// What it may know.
+    world: &'a World,
+    /// What it asks.
+    question: Question<'a>,
+    /// Its OPT.
+    edns: Option<Edns<'a>>,
+    /// QNAME in lower case.
+    name: &'a Lowered,
+    /// Decisions that still hold.
+    cells: &'a mut Cells,
+    /// The reply so far.
+    reply: Reply<'a>,
+}
+
+impl<'a> Turn<'a> {
+    /// Finds what the reply says: RFC 1034 §4.3.2. Step 1 is gone, there is no recursion; so is step 4, there is no cache.
+    fn look_up(&mut self) -> Said {
+        if let Some(refusal) = self.refuse_what_no_zone_has() {
+            return refusal;
+        }
+        // Step 2: the nearest zone, and with it the node where the way down to QNAME ends.
+        let Some((node, exact)) = self.way_down(0) else { return Said::refused(Ede::NOT_AUTHORITATIVE) };
+        let asks_parent = exact && self.question.qtype == rtype::DS;
+        let said = match &node.content {
+            // Step 3b: it ends at a zone cut. The parent side answers for DS alone.
+            Content::Cut { ds, .. } if asks_parent => self.records(node.zone, ds.as_slice()),
+            Content::Cut { .. } => self.refer(node),
+            Content::BelowCut { cut, .. } => self.refer(self.world.catalog.owners.node(*cut)),
+            _ if asks_parent && self.is_apex(node) => self.delegation_signer(node),
+            // Step 3a: it ends at QNAME.
+            _ if exact => self.content(node),
+            // Step 3c: it ends above. A wildcard there stands in for QNAME, or QNAME does not exist.
+            _ => match node.wildcard {
+                Some(wildcard) => self.content(self.world.catalog.owners.node(wildcard)),
+                None => self.negative(node.zone, Rcode::NXDOMAIN, None),
+            },
+        };
+        // Steps 5 and 6, the additional section, were taken with the RRsets that want it.
+        Said { zone: Some(node.zone), ..said }
+    }
+
+    /// The deepest node at or above QNAME without its `skip` leftmost labels, and whether it is QNAME itself.
+    #[inline]
+    fn way_down(&self, skip: usize) -> Option<(&'a Node, bool)> {
+        let owners = &self.world.catalog.owners;
+        (skip..=self.name.labels()).find_map(|skip| {
+            let suffix = self.name.suffix(skip);
+            owners.find_hashed(suffix.hash, suffix.octets).map(|node| (owners.node(node), skip == 0))
+        })
+    }
+
+    /// Answers with what stands at a node, in the name of QNAME.
+    #[inline]
+    fn content(&mut self, node: &'a Node) -> Said {
+        match &node.content {
+            Content::Service { service, records } => self.service(node.zone, *service, records),
+            Content::Records(records) => self.records(node.zone, records),
+            // A wildcard that is a zone cut means nothing (RFC 4592 §4.2).
+            Content::Empty | Content::Cut { .. } | Content::BelowCut { .. } => self.negative(node.zone, Rcode::NOERROR, None),
+        }
+    }
+
+    /// Whether a node is its zone's apex.
+    fn is_apex(&self, node: &Node) -> bool {
+        self.world.catalog.zones.get(node.zone.index()).is_some_and(|zone| zone.name == node.name)
+    }
+
+    /// What no zone has, whatever its name: other classes, transfers, types that stand for something else.
+    #[inline]
+    fn refuse_what_no_zone_has(&self) -> Option<Said> {
+        match (self.question.qclass, self.question.qtype) {
+            (class::IN, rtype::IXFR | rtype::AXFR) => Some(Said::refused(Ede::PROHIBITED)),
+            (class::IN, rtype::OPT | rtype::NXNAME | rtype::TSIG) => {
+                Some(Said { rcode: Rcode::FORMERR, ede: Some(Ede::INVALID_QUERY_TYPE), ..Said::default() })
+            }
+            (class::IN, _) => None,
+            _ => Some(Said::refused(Ede::NOT_AUTHORITATIVE)),
+        }
+    }
+
+    /// Finishes the reply.
+    #[inline]
+    fn close(self, said: Said) -> Outcome {
+        let truncated = self.reply.is_truncated();
+        let closing = Closing { rcode: said.rcode, authoritative: said.authoritative, scope: said.scope, ede: said.ede };
+        let len = self.reply.finish(closing);
+        Outcome { len, rcode: said.rcode.0, truncated, zone: said.zone, steered: said.steered }
+    }
+}
+
+/// What a reply says beside its records, and what is counted of it.
+#[derive(Clone, Copy, Debug, Default)]
+struct Said {
+    /// RCODE.
+    rcode: Rcode,
+    /// AA.
+    authoritative: bool,
+    /// SCOPE PREFIX-LENGTH.
+    scope: u8,
+    /// An extended error.
+    ede: Option<Ede>,
+    /// The zone that QNAME is in.
+    zone: Option<ZoneId>,
+    /// What was steered.
+    steered: Option<Steered>,
+}
+
+impl Said {
+    /// An authoritative answer that is the same for every client.
+    const AUTHORITATIVE: Self = Self { rcode: Rcode::NOERROR, authoritative: true, scope: 0, ede: None, zone: None, steered: None };
+
+    /// REFUSED.
+    fn refused(ede: Ede) -> Self {
+        Self { rcode: Rcode::REFUSED, ede: Some(ede), ..Self::default() }
+    }
+}
+
+/// Tells the sender of something that is no query why it gets no answer.
+#[cold]
+fn refuse_broken(envelope: &Envelope<'_>, rcode: Rcode, ask: &Ask, reply: &mut [u8]) -> Outcome {
+    let Some(reply) = Reply::start(reply, reply_max(ask, envelope.edns.as_ref()), envelope) else { return Outcome::SILENCE };
+    let ede = (rcode == Rcode::NOTIMP).then_some(Ede::NOT_SUPPORTED);
+    let len = reply.finish(Closing { rcode, ede, ..Closing::default() });
+    Outcome { len, rcode: rcode.0, ..Outcome::SILENCE }
+}
+
+/// How long the reply may be, in octets.
+#[inline]
+fn reply_max(ask: &Ask, edns: Option<&Edns<'_>>) -> usize {
+    match (ask.transport, edns) {
+        (Transport::Udp, None) => UDP_REPLY_PLAIN,
+        (Transport::Udp, Some(edns)) => edns.reply_max().min(UDP_REPLY_MAX),
+        (Transport::Tcp, _) => TCP_MESSAGE_MAX,
+    }
+}
 
 /// What is known of a query beside its octets.
 #[derive(Clone, Copy, Debug)]
@@ -34,6 +207,16 @@ pub enum Transport {
 pub struct Scratch {
     /// Decisions that still hold.
     pub cells: Cells,
+    /// The name that is being looked up.
+    name: Lowered,
+}
+
+impl Scratch {
+    /// With a table of so many cells instead of [`crate::limits::CELLS`]: where few queries are answered, or memory is short.
+    #[must_use]
+    pub fn with_cells(cells: usize) -> Self {
+        Self { cells: Cells::with_capacity(cells), name: Lowered::default() }
+    }
 }
 
 /// What came of a query, for counting.
@@ -51,6 +234,11 @@ pub struct Outcome {
     pub steered: Option<Steered>,
 }
 
+impl Outcome {
+    /// Nothing is sent.
+    pub const SILENCE: Self = Self { len: 0, rcode: 0, truncated: false, zone: None, steered: None };
+}
+
 /// The steered part of an outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Steered {
@@ -60,9 +248,4 @@ pub struct Steered {
     pub endpoint: Option<EndpointId>,
     /// Why this one.
     pub reason: Reason,
-}
-
-/// Answers one query. `reply` is as long as the transport allows at most.
-pub fn answer(_query: &[u8], _ask: &Ask, _world: &World, _scratch: &mut Scratch, _reply: &mut [u8]) -> Outcome {
-    Outcome { len: 0, rcode: 0, truncated: false, zone: None, steered: None }
 }

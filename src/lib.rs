@@ -7,6 +7,7 @@
 pub mod answer;
 pub mod catalog;
 pub mod control;
+pub mod explain;
 pub mod geo;
 pub mod health;
 pub mod limits;
@@ -15,7 +16,11 @@ pub mod units;
 pub mod wire;
 pub mod world;
 
-// Touching the outside.
+// Touching the outside. `config` reads files and nothing else; of `probe` the schedule is pure.
+#[cfg(feature = "serve")]
+pub mod admin;
+#[cfg(feature = "serve")]
+pub mod cli;
 #[cfg(feature = "serve")]
 pub mod clock;
 pub mod config;
@@ -23,4 +28,8 @@ pub mod probe;
 #[cfg(feature = "serve")]
 pub mod publish;
 #[cfg(feature = "serve")]
+pub mod server;
+#[cfg(feature = "serve")]
 pub mod state_file;
+#[cfg(feature = "serve")]
+pub mod telemetry;

@@ -44,7 +44,11 @@ pub const ZONES_MAX: usize = 4_096;
 pub const NETWORKS_MAX: usize = 100_000;
 /// Largest TOML file in octets: its tree takes some forty times as much memory while it is read.
 pub const TOML_FILE_OCTETS_MAX: u64 = 2 << 20;
-/// Largest master file in octets.
+/// Most owner names of a catalog: those of records and services, and the empty ones above them.
+pub const OWNER_NAMES_MAX: usize = 2_000_000;
+/// How deep `$INCLUDE` of master files may nest.
+pub const INCLUDE_DEPTH_MAX: usize = 8;
+/// Largest master file in octets, what it includes counted in.
 pub const MASTER_FILE_OCTETS_MAX: u64 = 16 << 20;
 /// Most files of a zones folder.
 pub const ZONE_FILES_MAX: usize = 4_096;
@@ -100,6 +104,38 @@ pub const TCP_CONNECTIONS_PER_PREFIX_MAX: usize = 50;
 pub const TCP_IDLE_MS: u64 = 10_000;
 /// A half-sent TCP message may take so many milliseconds.
 pub const TCP_MESSAGE_MS: u64 = 2_000;
+/// Replies of one TCP connection that wait to be written, in octets, before more of its queries are answered.
+pub const TCP_UNSENT_OCTETS_MAX: usize = 256 << 10;
+/// Connections that wait to be accepted on one listener; the system caps it at net.core.somaxconn.
+pub const TCP_BACKLOG: i32 = 1_024;
+/// Milliseconds without accepting after the system refused a connection.
+pub const TCP_ACCEPT_PAUSE_MS: u64 = 20;
+/// Largest UDP query in octets that is read; longer ones are cut, and malformed.
+pub const UDP_QUERY_MAX: usize = 4_096;
+/// Octets of queries that the system holds for one UDP socket, if it allows so much.
+pub const UDP_SOCKET_BUFFER_OCTETS: usize = 4 << 20;
+/// Datagrams of one socket that are still answered when the node stops.
+pub const UDP_DRAIN_MAX: usize = 65_536;
+/// TCP connections may take so many milliseconds to end when the node stops.
+pub const DRAIN_MS: u64 = 5_000;
+/// Milliseconds from one look to the next whether they have ended.
+pub const DRAIN_LOOK_MS: u64 = 10;
+/// Octets of a request's head on the admin and metrics listeners.
+pub const ADMIN_HEAD_OCTETS_MAX: usize = 16 << 10;
+/// Octets of a request's body on the admin listener.
+pub const ADMIN_BODY_OCTETS_MAX: usize = 64 << 10;
+/// Connections of one admin or metrics listener at once.
+pub const ADMIN_CONNECTIONS_MAX: usize = 64;
+/// Milliseconds within which a request must be there, and again within which it must be answered.
+pub const ADMIN_REQUEST_MS: u64 = 10_000;
+/// Milliseconds that a connection of the admin or metrics listener lives at most.
+pub const ADMIN_CONNECTION_MS: u64 = 300_000;
+/// Milliseconds that files must be left alone before `--watch` reloads.
+pub const WATCH_SETTLE_MS: u64 = 300;
+/// Milliseconds from one folding of histogram samples to the next.
+pub const TELEMETRY_UPKEEP_MS: u64 = 5_000;
+/// Panics that are logged; all are counted.
+pub const PANICS_LOGGED_MAX: u32 = 16;
 /// Labelled series that the metrics hold for one metric name; more are summed under `other`.
 pub const METRIC_SERIES_MAX: usize = 10_000;
 
@@ -111,3 +147,4 @@ const _: () = assert!(STEERED_REPLY_MAX - 28 <= UDP_REPLY_MAX, "every steered an
 const _: () = assert!(CELLS.is_power_of_two());
 const _: () = assert!(ANSWERS_MAX <= CELL_CANDIDATES_MAX, "a fixed answer fits a cell");
 const _: () = assert!(LOCALITIES_MAX <= 1 << 16);
+const _: () = assert!(TCP_UNSENT_OCTETS_MAX >= 2 * TCP_MESSAGE_MAX, "the largest reply fits behind what waits already");

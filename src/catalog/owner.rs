@@ -37,6 +37,8 @@ pub enum Content {
         ns: RrSet,
         /// The DS RRset, if any: the one type that the parent side answers with authority (RFC 4035 §3.1.4.1).
         ds: Option<RrSet>,
+        /// A and AAAA at the cut itself, where a name server of the child is called like the child: glue, never an answer.
+        glue: Box<[RrSet]>,
     },
     /// A name below the zone cut at this node: glue, never an answer.
     BelowCut {
@@ -54,7 +56,7 @@ pub enum Content {
     },
 }
 
-/// A static RRset (RFC 2181 §5), encoded beforehand.
+/// A static RRset (RFC 2181 §5), encoded beforehand. Made by [`RrSet::new`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RrSet {
     /// TYPE code.
@@ -65,6 +67,18 @@ pub struct RrSet {
     pub rdata: Box<[Box<[u8]>]>,
     /// Owner names in our zones that hosts of this RRset's RDATA name (NS, MX, SRV, SVCB, HTTPS): their addresses go into the additional section.
     pub additional: Box<[NodeId]>,
+}
+
+impl RrSet {
+    /// An RRset of these RDATA, each uncompressed wire format; put into canonical order, each once (RFC 4034 §6.3). Its hosts get no
+    /// addresses in the additional section until [`RrSet::additional`] names their nodes.
+    #[must_use]
+    pub fn new(rtype: u16, ttl: u32, rdata: impl IntoIterator<Item = impl Into<Box<[u8]>>>) -> Self {
+        let mut rdata: Vec<Box<[u8]>> = rdata.into_iter().map(Into::into).collect();
+        rdata.sort_unstable();
+        rdata.dedup();
+        Self { rtype, ttl, rdata: rdata.into(), additional: Box::new([]) }
+    }
 }
 
 /// All owner names, an open-addressed table of node indices.

@@ -48,7 +48,7 @@ pub enum UnknownClient {
 }
 
 /// A data-residency rule: clients of some jurisdictions get regions of some jurisdictions only. A veto, never relaxed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Residency {
     /// Its name.
     pub name: Box<str>,
@@ -61,7 +61,7 @@ pub struct Residency {
 }
 
 /// Declared latency between a set of clients and regions: it comes before distance.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct LatencyRow {
     /// The clients; not interned as a [`ClientSetId`], since rows are resolved when the geography is compiled. The most specific row that matches wins
     /// (network, subdivision or ASN, country, union of countries, continent, any), then the earlier in the canonical order.
@@ -73,7 +73,7 @@ pub struct LatencyRow {
 }
 
 /// What the operator knows of some prefixes; comes before every database.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Network {
     /// Its name.
     pub name: Box<str>,

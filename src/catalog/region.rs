@@ -5,7 +5,7 @@ use crate::limits::REGIONS_MAX;
 use crate::units::Coordinates;
 
 /// A place where endpoints stand.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Region {
     /// Its name, for instance `aws-eu-west-1`.
     pub name: Box<str>,

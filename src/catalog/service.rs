@@ -7,7 +7,7 @@ use super::{ClientSetId, EndpointId, Name, ProbeId, RegionId, RegionSet, Residen
 use crate::units::{MicroUsd, Micros, Permille, Ttl};
 
 /// An owner name whose answer is steered.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Service {
     /// Its owner name.
     pub name: Name,
@@ -49,6 +49,8 @@ pub struct Service {
     pub degraded_penalty: Micros,
     /// The load term.
     pub load: Load,
+    /// Declared demand at the busiest hour, in requests per second; counts until endpoints report theirs.
+    pub peak: Option<u64>,
     /// HTTPS records (RFC 9460) with hints from the same decision, if wanted.
     pub https: Option<HttpsTemplate>,
     /// Latency worth one US dollar per million requests, for explanations; zero when price plays no part.
@@ -89,7 +91,7 @@ pub enum By {
 }
 
 /// For these clients, these regions first; never to nothing.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct GeoRule {
     /// The clients.
     pub clients: ClientSetId,
@@ -129,7 +131,7 @@ pub struct Load {
 }
 
 /// A label and the values that are allowed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Requirement {
     /// The label's key.
     pub label: Box<str>,
@@ -138,7 +140,7 @@ pub struct Requirement {
 }
 
 /// The parts of an HTTPS record that do not depend on the decision (RFC 9460 §2.2: params in ascending order of key).
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct HttpsTemplate {
     /// SvcPriority, at least 1 (ServiceMode).
     pub priority: u16,
@@ -153,12 +155,14 @@ pub struct HttpsTemplate {
 }
 
 /// One place where a service can be had.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Endpoint {
     /// Its key under the service, by default the region's name.
     pub name: Box<str>,
     /// Its service.
     pub service: ServiceId,
+    /// What its draws in the rendezvous are made from: [`Endpoint::seed_of`] its names, so that it survives every other change of the catalog.
+    pub seed: u64,
     /// Its region.
     pub region: RegionId,
     /// Its tier, 0 first.
@@ -189,6 +193,16 @@ pub struct Endpoint {
     pub labels: Box<[(Box<str>, Box<str>)]>,
     /// Its probes; all must pass. Empty: never measured.
     pub probes: Box<[ProbeId]>,
+}
+
+impl Endpoint {
+    /// The seed of an endpoint of this name in the service of this name: FNV-1a over both, then stirred.
+    #[must_use]
+    pub fn seed_of(service: &Name, endpoint: &str) -> u64 {
+        let octets = service.wire().iter().chain(endpoint.as_bytes());
+        let hash = octets.fold(0xcbf2_9ce4_8422_2325_u64, |hash, octet| (hash ^ u64::from(*octet)).wrapping_mul(0x0100_0000_01b3));
+        (hash ^ (hash >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    }
 }
 
 /// The price of a million requests, and what that is in latency.

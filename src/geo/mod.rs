@@ -7,10 +7,39 @@
 //! - Localities are interned over what the catalog consults only; number 0 is the unknown place.
 //! - The leaves of the table partition the address space: two scopes with different localities never overlap (RFC 7871 §7.2.1).
 //! - [`Geo::locate`] takes no lock and allocates nothing.
+//!
+//! Databases are cut at /24 and /48: what they tell apart within such a prefix takes the place of its first address, since resolvers send
+//! no more of the client's address than that (RFC 7871 §11.1). The operator's own networks are kept to the last bit.
+//!
+//! | source | what | how |
+//! |---|---|---|
+//! | RFC 7871 §7.2.1 | a scope covers one answer only; scopes with different answers never overlap | the leaf is the shortest prefix within one range |
+//! | RFC 7871 §6 | FAMILY 2 with an IPv4-mapped address | located as the IPv4 address it is, the leaf 96 bits longer |
+
+mod compile;
+mod distance;
+mod facts;
+mod lookup;
+mod mmdb;
+mod record;
+mod special;
+mod steps;
+mod table;
+
+pub use distance::{UNKNOWN_RTT_US, metres_between, rtt_between};
+pub use lookup::{Lookup, lookup};
+pub use mmdb::{Metadata, Mmdb};
+pub use record::{Code, Record};
+pub use special::is_special;
 
 use std::net::IpAddr;
+use std::ops::Deref;
+use std::sync::Arc;
 
-use crate::catalog::{ClientSetId, RegionId};
+use steps::Address;
+use table::Table;
+
+use crate::catalog::{Catalog, ClientSetId, RegionId};
 use crate::limits::CLIENT_SETS_MAX;
 use crate::units::{Coordinates, Micros};
 
@@ -87,30 +116,188 @@ pub enum RttSource {
     Unknown,
 }
 
-/// The compiled geography. See the module's invariants.
+/// A database and what to call it.
+#[derive(Clone, Debug)]
+pub struct Source {
+    /// Its name for people: the file's.
+    pub name: Box<str>,
+    /// What it says.
+    pub database: Mmdb,
+}
+
+/// Databases that were read, kept so that the next catalog is compiled without reading the files again. The first that knows a prefix's
+/// country decides on it; the others add what it does not say (see [`Geo::compile`]).
 #[derive(Clone, Debug, Default)]
+pub struct Databases(Arc<[Source]>);
+
+impl Databases {
+    /// These, in order of precedence.
+    #[must_use]
+    pub fn new(sources: Vec<Source>) -> Self {
+        Self(sources.into())
+    }
+}
+
+impl Deref for Databases {
+    type Target = [Source];
+
+    fn deref(&self) -> &[Source] {
+        &self.0
+    }
+}
+
+/// What a compiled geography was made of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceInfo {
+    /// The database's name.
+    pub name: Box<str>,
+    /// What it says of itself.
+    pub metadata: Metadata,
+}
+
+impl SourceInfo {
+    /// About this source.
+    fn of(source: &Source) -> Self {
+        Self { name: source.name.clone(), metadata: source.database.metadata().clone() }
+    }
+}
+
+/// Why there is no geography.
+#[derive(Debug, thiserror::Error)]
+pub enum GeoError {
+    /// The file has no octets.
+    #[error("the file is empty")]
+    Empty,
+    /// More than [`crate::limits::MMDB_OCTETS_MAX`] octets, or more distinct records than 32 bits count.
+    #[error("the database is too large")]
+    TooLarge,
+    /// The end of the file does not describe an MMDB, or not one that fits the file.
+    #[error("the file is no MMDB, or was cut short")]
+    Open {
+        /// What is wrong.
+        source: Box<maxminddb::MaxMindDbError>,
+    },
+    /// The search tree is broken.
+    #[error("the database's search tree is broken")]
+    Walk {
+        /// What is wrong.
+        source: Box<maxminddb::MaxMindDbError>,
+    },
+    /// A record is broken.
+    #[error("a record of the database is broken")]
+    Decode {
+        /// What is wrong.
+        source: Box<maxminddb::MaxMindDbError>,
+    },
+    /// Branches of the search tree share nodes, so that it has more leaves than a tree of its size can have.
+    #[error("the database's search tree is broken: its branches share nodes")]
+    SharedBranches,
+    /// No record says anything that is understood here.
+    #[error("the database ({kind}) names no country, no coordinates and no autonomous system of any prefix")]
+    Nothing {
+        /// The type that it says it is.
+        kind: Box<str>,
+    },
+    /// The catalog tells more places apart than [`crate::limits::LOCALITIES_MAX`], even on the coarsest grid.
+    #[error("the rules tell more than {} places apart", crate::limits::LOCALITIES_MAX)]
+    TooManyLocalities,
+}
+
+/// The compiled geography. See the module's invariants.
+#[derive(Clone, Debug)]
 pub struct Geo {
     /// Localities by number.
     localities: Box<[Locality]>,
     /// Round-trip time in microseconds, locality by locality, a column for each region.
     rtt: Box<[u32]>,
+    /// A bit for each of those: whether it is declared.
+    declared: Box<[u64]>,
     /// Number of regions.
     regions: usize,
+    /// Localities of IPv4 addresses.
+    v4: Table<u32>,
+    /// Localities of IPv6 addresses.
+    v6: Table<u128>,
+    /// What it was made of.
+    sources: Box<[SourceInfo]>,
+}
+
+/// Every address is in the unknown place, and there are no regions.
+impl Default for Geo {
+    fn default() -> Self {
+        Self::without_databases(&Catalog::default())
+    }
 }
 
 impl Geo {
-    /// Where the clients of a prefix are. `source_len` is the length of the prefix in the address's family.
+    /// Compiles the geography that this catalog consults from databases and the catalog's own networks, which come before them. The first
+    /// database that knows a prefix's country decides on it; later ones add the subdivision, the coordinates and the autonomous system
+    /// that are missing, as far as they name the same country.
+    ///
+    /// # Errors
+    /// [`GeoError::TooManyLocalities`] when the rules tell too many places apart; [`GeoError::TooLarge`] when the databases have too many
+    /// combinations of records.
+    pub fn compile(catalog: &Catalog, sources: &[Source]) -> Result<Self, GeoError> {
+        compile::compile(catalog, sources)
+    }
+
+    /// The geography of a catalog whose own networks are all that is known.
+    ///
+    /// # Panics
+    /// When the catalog's rules tell more than [`crate::limits::LOCALITIES_MAX`] places apart, which [`Geo::compile`] returns as an error.
     #[must_use]
-    pub fn locate(&self, _address: IpAddr, _source_len: u8) -> Located {
-        let mut sets = ClientSets::NONE;
-        sets.insert(crate::catalog::ClientSet::UNKNOWN);
-        Located { locality: LocalityId::UNKNOWN, leaf: 0, sets, wide: false }
+    pub fn without_databases(catalog: &Catalog) -> Self {
+        Self::compile(catalog, &[]).expect("a catalog for which no database was read has few places")
+    }
+
+    /// Where the clients of a prefix are. `source_len` is the length of the prefix in the address's family; a longer one than the family
+    /// has counts as its whole length. Bits behind it are not looked at.
+    #[must_use]
+    #[inline]
+    pub fn locate(&self, address: IpAddr, source_len: u8) -> Located {
+        match address {
+            IpAddr::V4(address) => self.locate_in(&self.v4, address.to_bits(), source_len),
+            IpAddr::V6(address) => match address.to_ipv4_mapped() {
+                Some(mapped) if source_len >= 96 => {
+                    let located = self.locate_in(&self.v4, mapped.to_bits(), source_len - 96);
+                    Located { leaf: located.leaf + 96, ..located }
+                }
+                _ => self.locate_in(&self.v6, address.to_bits(), source_len),
+            },
+        }
+    }
+
+    /// Where the clients of a prefix of one family are.
+    #[inline]
+    fn locate_in<A: Address>(&self, table: &Table<A>, address: A, source_len: u8) -> Located {
+        let source_len = source_len.min(A::BITS);
+        let first = address.first_within(source_len);
+        let found = table.find(first);
+        let wide = source_len < found.leaf;
+        let sets = if wide { self.sets_within(table, first, source_len) } else { self.localities[usize::from(found.place)].sets };
+        Located { locality: LocalityId(found.place), leaf: found.leaf, sets, wide }
+    }
+
+    /// The client sets of every place within a prefix.
+    #[cold]
+    fn sets_within<A: Address>(&self, table: &Table<A>, first: A, len: u8) -> ClientSets {
+        let mut sets = table.sets_between(first, first.last_within(len), &self.localities);
+        if first.holds_mapped(len) {
+            sets.unite(&self.v4.all_sets(&self.localities));
+        }
+        sets
     }
 
     /// The locality of this number.
     #[must_use]
+    #[inline]
     pub fn locality(&self, id: LocalityId) -> &Locality {
         &self.localities[usize::from(id.0)]
+    }
+
+    /// Every locality, with its number.
+    pub fn localities(&self) -> impl Iterator<Item = (LocalityId, &Locality)> {
+        (0..=u16::MAX).map(LocalityId).zip(&self.localities)
     }
 
     /// Round-trip times from a locality in microseconds, one for each region.
@@ -129,7 +316,42 @@ impl Geo {
 
     /// Where that round-trip time comes from.
     #[must_use]
-    pub fn rtt_source(&self, _id: LocalityId, _region: RegionId) -> RttSource {
-        RttSource::Unknown
+    pub fn rtt_source(&self, id: LocalityId, region: RegionId) -> RttSource {
+        let index = usize::from(id.0) * self.regions + region.index();
+        if self.declared[index / 64] >> (index % 64) & 1 == 1 {
+            RttSource::Declared
+        } else if self.locality(id).at.is_some() {
+            RttSource::Distance
+        } else {
+            RttSource::Unknown
+        }
+    }
+
+    /// What it was made of, in order of precedence. Empty where no database was read: such a node knows the operator's networks only.
+    #[must_use]
+    pub fn sources(&self) -> &[SourceInfo] {
+        &self.sources
+    }
+
+    /// Number of ranges of addresses, both families together.
+    #[must_use]
+    pub fn ranges(&self) -> usize {
+        self.v4.len() + self.v6.len()
+    }
+
+    /// Octets that it holds on the heap, labels left aside.
+    #[must_use]
+    pub fn octets(&self) -> usize {
+        self.v4.octets() + self.v6.octets() + size_of_val(&*self.localities) + size_of_val(&*self.rtt) + size_of_val(&*self.declared)
+    }
+
+    /// Every leaf of IPv4, in order: the table de-aggregated to prefixes. For tests and listings.
+    pub fn leaves_v4(&self) -> impl Iterator<Item = (ipnet::Ipv4Net, LocalityId)> {
+        self.v4.leaves().map(|(address, len, place)| (ipnet::Ipv4Net::new_assert(address.into(), len), LocalityId(place)))
+    }
+
+    /// Every leaf of IPv6, in order. IPv4-mapped addresses are found in IPv4's.
+    pub fn leaves_v6(&self) -> impl Iterator<Item = (ipnet::Ipv6Net, LocalityId)> {
+        self.v6.leaves().map(|(address, len, place)| (ipnet::Ipv6Net::new_assert(address.into(), len), LocalityId(place)))
     }
 }

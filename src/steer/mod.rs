@@ -9,12 +9,14 @@
 //! - No published answer set is empty because of health unless the zone's policy says so.
 
 mod cells;
-// mod eligible;
+mod eligible;
 mod pick;
-// mod score;
+mod rendezvous;
+mod score;
 mod witness;
 
 pub use cells::Cells;
+pub use eligible::binds;
 pub use pick::{Candidate, Chosen, Decision, Reason, Verdict};
 pub use witness::{Exclusion, Recorder, Relaxation, Silent, Step, Witness};
 
@@ -78,6 +80,7 @@ impl Client {
 /// Decides: which endpoints this client gets, in what order or shares, and why.
 #[must_use]
 pub fn decide(ask: &Ask, world: &World, witness: &mut impl Witness) -> Decision {
-    let _ = (ask, world, witness);
-    unreachable!("the next commit")
+    let eligible = eligible::admit(ask, world, witness);
+    let ranked = score::rank(ask, world, eligible, witness);
+    pick::choose(ask, world, &ranked, witness)
 }

@@ -5,6 +5,9 @@ use crate::units::Micros;
 
 /// Told every step of a decision. The silent one compiles to nothing.
 pub trait Witness {
+    /// Whether it wants the bill of every endpoint, also of those that are out of the running. It changes nothing in the decision.
+    const CURIOUS: bool = false;
+
     /// One step.
     fn see(&mut self, step: Step);
 }
@@ -26,6 +29,8 @@ pub struct Recorder {
 }
 
 impl Witness for Recorder {
+    const CURIOUS: bool = true;
+
     fn see(&mut self, step: Step) {
         self.steps.push(step);
     }
@@ -38,7 +43,7 @@ pub enum Step {
     Excluded(EndpointId, Exclusion),
     /// Nothing was left, so this no longer counts.
     Relaxed(Relaxation),
-    /// The bill of an endpoint that is in the running.
+    /// The bill of an endpoint.
     Scored {
         /// Which endpoint.
         endpoint: EndpointId,

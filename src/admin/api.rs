@@ -1,0 +1,226 @@
+//! The paths and what they tell.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{DefaultBodyLimit, Query, Request, State};
+use axum::http::{StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Json, Response};
+use axum::routing::get;
+use serde::{Deserialize, Serialize};
+
+use super::Context;
+use crate::catalog::Name;
+use crate::explain::{self, Named, Question};
+use crate::limits;
+use crate::steer::Family;
+
+/// Everything.
+pub(super) fn admin(context: Context) -> Router {
+    let router = Router::new().route("/v1/explain", get(explain)).route("/v1/status", get(status)).merge(common());
+    finish(router, context)
+}
+
+/// Metrics and readiness only.
+pub(super) fn metrics(context: Context) -> Router {
+    finish(common(), context)
+}
+
+/// What both listeners tell.
+fn common() -> Router<Context> {
+    Router::new().route("/healthz", get(healthz)).route("/readyz", get(readyz)).route("/metrics", get(metrics_text))
+}
+
+/// Adds what every path has: limits, and problem documents for what there is not.
+fn finish(router: Router<Context>, context: Context) -> Router {
+    router
+        .fallback(async || Problem::new(StatusCode::NOT_FOUND, "there is nothing at this path"))
+        .method_not_allowed_fallback(async || Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this path takes GET only"))
+        .layer(DefaultBodyLimit::max(limits::ADMIN_BODY_OCTETS_MAX))
+        .layer(middleware::from_fn(in_time))
+        .with_state(context)
+}
+
+/// Gives up on a request that takes too long.
+async fn in_time(request: Request, next: Next) -> Response {
+    let answer = tokio::time::timeout(Duration::from_millis(limits::ADMIN_REQUEST_MS), next.run(request)).await;
+    answer.unwrap_or_else(|_| Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the request took too long").into_response())
+}
+
+/// A problem document (RFC 9457 §3).
+#[derive(Clone, Debug, Serialize)]
+struct Problem {
+    /// The status again.
+    status: u16,
+    /// The status in words.
+    title: &'static str,
+    /// What is wrong with this request.
+    detail: String,
+}
+
+impl Problem {
+    /// With the status's own title.
+    fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+        Self { status: status.as_u16(), title: status.canonical_reason().unwrap_or("Error"), detail: detail.into() }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        (status, [(header::CONTENT_TYPE, "application/problem+json")], Json(self).into_response().into_body()).into_response()
+    }
+}
+
+/// The process lives.
+async fn healthz() -> &'static str {
+    "ok\n"
+}
+
+/// The first round of probes is over.
+async fn readyz(State(context): State<Context>) -> Response {
+    if *context.ready.borrow() {
+        "ready\n".into_response()
+    } else {
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the first round of probes is not over; queries are answered all the same").into_response()
+    }
+}
+
+/// The Prometheus text.
+async fn metrics_text(State(context): State<Context>) -> Response {
+    let ready = *context.ready.borrow();
+    let text = context.telemetry.render(&context.worlds.load(), ready, context.clock.now());
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+}
+
+/// What is to be explained.
+#[derive(Debug, Deserialize)]
+struct ExplainQuery {
+    /// The name.
+    name: String,
+    /// The client: an address, or a prefix as in `192.0.2.0/24`.
+    client: String,
+    /// `A`, `AAAA` or anything else.
+    #[serde(rename = "type", default)]
+    qtype: Option<String>,
+    /// Regions taken as down: names, globs or `cloud:NAME`, separated by commas.
+    #[serde(default)]
+    down: Option<String>,
+}
+
+/// Why this client gets this answer.
+async fn explain(State(context): State<Context>, query: Result<Query<ExplainQuery>, QueryRejection>) -> Result<Response, Problem> {
+    let bad = |detail: String| Problem::new(StatusCode::BAD_REQUEST, detail);
+    let Query(query) = query.map_err(|rejection| bad(rejection.body_text()))?;
+    let name: Name = query.name.parse().map_err(|error| bad(format!("{:?} is no name: {error}", query.name)))?;
+    let (address, source_len) = parse_client(&query.client).ok_or_else(|| bad(format!("{:?} is neither an address nor a prefix", query.client)))?;
+    let mut world = context.worlds.load();
+    for word in query.down.iter().flat_map(|words| words.split(',')).map(str::trim) {
+        let regions = explain::regions_named(&world, word);
+        if regions.is_empty() {
+            return Err(bad(format!("no region is called {word:?}")));
+        }
+        world = explain::with_regions_down(&world, &regions).into();
+    }
+    let service = match explain::find(&name, &world) {
+        Named::Service(service) => service,
+        Named::Static(_) => return Err(Problem::new(StatusCode::NOT_FOUND, format!("{name} is not steered"))),
+        Named::NotOurs => return Err(Problem::new(StatusCode::NOT_FOUND, format!("{name} is in no zone of this node"))),
+    };
+    let family = match query.qtype.as_deref().map(str::to_ascii_uppercase).as_deref() {
+        None | Some("A") => Family::V4,
+        Some("AAAA") => Family::V6,
+        Some(_) => Family::Any,
+    };
+    Ok(Json(explain::explain(&Question { service, family, address, source_len }, &world)).into_response())
+}
+
+/// An address with all its bits, or a prefix.
+fn parse_client(text: &str) -> Option<(IpAddr, u8)> {
+    let (address, len) = text.split_once('/').map_or((text, None), |(address, len)| (address, Some(len)));
+    let address: IpAddr = address.parse().ok()?;
+    let most = if address.is_ipv4() { 32 } else { 128 };
+    let len = len.map_or(Some(most), |len| len.parse().ok())?;
+    (len <= most).then_some((address, len))
+}
+
+/// The world, for people and for comparing nodes.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct StatusView {
+    /// Its generation on this node.
+    generation: u64,
+    /// Digest of the catalog, the same on every node with the same files.
+    digest: String,
+    /// Whether the first round of probes is over.
+    ready: bool,
+    /// Whether statuses are held without fresh observations.
+    stale: bool,
+    /// Milliseconds since the newest observation; absent before the first.
+    observed_ms_ago: Option<u64>,
+    /// Every endpoint.
+    endpoints: Vec<EndpointStatus>,
+}
+
+/// One endpoint.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct EndpointStatus {
+    /// The service's owner name.
+    service: String,
+    /// The endpoint's key.
+    endpoint: Box<str>,
+    /// Its region.
+    region: Box<str>,
+    /// Its health: `unknown`, `up`, `degraded`, `down`.
+    health: &'static str,
+    /// Whether it is moving.
+    moving: bool,
+    /// Whether it is probed at all.
+    probed: bool,
+}
+
+/// The world.
+async fn status(State(context): State<Context>) -> Json<StatusView> {
+    let world = context.worlds.load();
+    let catalog = &world.catalog;
+    let endpoints = catalog.endpoints.iter().zip(&world.statuses.of).map(|(endpoint, status)| EndpointStatus {
+        service: catalog.service(endpoint.service).name.to_string(),
+        endpoint: endpoint.name.clone(),
+        region: catalog.region(endpoint.region).name.clone(),
+        health: match status.health {
+            crate::health::Health::Unknown => "unknown",
+            crate::health::Health::Up => "up",
+            crate::health::Health::Degraded => "degraded",
+            crate::health::Health::Down => "down",
+        },
+        moving: status.moving,
+        probed: !endpoint.probes.is_empty(),
+    });
+    let observed = Some(world.statuses.observed).filter(|observed| observed.0 > 0);
+    Json(StatusView {
+        generation: world.generation,
+        digest: format!("{:016x}", catalog.digest),
+        ready: *context.ready.borrow(),
+        stale: world.statuses.stale,
+        observed_ms_ago: observed.map(|observed| context.clock.now().millis_since(observed)),
+        endpoints: endpoints.collect(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_is_an_address_or_a_prefix() {
+        assert_eq!(parse_client("192.0.2.1"), Some(([192, 0, 2, 1].into(), 32)));
+        assert_eq!(parse_client("2001:db8::/32").map(|(_, len)| len), Some(32));
+        for wrong in ["", "192.0.2.0/33", "192.0.2", "2001:db8::/129", "192.0.2.0/", "192.0.2.0/-1"] {
+            assert_eq!(parse_client(wrong), None, "{wrong}");
+        }
+    }
+}

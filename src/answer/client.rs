@@ -1,0 +1,45 @@
+//! Whose place counts: the client's subnet if the query has one that says something, else the resolver's address (RFC 7871 §7.1, §11.3).
+
+use std::net::IpAddr;
+
+use super::Turn;
+use crate::geo::{LocalityId, is_special};
+use crate::steer::Client;
+
+/// Whom the decision is for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Whom {
+    /// The client.
+    pub(super) client: Client,
+    /// SCOPE, if the subnet was not used; else it comes from the decision.
+    pub(super) scope: Option<u8>,
+}
+
+impl Turn<'_> {
+    /// Finds out whom to decide for.
+    #[inline]
+    pub(super) fn whom(&self) -> Whom {
+        let geo = &self.world.geo;
+        let Some(ecs) = self.edns.and_then(|edns| edns.ecs) else { return Whom { client: self.resolver(), scope: None } };
+        if ecs.source == 0 {
+            // The client does not want to be told apart (§7.1.2); it is answered all the same (§7.5).
+            return Whom { client: self.resolver(), scope: Some(0) };
+        }
+        let client = Client::at(ecs.address, ecs.source, geo);
+        // An operator's own network may well be a private one; any other private address says nothing.
+        if client.located.locality == LocalityId::UNKNOWN && is_special(ecs.address, ecs.source) {
+            return Whom { client: self.resolver(), scope: Some(client.located.leaf) };
+        }
+        Whom { client, scope: None }
+    }
+
+    /// The resolver as the client. Its IPv4 address may come as an IPv4-mapped one from a socket that serves both families.
+    fn resolver(&self) -> Client {
+        let source = self.ask.source.to_canonical();
+        let len = match source {
+            IpAddr::V4(_) => 32,
+            IpAddr::V6(_) => 128,
+        };
+        Client::at(source, len, &self.world.geo)
+    }
+}

@@ -1,0 +1,185 @@
+//! Steered answers: the addresses, the HTTPS record or the CNAME of the endpoints that were chosen for this client.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use super::client::Whom;
+use super::{Said, Steered, Turn};
+use crate::catalog::{AnswerKind, Endpoint, Families, HttpsTemplate, RrSet, Service, ServiceId, ZoneId};
+use crate::limits::STEERED_ADDRESSES_MAX;
+use crate::steer::{self, Chosen, Family, Verdict};
+use crate::wire::{Ede, Owner, Rcode, Section, Set, rtype};
+
+impl<'a> Turn<'a> {
+    /// Answers for a service. What is not steered there is static, or NODATA for everybody.
+    #[inline]
+    pub(super) fn service(&mut self, zone: ZoneId, id: ServiceId, records: &'a [RrSet]) -> Said {
+        let service = self.world.catalog.service(id);
+        let served = Served { zone, id, service };
+        let qtype = match self.question.qtype {
+            // RFC 8482 §4.1: one RRset is enough.
+            rtype::ANY if self.any_endpoint(service, has_a) => rtype::A,
+            rtype::ANY => rtype::AAAA,
+            asked => asked,
+        };
+        match (service.kind, qtype) {
+            (AnswerKind::Cname, _) => self.canonical_name(&served),
+            (AnswerKind::Addresses, rtype::A) if self.any_endpoint(service, has_a) => self.addresses(&served, rtype::A),
+            (AnswerKind::Addresses, rtype::AAAA) if self.any_endpoint(service, has_aaaa) => self.addresses(&served, rtype::AAAA),
+            (AnswerKind::Addresses, rtype::HTTPS) => match &service.https {
+                Some(template) => self.https(&served, template),
+                None => self.records(zone, records),
+            },
+            (AnswerKind::Addresses, _) => self.records(zone, records),
+        }
+    }
+
+    /// Answers with the addresses of one family.
+    #[inline]
+    fn addresses(&mut self, served: &Served<'_>, rtype: u16) -> Said {
+        let (chosen, said) = match self.choose(served, if rtype == rtype::A { Family::V4 } else { Family::V6 }) {
+            Ok(chosen) => chosen,
+            Err(said) => return said,
+        };
+        if self.put_addresses(Section::Answer, served, &chosen, rtype) == 0 && !self.reply.is_truncated() {
+            return self.nothing(served, said);
+        }
+        said
+    }
+
+    /// Adds the addresses of one family, in the order of the endpoints, each once. Returns how many.
+    #[inline]
+    fn put_addresses(&mut self, section: Section, served: &Served<'_>, chosen: &Chosen, rtype: u16) -> u16 {
+        let ttl = served.ttl(chosen);
+        let catalog = &self.world.catalog;
+        let endpoints = chosen.endpoints().iter().map(|&id| catalog.endpoint(id));
+        let write = |set: &mut Set<'_>| {
+            if rtype == rtype::A {
+                endpoints.flat_map(|endpoint| &endpoint.a).take(STEERED_ADDRESSES_MAX).for_each(|a| set.address(rtype, ttl, a.octets()));
+            } else {
+                endpoints.flat_map(|endpoint| &endpoint.aaaa).take(STEERED_ADDRESSES_MAX).for_each(|a| set.address(rtype, ttl, a.octets()));
+            }
+        };
+        if section == Section::Answer { self.reply.need(section, write) } else { self.reply.offer(section, write) }
+    }
+
+    /// Answers with the HTTPS record (RFC 9460 §2.2), its target the service itself. Hints and additional addresses are those of the very
+    /// decision that A and AAAA get (§7.3). Where families are decided apart there is no such one decision, hence no hints; and without
+    /// hints the record is the same for everybody.
+    fn https(&mut self, served: &Served<'_>, template: &HttpsTemplate) -> Said {
+        if !template.hints || served.service.families == Families::Separate {
+            let ttl = served.service.ttl_steady.0;
+            self.reply.need(Section::Answer, |set| put_https(set, ttl, template, [].into_iter()));
+            return Said::AUTHORITATIVE;
+        }
+        let (chosen, said) = match self.choose(served, Family::Any) {
+            Ok(chosen) => chosen,
+            Err(said) => return said,
+        };
+        let (ttl, catalog) = (served.ttl(&chosen), &self.world.catalog);
+        let endpoints = chosen.endpoints().iter().map(|&id| catalog.endpoint(id));
+        self.reply.need(Section::Answer, |set| put_https(set, ttl, template, endpoints));
+        self.put_addresses(Section::Additional, served, &chosen, rtype::A);
+        self.put_addresses(Section::Additional, served, &chosen, rtype::AAAA);
+        said
+    }
+
+    /// Answers with the one CNAME, whatever was asked (RFC 1034 §3.6.2). It is not followed (RFC 7871 §7.2.1).
+    fn canonical_name(&mut self, served: &Served<'_>) -> Said {
+        let (chosen, said) = match self.choose(served, Family::Any) {
+            Ok(chosen) => chosen,
+            Err(said) => return said,
+        };
+        let catalog = &self.world.catalog;
+        let Some(target) = chosen.endpoints().first().and_then(|&id| catalog.endpoint(id).cname.as_ref()) else { return self.nothing(served, said) };
+        self.reply.need(Section::Answer, |set| set.record(Owner::QNAME, rtype::CNAME, served.ttl(&chosen), target.wire()));
+        said
+    }
+
+    /// Decides. With a verdict other than to serve, the reply is complete: `Err` is what it says.
+    #[inline]
+    fn choose(&mut self, served: &Served<'_>, family: Family) -> Result<(Chosen, Said), Said> {
+        let Whom { client, scope } = self.whom();
+        let family = if served.service.families == Families::Separate { family } else { Family::Any };
+        let chosen = self.cells.choose(&steer::Ask { service: served.id, client, family }, self.world);
+        let said = Said {
+            scope: scope.unwrap_or(chosen.scope),
+            ede: self.world.statuses.stale.then_some(Ede::STALE_ANSWER),
+            steered: Some(Steered { service: served.id, endpoint: chosen.endpoints().first().copied(), reason: chosen.reason }),
+            ..Said::AUTHORITATIVE
+        };
+        match chosen.verdict {
+            Verdict::Serve => Ok((chosen, said)),
+            Verdict::Nodata => Err(self.nothing(served, said)),
+            Verdict::Servfail => Err(Said { rcode: Rcode::SERVFAIL, authoritative: false, ..said }),
+        }
+    }
+
+    /// Says that this client gets nothing, and only for as long as something moving is remembered. Unlike the NODATA of a type that the
+    /// service does not have, it is for this client: so SCOPE stays that of the decision, lest a resolver give it to everybody.
+    #[cold]
+    fn nothing(&mut self, served: &Served<'_>, said: Said) -> Said {
+        self.negative(served.zone, Rcode::NOERROR, Some(served.service.ttl_moving.0));
+        said
+    }
+
+    /// Whether any endpoint of the service has something.
+    #[inline]
+    fn any_endpoint(&self, service: &Service, has: fn(&Endpoint) -> bool) -> bool {
+        self.world.catalog.endpoints_of(service).any(|(_, endpoint)| has(endpoint))
+    }
+}
+
+/// The service that is answered for.
+struct Served<'s> {
+    /// The zone of the node, for its SOA.
+    zone: ZoneId,
+    /// The service's index.
+    id: ServiceId,
+    /// The service.
+    service: &'s Service,
+}
+
+impl Served<'_> {
+    /// The TTL of what was chosen, in seconds.
+    #[inline]
+    fn ttl(&self, chosen: &Chosen) -> u32 {
+        if chosen.moving { self.service.ttl_moving.0 } else { self.service.ttl_steady.0 }
+    }
+}
+
+/// Whether an endpoint has an IPv4 address.
+fn has_a(endpoint: &Endpoint) -> bool {
+    !endpoint.a.is_empty()
+}
+
+/// Whether an endpoint has an IPv6 address.
+fn has_aaaa(endpoint: &Endpoint) -> bool {
+    !endpoint.aaaa.is_empty()
+}
+
+/// SvcParamKey `ipv4hint` (RFC 9460 §14.3.2).
+const IPV4HINT: u16 = 4;
+/// SvcParamKey `ipv6hint`.
+const IPV6HINT: u16 = 6;
+
+/// Writes an HTTPS record with the target `.`, its parameters in ascending order (RFC 9460 §2.2).
+fn put_https<'e>(set: &mut Set<'_>, ttl: u32, template: &HttpsTemplate, endpoints: impl Iterator<Item = &'e Endpoint> + Clone) {
+    set.record_with(Owner::QNAME, rtype::HTTPS, ttl, |set| {
+        set.put(&template.priority.to_be_bytes());
+        set.put(&[0]);
+        set.put_slice(&template.before_hints);
+        put_hint(set, IPV4HINT, endpoints.clone().flat_map(|endpoint| &endpoint.a).map(Ipv4Addr::octets));
+        set.put_slice(&template.between_hints);
+        put_hint(set, IPV6HINT, endpoints.flat_map(|endpoint| &endpoint.aaaa).map(Ipv6Addr::octets));
+        set.put_slice(&template.after_hints);
+    });
+}
+
+/// Writes a list of addresses as a parameter, if there are any (RFC 9460 §7.3).
+fn put_hint<const N: usize>(set: &mut Set<'_>, key: u16, addresses: impl Iterator<Item = [u8; N]> + Clone) {
+    let addresses = addresses.take(STEERED_ADDRESSES_MAX);
+    let Ok(len @ 1..) = u16::try_from(addresses.clone().count() * N) else { return };
+    set.put(&key.to_be_bytes());
+    set.put(&len.to_be_bytes());
+    addresses.for_each(|address| set.put(&address));
+}

@@ -1,0 +1,302 @@
+//! `aya serve`: answers queries until it is told to stop.
+//!
+//! | signal | what |
+//! |---|---|
+//! | SIGHUP | reloads zones and geography, all or nothing |
+//! | SIGTERM, SIGINT | drains, then exits with 0; a second one ends at once |
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use clap::{Args, ValueEnum};
+use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+
+use super::load::Content;
+use super::node::{Node, Options, StartError};
+use super::{Exit, chain, tell_error};
+use crate::limits;
+use crate::probe::Roots;
+use crate::server::Engine;
+
+/// What `aya serve` is told.
+#[derive(Debug, Args)]
+pub struct ServeArgs {
+    /// Address and port to answer on, over UDP and TCP; may be given several times.
+    #[arg(long, env = "AYA_LISTEN", value_delimiter = ',', default_values = ["0.0.0.0:53", "[::]:53"])]
+    listen: Vec<SocketAddr>,
+    /// File or folder of zones; may be given several times.
+    #[arg(long, env = "AYA_ZONES", value_delimiter = ',', default_value = "zones")]
+    zones: Vec<PathBuf>,
+    /// MMDB file or folder of them; may be given several times.
+    #[arg(long, env = "AYA_GEOIP", value_delimiter = ',', default_value = "geoip")]
+    geoip: Vec<PathBuf>,
+    /// Folder in which health outlives the process.
+    #[arg(long, env = "AYA_STATE", value_name = "DIR")]
+    state: Option<PathBuf>,
+    /// Address of the admin API, on loopback, or "off".
+    #[arg(long, env = "AYA_ADMIN", default_value = "127.0.0.1:8053", value_parser = address_or_off)]
+    admin: AddressOrOff,
+    /// Address that tells /metrics, /healthz and /readyz only; any address.
+    #[arg(long, env = "AYA_METRICS")]
+    metrics: Option<SocketAddr>,
+    /// What carries the queries.
+    #[arg(long, env = "AYA_ENGINE", value_enum, default_value_t)]
+    engine: Engine,
+    /// Reload when the files change.
+    #[arg(long, env = "AYA_WATCH")]
+    watch: bool,
+    /// Workers for each address; by default one for each core.
+    #[arg(long, env = "AYA_WORKERS", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    workers: Option<u16>,
+    /// Let reloads remove zones, or more than a tenth of the services or endpoints.
+    #[arg(long, env = "AYA_ALLOW_SHRINK")]
+    allow_shrink: bool,
+    /// How logs are written.
+    #[arg(long, env = "AYA_LOG_FORMAT", value_enum, default_value_t)]
+    log_format: LogFormat,
+}
+
+/// How logs are written. What is logged is said by `AYA_LOG`, as in `info,aya_gslb::probe=debug`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// A line for people.
+    #[default]
+    Text,
+    /// A JSON object a line.
+    Json,
+}
+
+/// An address, or nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct AddressOrOff(Option<SocketAddr>);
+
+/// Reads an address and port, or `off`.
+fn address_or_off(text: &str) -> Result<AddressOrOff, String> {
+    match text {
+        "off" => Ok(AddressOrOff(None)),
+        _ => text.parse().map(|address| AddressOrOff(Some(address))).map_err(|_| "neither an address and port nor \"off\"".to_owned()),
+    }
+}
+
+impl ServeArgs {
+    /// What it means.
+    fn options(&self) -> Options {
+        let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
+        Options {
+            content: Content::Files { zones: self.zones.clone(), geoip: self.geoip.clone() },
+            listen: self.listen.clone(),
+            workers: self.workers.map_or_else(cores, usize::from),
+            engine: self.engine,
+            state: self.state.clone(),
+            admin: self.admin.0,
+            metrics: self.metrics,
+            allow_shrink: self.allow_shrink,
+            roots: Roots::of_system(),
+        }
+    }
+}
+
+/// Runs `aya serve`.
+pub fn run(args: &ServeArgs) -> Exit {
+    start_logging(args.log_format);
+    limit_panic_reports();
+    match serve(args) {
+        Ok(()) => Exit::Ok,
+        Err(error) => {
+            tell_error(&error);
+            Exit::Error
+        }
+    }
+}
+
+/// Starts, then waits for signals and changes of files.
+fn serve(args: &ServeArgs) -> Result<(), StartError> {
+    let node = Node::start(args.options())?;
+    let world = node.worlds().load();
+    let (zones, services, endpoints) = (world.catalog.zones.len(), world.catalog.services.len(), world.catalog.endpoints.len());
+    drop(world);
+    tracing::info!(listen = ?node.addresses(), admin = ?node.admin_address(), metrics = ?node.metrics_address(), zones, services, endpoints, "serving");
+    let mut wakes = node.block_on(async { Wakes::new(args, &node) }).map_err(StartError::System)?;
+    while let Some(cause) = node.block_on(wakes.next()) {
+        match cause {
+            Cause::Ready => tracing::info!(generation = node.worlds().load().generation, "ready: the first round of probes is over"),
+            Cause::Reload(why) => reload(&node, why),
+        }
+    }
+    tracing::info!("draining");
+    node.spawn(async move {
+        // A second signal ends at once, as people expect it to.
+        wakes.stop_signal().await;
+        std::process::exit(ENDED_BY_SIGNAL);
+    });
+    node.stop();
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// The exit code of a process that did not drain to the end.
+const ENDED_BY_SIGNAL: i32 = 130;
+
+/// Reloads, and says what came of it.
+fn reload(node: &Node, why: &'static str) {
+    match node.reload() {
+        Ok(generation) => {
+            let world = node.worlds().load();
+            tracing::info!(why, generation, zones = world.catalog.zones.len(), services = world.catalog.services.len(), "reloaded");
+        }
+        Err(error) => tracing::error!(why, "reload refused, the old world is served as before:\n{}", chain(&error)),
+    }
+}
+
+/// Why the node woke, unless it is to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cause {
+    /// The first round of probes is over.
+    Ready,
+    /// Files are to be read again.
+    Reload(&'static str),
+}
+
+/// What the serving node waits for.
+struct Wakes {
+    /// Reload.
+    hangup: Signal,
+    /// Stop.
+    terminate: Signal,
+    /// Stop.
+    interrupt: Signal,
+    /// The first round of probes is over; `None` once that was told.
+    ready: Option<watch::Receiver<bool>>,
+    /// Files changed.
+    changes: mpsc::Receiver<()>,
+    /// Tells so; kept, since dropping it ends the watch.
+    _watcher: Option<RecommendedWatcher>,
+}
+
+impl Wakes {
+    /// Listens from now on. To be called inside of a runtime.
+    fn new(args: &ServeArgs, node: &Node) -> io::Result<Self> {
+        let (tell, changes) = mpsc::channel(1);
+        let watcher = if args.watch { Some(watch_files(args.zones.iter().chain(&args.geoip), tell).map_err(io::Error::other)?) } else { None };
+        Ok(Self {
+            hangup: signal(SignalKind::hangup())?,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            ready: Some(node.ready()),
+            changes,
+            _watcher: watcher,
+        })
+    }
+
+    /// Waits for the next cause; `None` means stop.
+    async fn next(&mut self) -> Option<Cause> {
+        let ready = async {
+            let over = match &mut self.ready {
+                Some(ready) => ready.wait_for(|ready| *ready).await.is_ok(),
+                None => false,
+            };
+            if !over {
+                // It was told already, or the controller has ended and will never be ready.
+                std::future::pending::<()>().await;
+            }
+        };
+        tokio::select! {
+            _ = self.terminate.recv() => None,
+            _ = self.interrupt.recv() => None,
+            _ = self.hangup.recv() => Some(Cause::Reload("SIGHUP")),
+            Some(()) = settled(&mut self.changes) => Some(Cause::Reload("files changed")),
+            () = ready => {
+                self.ready = None;
+                Some(Cause::Ready)
+            }
+        }
+    }
+
+    /// Waits for a signal to stop.
+    async fn stop_signal(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// Waits for a change of files, and then until they were left alone for [`limits::WATCH_SETTLE_MS`]: editors and copies write in steps.
+async fn settled(changes: &mut mpsc::Receiver<()>) -> Option<()> {
+    changes.recv().await?;
+    while let Ok(Some(())) = tokio::time::timeout(Duration::from_millis(limits::WATCH_SETTLE_MS), changes.recv()).await {}
+    Some(())
+}
+
+/// Watches files, and the folders that hold them: a file that is replaced by a rename is another file.
+fn watch_files<'a>(paths: impl Iterator<Item = &'a PathBuf>, tell: mpsc::Sender<()>) -> notify::Result<RecommendedWatcher> {
+    let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+        if event.is_ok_and(|event| !event.kind.is_access()) {
+            // A full channel has told already.
+            let _ = tell.try_send(());
+        }
+    })?;
+    for path in paths {
+        let folder = if path.is_dir() { path } else { path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")) };
+        watcher.watch(folder, RecursiveMode::Recursive)?;
+    }
+    Ok(watcher)
+}
+
+/// Sends logs to standard error.
+fn start_logging(format: LogFormat) {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("AYA_LOG").unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
+    // An error means that somebody in this process logs already.
+    let _ = match format {
+        LogFormat::Text => logs.try_init(),
+        LogFormat::Json => logs.json().flatten_event(true).try_init(),
+    };
+}
+
+/// Logs the first panics only: a query that makes a worker panic could be sent without end. All are counted.
+fn limit_panic_reports() {
+    let reported = AtomicU32::new(0);
+    std::panic::set_hook(Box::new(move |panic| {
+        if reported.fetch_add(1, Ordering::Relaxed) < limits::PANICS_LOGGED_MAX {
+            tracing::error!(%panic, "a defect; please report it");
+        }
+    }));
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    /// What a command line of its own would be.
+    #[derive(Debug, Parser)]
+    struct Line {
+        /// The verb's.
+        #[command(flatten)]
+        serve: ServeArgs,
+    }
+
+    #[test]
+    fn without_flags_everything_is_found_in_the_working_directory_and_all_addresses_are_answered_on() {
+        let options = Line::try_parse_from(["aya"]).unwrap().serve.options();
+        assert_eq!(options.listen, ["0.0.0.0:53".parse().unwrap(), "[::]:53".parse().unwrap()]);
+        assert!(matches!(options.content, Content::Files { zones, geoip } if zones == [Path::new("zones")] && geoip == [Path::new("geoip")]));
+        assert_eq!(options.admin, Some("127.0.0.1:8053".parse().unwrap()));
+        assert!(options.workers >= 1);
+    }
+
+    #[test]
+    fn the_admin_api_can_be_off_and_listen_comes_several_times() {
+        let options = Line::try_parse_from(["aya", "--admin", "off", "--listen", "127.0.0.1:5300", "--listen", "[::1]:5300"]).unwrap().serve.options();
+        assert_eq!((options.admin, options.listen.len()), (None, 2));
+        assert!(Line::try_parse_from(["aya", "--admin", "maybe"]).is_err());
+        assert!(Line::try_parse_from(["aya", "--workers", "0"]).is_err());
+    }
+}

@@ -1,0 +1,88 @@
+//! Probes: templates filled in, identical ones made one.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use crate::catalog::{Name, ProbeId, ProbeKind, ProbeSpec, ProbeTarget};
+use crate::config::diagnostic::{Code, Finding, Findings};
+use crate::config::near::did_you_mean;
+use crate::config::source::Place;
+use crate::config::spec::{EndpointSpec, ProbeChoice, ProbeForm};
+
+/// Templates, and the probes met so far.
+pub(super) struct Probes {
+    /// Templates by name.
+    templates: BTreeMap<Box<str>, (Place, Vec<ProbeForm>)>,
+    /// Templates that something names.
+    used: BTreeSet<Box<str>>,
+    /// Probes met so far, with their numbers.
+    met: HashMap<ProbeSpec, u32>,
+}
+
+impl Probes {
+    /// With these templates.
+    pub(super) fn new(templates: BTreeMap<Box<str>, (Place, Vec<ProbeForm>)>) -> Self {
+        Self { templates, used: BTreeSet::new(), met: HashMap::new() }
+    }
+
+    /// The probes that a choice names; unknown templates are reported.
+    pub(super) fn forms(&mut self, choice: &ProbeChoice, findings: &Findings) -> Vec<ProbeForm> {
+        let names = match choice {
+            ProbeChoice::Own(forms) => return forms.clone(),
+            ProbeChoice::Templates(names) => names,
+        };
+        let mut forms = Vec::new();
+        for name in names {
+            if let Some((_, template)) = self.templates.get(&name.value) {
+                forms.extend(template.iter().cloned());
+                self.used.insert(name.value.clone());
+            } else {
+                let hint = did_you_mean(&name.value, self.templates.keys().map(AsRef::as_ref));
+                let message = format!("there is no probe template \"{}\"", name.value);
+                findings.add(Finding::at(Code::UnknownProbe, name.place, message).label("no such template").maybe_help(hint));
+            }
+        }
+        forms
+    }
+
+    /// The probes of an endpoint; empty when it has no address to ask.
+    pub(super) fn of_endpoint(&mut self, forms: &[ProbeForm], spec: &EndpointSpec, service: &Name) -> Box<[ProbeId]> {
+        let Some(address) = spec.probe_at.map(|at| at.address).or(spec.first) else { return Box::default() };
+        let port = spec.probe_at.and_then(|at| at.port);
+        let mut ids: Vec<ProbeId> = forms.iter().map(|form| self.intern(form, ProbeTarget { address, port: port.unwrap_or(form.port) }, service)).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        ids.into()
+    }
+
+    /// The number of a probe of a target.
+    fn intern(&mut self, form: &ProbeForm, target: ProbeTarget, service: &Name) -> ProbeId {
+        let mut kind = form.kind.clone();
+        match &mut kind {
+            ProbeKind::Http { host, .. } | ProbeKind::Tls { host, .. } if host.is_empty() => *host = service.to_string().into(),
+            _ => {}
+        }
+        let ProbeForm { interval_ms, timeout_ms, fall, rise, slow_ms, .. } = *form;
+        let spec = ProbeSpec { target, kind, interval_ms, timeout_ms, fall, rise, slow_ms };
+        let next = u32::try_from(self.met.len()).unwrap_or(u32::MAX);
+        ProbeId(*self.met.entry(spec).or_insert(next))
+    }
+
+    /// The probes in canonical order, and for each number given so far its number in that order.
+    pub(super) fn finish(&mut self) -> (Box<[ProbeSpec]>, Vec<u32>) {
+        let mut met: Vec<(ProbeSpec, u32)> = std::mem::take(&mut self.met).into_iter().collect();
+        met.sort_unstable();
+        let mut numbers = vec![0; met.len()];
+        for (number, (_, before)) in (0..).zip(&met) {
+            numbers[*before as usize] = number;
+        }
+        (met.into_iter().map(|(spec, _)| spec).collect(), numbers)
+    }
+
+    /// Lints templates that nothing names.
+    pub(super) fn lint_unused(&self, findings: &Findings) {
+        for (name, (place, _)) in self.templates.iter().filter(|(name, _)| !self.used.contains(*name)) {
+            findings
+                .add(Finding::at(Code::UnusedProbe, *place, format!("nothing uses the probe template \"{name}\"")).label("no service or endpoint names it"));
+        }
+    }
+}

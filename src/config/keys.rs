@@ -1,0 +1,327 @@
+//! Every key that is read, with its form, its default and its meaning.
+//!
+//! The walker refuses to read a key that does not stand here (a debug assertion, so that tests find it), finds unknown keys and nearest
+//! names here, and the reference in `zones/` and `README.md` is held against it by a test.
+
+/// A table of the files.
+#[derive(Debug)]
+pub struct Section {
+    /// Its header, names that the operator chooses in capitals.
+    pub path: &'static str,
+    /// What it is, one sentence.
+    pub about: &'static str,
+    /// Its keys.
+    pub keys: &'static [Key],
+}
+
+/// A key of a section.
+#[derive(Debug)]
+pub struct Key {
+    /// The key.
+    pub name: &'static str,
+    /// Its form.
+    pub form: &'static str,
+    /// Its default; `required` when it must be there, empty when leaving it out means having none.
+    pub default: &'static str,
+    /// What it means.
+    pub about: &'static str,
+}
+
+/// A key, in one line.
+const fn key(name: &'static str, form: &'static str, default: &'static str, about: &'static str) -> Key {
+    Key { name, form, default, about }
+}
+
+/// Every section, in reading order.
+pub const SECTIONS: &[&Section] = &[
+    &FILE,
+    &SOA,
+    &RECORD,
+    &REGION,
+    &PRICE,
+    &JURISDICTION,
+    &NETWORK,
+    &RESIDENCY,
+    &PROBES,
+    &PROBE_HTTP,
+    &PROBE_TCP,
+    &PROBE_TLS,
+    &SERVICE,
+    &TTL,
+    &REQUEST,
+    &GEO,
+    &WHEN_ALL_DOWN,
+    &STEERING,
+    &HTTPS,
+    &ENDPOINT,
+];
+
+/// The top of a file.
+pub const FILE: Section = Section {
+    path: "",
+    about: "The top of a file. All files of the folder make one catalog; a file defines at most one zone.",
+    keys: &[
+        key("zone", "name", "", "Apex of the zone that this file defines."),
+        key("records", "file name or list", "", "Ordinary master files (RFC 1035) beside this file: MX, TXT, CAA, …"),
+        key("record-ttl", "duration", "1h", "TTL of NS records and of records that say none."),
+        key("ns", "table", "", "Name servers of the zone: host = [addresses]; a host outside the zone has none. Or NS records at the apex."),
+        key("soa", "table", "", "The SOA record, where the defaults do not suit."),
+        key("record", "tables", "", "Ordinary records by owner name, relative to the apex; `@` is the apex."),
+        key("service", "tables", "", "Steered services by owner name, relative to the apex; `@` is the apex."),
+        key("region", "tables", "", "Regions. Those of known clouds need no declaration."),
+        key("jurisdiction", "tables", "", "The operator's own unions of countries, beside EU, EEA, ADEQUATE and UK-ADEQUATE."),
+        key("network", "tables", "", "What is known of some prefixes; comes before every database."),
+        key("residency", "tables", "", "Rules about which clients may get which regions."),
+        key("latency", "tables", "", "Known latencies: client selector, then region = duration. They come before distance."),
+        key("probe", "tables", "", "Probe templates, used by name."),
+    ],
+};
+
+/// `[soa]`.
+pub const SOA: Section = Section {
+    path: "soa",
+    about: "The SOA record (RFC 1035 §3.3.13).",
+    keys: &[
+        key("mname", "name", "the first of ns", "Primary name server."),
+        key("rname", "name", "hostmaster.ZONE", "Mailbox of who is responsible, as a name."),
+        key("serial", "number", "derived from the content", "Serial number; derived, it is the same on every node."),
+        key("refresh", "duration", "1h", "For secondaries, of which Aya has none."),
+        key("retry", "duration", "10min", "For secondaries."),
+        key("expire", "duration", "14d", "For secondaries."),
+        key("minimum", "duration", "30s", "How long caches keep that a name or type does not exist (RFC 2308)."),
+        key("ttl", "duration", "1h", "TTL of the record itself."),
+    ],
+};
+
+/// `[record.NAME]`.
+pub const RECORD: Section = Section {
+    path: "record.NAME",
+    about: "Records of one owner name: TYPE = \"data\" or a list, as in a master file; TYPE123 for unknown types (RFC 3597).",
+    keys: &[key("ttl", "duration", "record-ttl", "TTL of these records.")],
+};
+
+/// `[region.NAME]`.
+pub const REGION: Section = Section {
+    path: "region.NAME",
+    about: "A place where endpoints stand. For regions of known clouds everything has a default.",
+    keys: &[
+        key("cloud", "word", "known", "The cloud: aws, azure, gcp, oci, alibaba, on-prem or a word of the operator's."),
+        key("country", "country", "known", "ISO 3166-1 code of the country; brings its unions as jurisdictions."),
+        key("at", "[latitude, longitude]", "known", "Where it is, in degrees."),
+        key("tags", "list of words", "", "Words for selectors: tag:WORD."),
+        key("price", "table", "list prices", "What it costs."),
+    ],
+};
+
+/// `price` of a region or an endpoint.
+pub const PRICE: Section = Section {
+    path: "region.NAME.price",
+    about: "Prices of a region; an endpoint may have its own.",
+    keys: &[
+        key("egress-per-gb", "money", "known list price", "A gigabyte sent to clients."),
+        key("cpu-hour", "money", "known list price", "An hour of one virtual CPU."),
+    ],
+};
+
+/// `[jurisdiction.NAME]`.
+pub const JURISDICTION: Section = Section {
+    path: "jurisdiction.NAME",
+    about: "A union of countries of the operator's own.",
+    keys: &[key("countries", "list of countries", "required", "ISO 3166-1 codes, or names of other built-in unions.")],
+};
+
+/// `[network.NAME]`.
+pub const NETWORK: Section = Section {
+    path: "network.NAME",
+    about: "What is known of some prefixes: an office, a partner, a private network.",
+    keys: &[
+        key("prefixes", "list of prefixes", "required", "IPv4 and IPv6 prefixes."),
+        key("country", "country", "as in the databases", "ISO 3166-1 code."),
+        key("subdivision", "subdivision", "as in the databases", "ISO 3166-2 code."),
+        key("at", "[latitude, longitude]", "as in the databases", "Where it is, in degrees."),
+    ],
+};
+
+/// `[residency.NAME]`.
+pub const RESIDENCY: Section = Section {
+    path: "residency.NAME",
+    about: "A data-residency rule: a veto, never relaxed. A service names the rules that bind it; all of them hold at once.",
+    keys: &[
+        key("clients", "list of client selectors", "required", "Whom it binds."),
+        key("regions", "list of region selectors", "required", "The regions that those clients may get."),
+        key("unknown", "apply | exempt", "required", "What applies to clients whose jurisdiction is unknown. Has no default on purpose."),
+    ],
+};
+
+/// `[probe.NAME]` and `probe` of a service or an endpoint.
+pub const PROBES: Section = Section {
+    path: "probe.NAME",
+    about: "How endpoints are asked; with several, all must pass. A service or endpoint has such a table, or names templates.",
+    keys: &[
+        key("http", "table", "", "An HTTP request."),
+        key("https", "table", "", "An HTTP request over TLS."),
+        key("tcp", "table", "", "A TCP connection."),
+        key("tls", "table", "", "A TLS handshake."),
+    ],
+};
+
+/// `probe.NAME.http` and `.https`.
+pub const PROBE_HTTP: Section = Section {
+    path: "probe.NAME.http",
+    about: "An HTTP probe; https is the same over TLS.",
+    keys: &[
+        key("port", "number", "80 or 443", "The port; `probe-at` of an endpoint may say another."),
+        key("interval", "duration", "5s", "From one probe to the next."),
+        key("timeout", "duration", "2s", "After which it has failed; at most the interval."),
+        key("fall", "number", "3", "Failures in a row that make it down."),
+        key("rise", "number", "3", "Successes in a row that make it up again."),
+        key("slow", "duration", "", "An answer slower than this makes it degraded."),
+        key("method", "word", "GET", "The method."),
+        key("path", "text", "/", "Path and query."),
+        key("host", "text", "the service's name", "Host header and server name."),
+        key("headers", "table", "", "Further headers."),
+        key("body", "text", "", "Body of the request."),
+        key("statuses", "list", "[\"200-399\"]", "Statuses that pass: numbers or ranges."),
+        key("contains", "text", "", "Text that the first 64 KiB of the body must have."),
+        key("json", "table", "", "JSON pointers (RFC 6901) and the values that must stand there."),
+        key("first-byte", "duration", "", "Time within which the head of the response must be there."),
+        key("verify", "yes or no", "true", "Whether the certificate is verified; https only."),
+    ],
+};
+
+/// `probe.NAME.tcp`.
+pub const PROBE_TCP: Section = Section {
+    path: "probe.NAME.tcp",
+    about: "A TCP probe: the connection is made and closed.",
+    keys: &[
+        key("port", "number", "required", "The port; `probe-at` of an endpoint may say another."),
+        key("interval", "duration", "5s", "From one probe to the next."),
+        key("timeout", "duration", "2s", "After which it has failed; at most the interval."),
+        key("fall", "number", "3", "Failures in a row that make it down."),
+        key("rise", "number", "3", "Successes in a row that make it up again."),
+        key("slow", "duration", "", "A connection slower than this makes it degraded."),
+    ],
+};
+
+/// `probe.NAME.tls`.
+pub const PROBE_TLS: Section = Section {
+    path: "probe.NAME.tls",
+    about: "A TLS probe: the handshake is made and the connection closed.",
+    keys: &[
+        key("port", "number", "443", "The port; `probe-at` of an endpoint may say another."),
+        key("interval", "duration", "5s", "From one probe to the next."),
+        key("timeout", "duration", "2s", "After which it has failed; at most the interval."),
+        key("fall", "number", "3", "Failures in a row that make it down."),
+        key("rise", "number", "3", "Successes in a row that make it up again."),
+        key("slow", "duration", "", "A handshake slower than this makes it degraded."),
+        key("host", "text", "the service's name", "Server name that is asked for."),
+        key("verify", "yes or no", "true", "Whether the certificate is verified."),
+    ],
+};
+
+/// `[service.NAME]`.
+pub const SERVICE: Section = Section {
+    path: "service.NAME",
+    about: "An owner name whose answer is steered.",
+    keys: &[
+        key("ttl", "table", "", "How long caches keep the answer."),
+        key("residency", "list of rules", "", "Residency rules that bind it, all at once."),
+        key("request", "table", "", "What a request takes; turns prices into USD per million requests."),
+        key("tiers", "list of lists of endpoints", "one tier of all", "Ordered failover groups; names may have `*`."),
+        key("min-live", "number", "1", "Endpoints eligible for the client that a tier needs to be chosen."),
+        key("geo", "list of tables", "", "Preferences by place; the first that matches counts, and never narrows to nothing."),
+        key("max-rtt", "duration", "", "Longest round-trip time of an endpoint; relaxed first when nothing is left."),
+        key("prefer", "table", "", "Labels that endpoints should have; relaxed second."),
+        key("require", "table", "", "Labels that endpoints must have; never relaxed."),
+        key("when-all-down", "as-if-up | nodata | servfail | table", "as-if-up", "What is answered when every lawful endpoint is down."),
+        key("when-none-left", "nodata | servfail", "nodata", "What is answered when residency, out and require leave nothing."),
+        key("families", "together | separate", "together", "Whether one decision serves A and AAAA alike."),
+        key("answers", "number", "1", "Endpoints in one answer, of distinct regions."),
+        key("peak", "rate", "", "Demand at the busiest hour, until endpoints report it."),
+        key("https", "table", "", "HTTPS records (RFC 9460) with hints from the same decision."),
+        key("steering", "table", "", "How the best are chosen."),
+        key("probe", "template, list of templates or table", "", "How its endpoints are asked."),
+        key("endpoint", "tables", "required", "Its endpoints."),
+    ],
+};
+
+/// `service.NAME.ttl`.
+pub const TTL: Section = Section {
+    path: "service.NAME.ttl",
+    about: "How long caches keep the answer.",
+    keys: &[
+        key("steady", "duration", "30s", "While nothing that matters to the answer is moving."),
+        key("moving", "duration", "5s", "While something is: a first failed probe, a ramp, a drill."),
+    ],
+};
+
+/// `service.NAME.request`.
+pub const REQUEST: Section = Section {
+    path: "service.NAME.request",
+    about: "What one request takes on average.",
+    keys: &[key("egress", "data", "0 B", "Octets sent to the client."), key("cpu", "duration", "0 ms", "Time of one virtual CPU.")],
+};
+
+/// An element of `service.NAME.geo`.
+pub const GEO: Section = Section {
+    path: "service.NAME.geo",
+    about: "A preference by place.",
+    keys: &[
+        key("clients", "list of client selectors", "required", "The clients."),
+        key("regions", "list of region selectors", "required", "The regions they prefer."),
+    ],
+};
+
+/// `service.NAME.when-all-down`, as a table.
+pub const WHEN_ALL_DOWN: Section = Section {
+    path: "service.NAME.when-all-down",
+    about: "A last resort, instead of a word.",
+    keys: &[key("last-resort", "endpoint", "required", "This endpoint, never probed and given only then.")],
+};
+
+/// `service.NAME.steering`.
+pub const STEERING: Section = Section {
+    path: "service.NAME.steering",
+    about: "How the best endpoints of a tier are chosen.",
+    keys: &[
+        key("by", "score | weight | order", "score", "Lowest score first; clients shared by weight; or in the order of tiers."),
+        key("latency-per-usd", "duration", "0 ms", "Latency that is worth one US dollar per million requests; 0 leaves price out."),
+        key("spread", "duration", "0 ms", "Endpoints whose score is within this of the best share the clients."),
+        key("degraded-penalty", "duration", "100 ms", "What degraded health adds to the score."),
+        key("load-target", "share", "80%", "Load below this share of capacity costs nothing."),
+        key("load-at-capacity", "duration", "50 ms", "What load equal to capacity adds to the score."),
+    ],
+};
+
+/// `service.NAME.https`.
+pub const HTTPS: Section = Section {
+    path: "service.NAME.https",
+    about: "HTTPS records (RFC 9460) with hints from the same decision.",
+    keys: &[
+        key("priority", "number", "1", "SvcPriority."),
+        key("alpn", "list of words", "", "Protocols, for instance h3 and h2."),
+        key("no-default-alpn", "yes or no", "false", "Whether the default protocol is left out."),
+        key("port", "number", "", "The port, if not 443."),
+        key("ech", "base64", "", "Encrypted ClientHello configuration."),
+        key("hints", "yes or no", "true", "Whether addresses are given as hints."),
+    ],
+};
+
+/// `service.NAME.endpoint.NAME`.
+pub const ENDPOINT: Section = Section {
+    path: "service.NAME.endpoint.NAME",
+    about: "One place where the service can be had.",
+    keys: &[
+        key("region", "region", "the endpoint's name", "Where it stands."),
+        key("a", "list of addresses", "", "IPv4 addresses."),
+        key("aaaa", "list of addresses", "", "IPv6 addresses."),
+        key("cname", "name", "", "Canonical name, relative to the apex unless it ends with a dot; instead of addresses."),
+        key("weight", "number", "100", "Share of the clients, under by = weight and within spread; 0 is never picked."),
+        key("bias", "duration", "0 ms", "Added to the score; negative favours it."),
+        key("capacity", "rate", "", "Requests per second that it can take."),
+        key("labels", "table", "", "Words that require and prefer look at."),
+        key("price", "table", "the region's", "Prices of this endpoint alone."),
+        key("probe", "template, list of templates or table", "the service's", "How it is asked, instead of how the service says."),
+        key("probe-at", "address or address:port", "the first of a, else of aaaa", "Where it is asked."),
+    ],
+};

@@ -1,0 +1,196 @@
+//! Reads MMDB files of any layout into step functions over both families.
+//!
+//! The file's tree is walked once and each distinct record is decoded once; then the file's octets are not needed any more. What is
+//! kept is small enough to compile every later catalog from it without reading the file again.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+
+use ipnet::IpNet;
+use maxminddb::{Reader, WithinOptions};
+
+use super::GeoError;
+use super::record::{Raw, Record};
+use super::steps::{Address, Steps};
+use crate::limits::MMDB_OCTETS_MAX;
+
+/// A database: what it says of every prefix.
+#[derive(Clone, Debug)]
+pub struct Mmdb {
+    /// Number of a record by IPv4 address; 0 is nothing.
+    pub(super) v4: Steps<u32>,
+    /// The same for IPv6.
+    pub(super) v6: Steps<u128>,
+    /// Records by number. The first says nothing.
+    pub(super) records: Vec<Record>,
+    /// What the file says of itself.
+    metadata: Metadata,
+}
+
+/// What a database says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Metadata {
+    /// Its type, for instance `GeoLite2-City`.
+    pub kind: Box<str>,
+    /// When it was built, in seconds since the Unix epoch.
+    pub built: u64,
+    /// Number of prefixes with a record.
+    pub networks: u64,
+    /// Number of distinct records.
+    pub records: usize,
+}
+
+/// Distinct records with their numbers.
+struct Records {
+    /// By number.
+    list: Vec<Record>,
+    /// Number of a record.
+    numbers: HashMap<Record, u32>,
+}
+
+impl Records {
+    /// Only the empty one, number 0.
+    fn new() -> Self {
+        Self { list: vec![Record::default()], numbers: HashMap::from([(Record::default(), 0)]) }
+    }
+
+    /// The number of this record.
+    fn number(&mut self, record: Record) -> Result<u32, GeoError> {
+        if let Some(number) = self.numbers.get(&record) {
+            return Ok(*number);
+        }
+        let number = u32::try_from(self.list.len()).map_err(|_| GeoError::TooLarge)?;
+        self.list.push(record.clone());
+        self.numbers.insert(record, number);
+        Ok(number)
+    }
+}
+
+impl Mmdb {
+    /// Reads the octets of a file.
+    ///
+    /// # Errors
+    /// [`GeoError`] when they are empty, too many, no MMDB, broken, or say nothing of any place or autonomous system.
+    pub fn read(octets: &[u8]) -> Result<Self, GeoError> {
+        if octets.is_empty() {
+            return Err(GeoError::Empty);
+        }
+        if octets.len() as u64 > MMDB_OCTETS_MAX {
+            return Err(GeoError::TooLarge);
+        }
+        let reader = Reader::from_source(octets).map_err(|source| GeoError::Open { source: source.into() })?;
+        let mut mmdb = Self::walk(&reader)?;
+        if mmdb.records.len() == 1 {
+            return Err(GeoError::Nothing { kind: mmdb.metadata.kind });
+        }
+        mmdb.v4.shrink();
+        mmdb.v6.shrink();
+        Ok(mmdb)
+    }
+
+    /// Walks the tree.
+    fn walk(reader: &Reader<&[u8]>) -> Result<Self, GeoError> {
+        let broken = |source: maxminddb::MaxMindDbError| GeoError::Walk { source: source.into() };
+        let about = reader.metadata();
+        let mut records = Records::new();
+        let mut numbers: HashMap<usize, u32> = HashMap::new(); // of records, by their place in the file
+        let (mut v4, mut v6) = (Steps::<u32>::new(), Steps::<u128>::new());
+        let mut networks = 0;
+        // A tree of n nodes has n + 1 leaves. More means that branches share nodes, and a hostile file can make 2^128 of them so.
+        let mut leaves_left = u64::from(about.node_count) * 3 + 3;
+        // Leaves without data are walked too, so that each step of the iteration counts as one.
+        let options = WithinOptions::default().include_networks_without_data();
+        let options = if has_ipv4_subtree(reader) { options } else { options.include_aliased_networks() };
+        for leaf in reader.networks(options).map_err(broken)? {
+            let leaf = leaf.map_err(broken)?;
+            leaves_left = leaves_left.checked_sub(1).ok_or(GeoError::SharedBranches)?;
+            let number = match leaf.offset().map(|offset| numbers.entry(offset)) {
+                None => 0,
+                Some(Entry::Occupied(known)) => *known.get(),
+                Some(Entry::Vacant(unknown)) => {
+                    let raw = leaf.decode::<Raw>().map_err(|source| GeoError::Decode { source: source.into() })?;
+                    *unknown.insert(records.number(raw.unwrap_or_default().record())?)
+                }
+            };
+            networks += u64::from(leaf.offset().is_some());
+            let network = leaf.network().map_err(broken)?;
+            match network.ip() {
+                std::net::IpAddr::V4(address) => put(&mut v4, address.to_bits(), network.prefix(), number),
+                std::net::IpAddr::V6(address) => put(&mut v6, address.to_bits(), network.prefix(), number),
+            }
+        }
+        let metadata = Metadata { kind: about.database_type.as_str().into(), built: about.build_epoch, networks, records: records.list.len() - 1 };
+        Ok(Self { v4, v6, records: records.list, metadata })
+    }
+
+    /// Makes a database of prefixes, which may lie within each other: the longest around an address counts, of equal ones the first.
+    ///
+    /// # Errors
+    /// [`GeoError::TooLarge`] with more than 2³² distinct records.
+    pub fn from_prefixes(kind: &str, prefixes: impl IntoIterator<Item = (IpNet, Record)>) -> Result<Self, GeoError> {
+        let mut records = Records::new();
+        let (mut v4, mut v6) = (Vec::new(), Vec::new());
+        for (prefix, record) in prefixes {
+            let number = records.number(record)?;
+            v4.extend(u32::of_prefix(&prefix).map(|(address, len)| (address, len, number)));
+            v6.extend(u128::of_prefix(&prefix).map(|(address, len)| (address, len, number)));
+        }
+        let metadata = Metadata { kind: kind.into(), built: 0, networks: (v4.len() + v6.len()) as u64, records: records.list.len() - 1 };
+        Ok(Self { v4: Steps::of_prefixes(v4), v6: Steps::of_prefixes(v6), records: records.list, metadata })
+    }
+
+    /// What it says of an address, if anything. An IPv4-mapped IPv6 address is one of IPv4.
+    #[must_use]
+    pub fn record(&self, address: std::net::IpAddr) -> Option<&Record> {
+        let number = match address.to_canonical() {
+            std::net::IpAddr::V4(address) => self.v4.at(address.to_bits()),
+            std::net::IpAddr::V6(address) => self.v6.at(address.to_bits()),
+        };
+        (number != 0).then(|| &self.records[number as usize])
+    }
+
+    /// What the file says of itself.
+    #[must_use]
+    pub fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
+    /// Octets that it holds on the heap, about.
+    #[must_use]
+    pub fn octets(&self) -> usize {
+        self.v4.octets() + self.v6.octets() + self.records.capacity() * size_of::<Record>()
+    }
+}
+
+/// Appends a leaf of the tree. Leaves come in ascending order.
+fn put<A: Address>(steps: &mut Steps<A>, address: A, len: u8, number: u32) {
+    steps.push(address, number);
+    if let Some(after) = address.last_within(len).next() {
+        steps.push(after, 0);
+    }
+}
+
+/// Whether IPv4 addresses have a tree of their own in the file. Without one, the reader takes whatever leaf lies over them for an alias
+/// of it, and would pass over every other leaf with the same record.
+fn has_ipv4_subtree(reader: &Reader<&[u8]>) -> bool {
+    let lowest = std::net::Ipv4Addr::UNSPECIFIED.into();
+    reader.lookup(lowest).and_then(|found| found.network()).is_ok_and(|network| network.is_ipv4())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_database_is_told_apart() {
+        assert!(matches!(Mmdb::read(b""), Err(GeoError::Empty)));
+        assert!(matches!(Mmdb::read(b"<html>503 Service Unavailable</html>"), Err(GeoError::Open { .. })));
+    }
+
+    #[test]
+    fn the_shipped_database_cut_short_is_an_error_not_a_smaller_world() {
+        let octets = include_bytes!("../../geoip/iptoasn-country.mmdb");
+        assert!(matches!(Mmdb::read(&octets[..octets.len() / 2]), Err(GeoError::Open { .. })));
+        assert!(matches!(Mmdb::read(&octets[octets.len() / 2..]), Err(GeoError::Open { .. } | GeoError::Walk { .. })));
+    }
+}

@@ -1,0 +1,150 @@
+//! Sockets: what carries queries to [`crate::answer::answer`] and replies back.
+//!
+//! An edge. Every engine does the same: octets in, `answer()`, octets out; no engine knows a record. Two engines:
+//!
+//! - [`Engine::Native`]: ours. [`udp`]: one OS thread and one `SO_REUSEPORT` socket per core and listening address; [`tcp`]: one thread
+//!   with its own small runtime per core, for all listening addresses.
+//! - [`Engine::Portable`]: hickory-server carries UDP and TCP ([`portable`]): the counterpart in differential tests, and the engine of
+//!   systems that lack what ours uses.
+//!
+//! Invariants
+//! - The UDP path takes no lock, allocates nothing and logs nothing; a malformed packet is a count.
+//! - A worker looks at the published world once per receive, and wakes at least every [`crate::limits::WORKER_WAKE_MS`].
+//! - A panic in answering is caught, counted and answered with silence; the worker goes on.
+//! - Sockets are bound before anything is served; a port in use is an error at start, never a silent share.
+//!
+//! On a wildcard address (`0.0.0.0`, `[::]`) replies leave from the address that the system's routing chooses. On a machine with several
+//! addresses name each one with its own `--listen`.
+//!
+//! | RFC | what | state |
+//! |---|---|---|
+//! | 1035 §4.2.1, §4.2.2 | UDP, TCP with a length prefix | done |
+//! | 7766 §6.2.1, §6.2.1.1, §6.2.3, §7, §8 | pipelining, half-closed clients, idle timeout, one write | done; replies in order |
+//! | 9210 §4 | caps, total and per prefix; the most idle goes | done |
+//! | 9715 §3.1 R1, R2 | no fragmentation | done (Linux) |
+
+mod batch;
+mod bind;
+pub mod portable;
+pub mod tcp;
+pub mod udp;
+
+pub use bind::{BindError, Bound, bind};
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+
+use tokio::sync::watch;
+
+use crate::answer::{Ask, Outcome, Scratch, answer};
+use crate::clock::Clock;
+use crate::publish::Worlds;
+use crate::telemetry::Telemetry;
+use crate::world::World;
+
+/// What carries the queries.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Engine {
+    /// Our own UDP and TCP.
+    #[default]
+    Native,
+    /// hickory-server's UDP and TCP.
+    Portable,
+}
+
+/// Tells all workers to finish.
+#[derive(Debug)]
+pub struct Stop {
+    /// For threads that look now and then.
+    flag: AtomicBool,
+    /// For tasks that wait.
+    sender: watch::Sender<bool>,
+}
+
+impl Stop {
+    /// Not yet.
+    fn new() -> Arc<Self> {
+        Arc::new(Self { flag: AtomicBool::new(false), sender: watch::Sender::new(false) })
+    }
+
+    /// Whether it is time to finish.
+    fn is_set(&self) -> bool {
+        self.flag.load(Ordering::Relaxed)
+    }
+
+    /// From now on it is.
+    fn set(&self) {
+        self.flag.store(true, Ordering::Relaxed);
+        self.sender.send_replace(true);
+    }
+
+    /// For a task to wait on.
+    fn subscribe(&self) -> watch::Receiver<bool> {
+        self.sender.subscribe()
+    }
+}
+
+/// What every worker looks at.
+#[derive(Clone, Debug)]
+pub struct Edge {
+    /// Where the world is published.
+    pub worlds: Worlds,
+    /// Tells the time.
+    pub clock: Clock,
+}
+
+/// The running workers.
+#[derive(Debug)]
+pub struct Server {
+    /// Tells them to finish.
+    stop: Arc<Stop>,
+    /// All of them.
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Server {
+    /// Starts the workers on sockets that are bound already. They answer from now on.
+    ///
+    /// # Errors
+    /// The system's, when a thread or a runtime cannot be had.
+    pub fn start(bound: Vec<Bound>, engine: Engine, edge: &Edge, telemetry: &Telemetry) -> std::io::Result<Self> {
+        let stop = Stop::new();
+        let threads = match engine {
+            Engine::Native => {
+                let (datagrams, listeners) = bind::split(bound);
+                let mut threads = udp::start(datagrams, edge, telemetry, &stop)?;
+                threads.extend(tcp::start(listeners, edge, telemetry, &stop)?);
+                threads
+            }
+            Engine::Portable => vec![portable::start(bound, edge, telemetry, &stop)?],
+        };
+        Ok(Self { stop, threads })
+    }
+
+    /// Drains: nothing new is accepted, what was received is answered. Returns when all workers have finished, at most
+    /// [`crate::limits::DRAIN_MS`] and a little later.
+    pub fn drain(self) {
+        self.stop.set();
+        for thread in self.threads {
+            // A worker that panicked outside of answering has nothing left to drain.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Answers one query, whatever happens: a panic is silence, and the scratch begins anew.
+///
+/// `Err` is a panic.
+#[inline]
+fn answer_or_silence(query: &[u8], ask: &Ask, world: &World, scratch: &mut Scratch, reply: &mut [u8]) -> Result<Outcome, Panicked> {
+    catch_unwind(AssertUnwindSafe(|| answer(query, ask, world, scratch, reply))).map_err(|_| {
+        *scratch = Scratch::default();
+        Panicked
+    })
+}
+
+/// Answering panicked.
+#[derive(Clone, Copy, Debug)]
+struct Panicked;

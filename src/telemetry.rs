@@ -1,0 +1,383 @@
+//! Every metric name, once; and the one place that sums what was counted.
+//!
+//! Workers count into plain slots of their own ([`tally`]); probes, reloads and the publisher tell this room. It is summed
+//! and rendered when somebody scrapes: the Prometheus text is made by metrics-exporter-prometheus. Series that come and go with the catalog
+//! are registered anew for each scrape, so that an endpoint that was removed leaves no series behind; at most
+//! [`limits::METRIC_SERIES_MAX`] of one name are told, the rest is summed under `other`.
+
+mod scrape;
+pub mod tally;
+
+use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use metrics::{Counter, Gauge, Histogram, Key, Label, Metadata, Recorder, Unit};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
+
+use self::tally::{Counters, Ledger, Ledgers, Tally};
+use crate::answer::Transport;
+use crate::catalog::{Catalog, EndpointId, ProbeSpec};
+use crate::health::{Observation, ProbeFailure, ProbeOutcome};
+use crate::limits;
+use crate::units::Moment;
+use crate::world::World;
+
+/// What a metric is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Only ever grows.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Counts by bucket.
+    Histogram,
+}
+
+/// One metric.
+#[derive(Clone, Copy, Debug)]
+pub struct Metric {
+    /// Its name; the unit is last.
+    pub name: &'static str,
+    /// What it is.
+    pub kind: Kind,
+    /// Its unit.
+    pub unit: Unit,
+    /// Its labels.
+    pub labels: &'static [&'static str],
+    /// What it says, for people.
+    pub help: &'static str,
+}
+
+/// Declares the metrics and the list of all.
+macro_rules! metrics {
+    ($($(#[$doc:meta])* $constant:ident = $name:literal, $kind:ident, $unit:ident, [$($label:literal),*], $help:literal;)*) => {
+        $($(#[$doc])* const $constant: Metric = Metric { name: $name, kind: Kind::$kind, unit: Unit::$unit, labels: &[$($label),*], help: $help };)*
+        /// All of them.
+        pub const METRICS: &[Metric] = &[$($constant),*];
+    };
+}
+
+metrics! {
+    /// Queries by what they asked.
+    QUERIES = "aya_queries_total", Counter, Count, ["zone", "service", "region", "reason"],
+        "Queries answered, by zone, service, region of the first endpoint answered, and reason";
+    /// Replies by RCODE.
+    RESPONSES = "aya_responses_total", Counter, Count, ["rcode", "transport"], "Replies sent, by RCODE and transport";
+    /// Truncated replies.
+    TRUNCATED = "aya_responses_truncated_total", Counter, Count, ["transport"], "Replies sent with TC";
+    /// Silence.
+    SILENT = "aya_queries_dropped_total", Counter, Count, ["transport"], "Messages that deserve no reply: shorter than a header, or no queries";
+    /// Panics.
+    PANICS = "aya_answer_panics_total", Counter, Count, ["transport"], "Panics of answering: each is a defect; the query got no reply";
+    /// Replies not sent.
+    UNSENT = "aya_responses_unsent_total", Counter, Count, ["transport"], "Replies that the system did not take";
+    /// Socket errors.
+    SOCKET_ERRORS = "aya_socket_errors_total", Counter, Count, ["transport"], "Errors of receiving or accepting";
+    /// Open TCP connections.
+    TCP_OPEN = "aya_tcp_connections", Gauge, Count, [], "TCP connections open now";
+    /// Accepted TCP connections.
+    TCP_ACCEPTED = "aya_tcp_connections_accepted_total", Counter, Count, [], "TCP connections accepted";
+    /// Evicted TCP connections.
+    TCP_EVICTED = "aya_tcp_connections_evicted_total", Counter, Count, [], "TCP connections that had to go for a newcomer at a cap";
+    /// Probe results.
+    PROBES = "aya_probe_results_total", Counter, Count, ["service", "endpoint", "outcome"], "Results of probes";
+    /// Probe times.
+    PROBE_RTT = "aya_probe_rtt_seconds", Histogram, Seconds, ["region"], "Time that probes which passed took, by the endpoint's region";
+    /// Health.
+    HEALTH = "aya_endpoint_health", Gauge, Count, ["service", "endpoint"], "Health as measured: 1 up, 0.5 degraded, 0 down, -1 unknown";
+    /// Generation.
+    GENERATION = "aya_world_generation", Gauge, Count, [], "Generation of the world that queries are answered from";
+    /// Age of the statuses.
+    AGE = "aya_world_age_seconds", Gauge, Seconds, [], "Age of the newest observation in the world; -1 before the first";
+    /// Staleness.
+    STALE = "aya_world_stale", Gauge, Count, [], "1 while statuses are held without fresh observations";
+    /// Readiness.
+    READY = "aya_ready", Gauge, Count, [], "1 once the first round of probes is over";
+    /// Reloads.
+    RELOADS = "aya_reloads_total", Counter, Count, ["outcome"], "Reloads of zones and geography, by outcome";
+    /// Age of the geography.
+    GEOIP_AGE = "aya_geoip_age_seconds", Gauge, Seconds, ["source"], "Age of each geography file, from its build date";
+    /// Dropped events.
+    DROPPED = "aya_events_dropped_total", Counter, Count, [], "Events for the controller that found its queue full";
+    /// Version.
+    BUILD = "aya_build_info", Gauge, Count, ["version"], "1, with the version of the program";
+}
+
+/// Upper bounds of the buckets of probe times, in seconds.
+const RTT_BUCKETS: [f64; 12] = [0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
+/// Outcomes of reloads.
+const RELOAD_OUTCOMES: [&str; 2] = ["applied", "refused"];
+/// The values of a metric without labels.
+const NONE: &[&str] = &[];
+/// What stands for a series that is not told by itself.
+const OTHER: &str = "other";
+
+/// What a reload came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reloaded {
+    /// The new files are in use.
+    Applied,
+    /// The old ones still are.
+    Refused,
+}
+
+/// Everything that is counted in one node.
+#[derive(Debug)]
+pub struct Telemetry {
+    /// Metrics that last as long as the node.
+    lasting: PrometheusRecorder,
+    /// The workers' tallies, in the order of their sheets.
+    tallies: Mutex<Vec<Arc<Tally>>>,
+    /// The open ledgers.
+    ledgers: Arc<ArcSwap<Ledgers>>,
+    /// Sums that no worker writes.
+    folded: Mutex<Folded>,
+    /// Most workers that there will be.
+    workers: usize,
+    /// Reloads by outcome, in the order of [`RELOAD_OUTCOMES`].
+    reloads: [Counter; 2],
+    /// Events that found the controller's queue full.
+    dropped: Counter,
+    /// What each probe judges.
+    probed: Mutex<Probed>,
+    /// Histograms of probe times by region.
+    probe_rtt: Mutex<HashMap<Box<str>, Histogram>>,
+    /// Build dates of the geography files.
+    geoip: Mutex<Vec<(Box<str>, Moment)>>,
+}
+
+/// Sums that no worker writes.
+#[derive(Debug, Default)]
+struct Folded {
+    /// Queries of closed ledgers, by the labels of [`QUERIES`].
+    queries: HashMap<[Box<str>; 4], u64>,
+    /// Probe results, by the labels of [`PROBES`].
+    probes: HashMap<[Box<str>; 3], u64>,
+}
+
+/// For each probe the endpoints that it judges.
+#[derive(Debug)]
+struct Probed {
+    /// The catalog that the endpoints are of.
+    catalog: Arc<Catalog>,
+    /// By [`digest`] of the probe: two that collide would be counted as one, no more.
+    endpoints: HashMap<u64, Vec<EndpointId>>,
+}
+
+impl Probed {
+    /// Of a catalog.
+    fn of(catalog: &Arc<Catalog>) -> Self {
+        let mut endpoints: HashMap<u64, Vec<EndpointId>> = HashMap::new();
+        let digests: Vec<u64> = catalog.probes.iter().map(digest).collect();
+        for (id, endpoint) in (0..).map(EndpointId).zip(&catalog.endpoints) {
+            for probe in &endpoint.probes {
+                endpoints.entry(digests[probe.index()]).or_default().push(id);
+            }
+        }
+        Self { catalog: Arc::clone(catalog), endpoints }
+    }
+}
+
+/// Tells probes apart.
+fn digest(spec: &ProbeSpec) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    spec.hash(&mut hasher);
+    hasher.finish()
+}
+
+impl Telemetry {
+    /// For a node with at most `workers` workers, that begins with this catalog.
+    #[must_use]
+    pub fn new(workers: usize, catalog: &Arc<Catalog>) -> Self {
+        let lasting = rtt_builder().build_recorder();
+        describe(&lasting, true);
+        let reloads = RELOAD_OUTCOMES.map(|outcome| counter(&lasting, &RELOADS, &[outcome]));
+        for reloads in &reloads {
+            reloads.absolute(0);
+        }
+        let dropped = counter(&lasting, &DROPPED, NONE);
+        dropped.absolute(0);
+        gauge(&lasting, &BUILD, &[env!("CARGO_PKG_VERSION")]).set(1.0);
+        let ledgers = Ledgers { current: Ledger::new(Arc::clone(catalog), workers), previous: None };
+        Self {
+            lasting,
+            tallies: Mutex::default(),
+            ledgers: Arc::new(ArcSwap::from_pointee(ledgers)),
+            folded: Mutex::default(),
+            workers,
+            reloads,
+            dropped,
+            probed: Mutex::new(Probed::of(catalog)),
+            probe_rtt: Mutex::default(),
+            geoip: Mutex::default(),
+        }
+    }
+
+    /// What a new worker counts into.
+    #[must_use]
+    pub fn counters(&self, transport: Transport) -> Counters {
+        let mut tallies = lock(&self.tallies);
+        let tally = Arc::new(Tally::new(transport));
+        tallies.push(Arc::clone(&tally));
+        Counters { tally, sheet: tallies.len() - 1, ledgers: Arc::clone(&self.ledgers) }
+    }
+
+    /// Opens a ledger for a catalog that is about to be published; `published` is the world that is answered from until then. To be called
+    /// before the controller hears of the new catalog.
+    pub fn expect(&self, catalog: &Arc<Catalog>, published: &World) {
+        let mut folded = lock(&self.folded);
+        let open = self.ledgers.load();
+        // A catalog that was expected and then refused has a ledger that nobody wrote to; the one of the published world is kept.
+        let kept = open.iter().find(|ledger| ledger.is_of(&published.catalog)).unwrap_or(&open.current);
+        for closed in open.iter().filter(|ledger| !Arc::ptr_eq(ledger, kept)) {
+            scrape::add_ledger(&mut folded.queries, closed);
+        }
+        let next = Ledgers { current: Ledger::new(Arc::clone(catalog), self.workers), previous: Some(Arc::clone(kept)) };
+        let services: HashSet<String> = catalog.services.iter().map(|service| service.name.to_string()).collect();
+        folded.probes.retain(|[service, ..], _| services.contains(service.as_ref()) || service.as_ref() == OTHER);
+        self.ledgers.store(Arc::new(next));
+        drop(folded);
+        *lock(&self.probed) = Probed::of(catalog);
+    }
+
+    /// Counts a reload.
+    pub fn count_reload(&self, outcome: Reloaded) {
+        self.reloads[usize::from(outcome == Reloaded::Refused)].increment(1);
+    }
+
+    /// Counts events that found the controller's queue full.
+    pub fn count_dropped(&self, events: u64) {
+        self.dropped.increment(events);
+    }
+
+    /// Says when the geography files were built.
+    pub fn set_geoip(&self, sources: Vec<(Box<str>, Moment)>) {
+        *lock(&self.geoip) = sources;
+    }
+
+    /// Counts the result of a probe, for every endpoint that it judges.
+    pub fn count_probe(&self, spec: &ProbeSpec, observation: &Observation) {
+        let probed = lock(&self.probed);
+        for &id in probed.endpoints.get(&digest(spec)).into_iter().flatten() {
+            let endpoint = probed.catalog.endpoint(id);
+            let service = probed.catalog.service(endpoint.service).name.to_string();
+            self.count_result([service.into(), endpoint.name.clone(), outcome_word(&observation.outcome).into()]);
+            if !matches!(observation.outcome, ProbeOutcome::Failed(_)) {
+                self.record_rtt(&probed.catalog.region(endpoint.region).name, observation);
+            }
+        }
+    }
+
+    /// Counts one result, under `other` when there are too many series.
+    fn count_result(&self, series: [Box<str>; 3]) {
+        let mut folded = lock(&self.folded);
+        let full = folded.probes.len() >= limits::METRIC_SERIES_MAX && !folded.probes.contains_key(&series);
+        *folded.probes.entry(if full { [OTHER, OTHER, OTHER].map(Into::into) } else { series }).or_default() += 1;
+    }
+
+    /// Records how long a probe took that passed.
+    fn record_rtt(&self, region: &str, observation: &Observation) {
+        let mut histograms = lock(&self.probe_rtt);
+        if !histograms.contains_key(region) {
+            histograms.insert(region.into(), histogram(&self.lasting, &PROBE_RTT, &[region]));
+        }
+        if let (Some(histogram), Ok(micros)) = (histograms.get(region), u64::try_from(observation.rtt.0)) {
+            histogram.record(Duration::from_micros(micros));
+        }
+    }
+
+    /// Writes what is not summed on demand to where it is kept; to be called now and then, so that samples do not pile up between scrapes.
+    pub fn upkeep(&self) {
+        self.lasting.handle().run_upkeep();
+    }
+}
+
+/// A recorder's builder with the buckets of probe times.
+fn rtt_builder() -> PrometheusBuilder {
+    PrometheusBuilder::new().set_buckets(&RTT_BUCKETS).expect("there are buckets")
+}
+
+/// The lock, whoever panicked while holding it: sums are sums.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whether a metric lasts as long as the node, rather than being summed for each scrape.
+fn is_lasting(metric: &Metric) -> bool {
+    metric.kind == Kind::Histogram || [RELOADS.name, DROPPED.name, BUILD.name].contains(&metric.name)
+}
+
+/// Describes the metrics of one recorder.
+fn describe(recorder: &PrometheusRecorder, lasting: bool) {
+    for metric in METRICS.iter().filter(|metric| is_lasting(metric) == lasting) {
+        let (name, unit, help) = (metric.name.into(), Some(metric.unit), metric.help.into());
+        match metric.kind {
+            Kind::Counter => recorder.describe_counter(name, unit, help),
+            Kind::Gauge => recorder.describe_gauge(name, unit, help),
+            Kind::Histogram => recorder.describe_histogram(name, unit, help),
+        }
+    }
+}
+
+/// The key of a series.
+fn key(metric: &Metric, values: &[impl AsRef<str>]) -> Key {
+    let labels: Vec<Label> = metric.labels.iter().zip(values).map(|(label, value)| Label::new(*label, value.as_ref().to_owned())).collect();
+    Key::from_parts(metric.name, labels)
+}
+
+/// Where metrics are registered from.
+const METADATA: Metadata<'static> = Metadata::new(module_path!(), metrics::Level::INFO, None);
+
+/// A counter of this recorder.
+fn counter(recorder: &PrometheusRecorder, metric: &Metric, values: &[impl AsRef<str>]) -> Counter {
+    recorder.register_counter(&key(metric, values), &METADATA)
+}
+
+/// A gauge of this recorder.
+fn gauge(recorder: &PrometheusRecorder, metric: &Metric, values: &[impl AsRef<str>]) -> Gauge {
+    recorder.register_gauge(&key(metric, values), &METADATA)
+}
+
+/// A histogram of this recorder.
+fn histogram(recorder: &PrometheusRecorder, metric: &Metric, values: &[impl AsRef<str>]) -> Histogram {
+    recorder.register_histogram(&key(metric, values), &METADATA)
+}
+
+/// The outcome of a probe as a label.
+fn outcome_word(outcome: &ProbeOutcome) -> &'static str {
+    match outcome {
+        ProbeOutcome::Passed => "passed",
+        ProbeOutcome::Slow => "slow",
+        ProbeOutcome::Failed(failure) => match failure {
+            ProbeFailure::TimedOut => "timed-out",
+            ProbeFailure::Unreachable => "unreachable",
+            ProbeFailure::Refused => "refused",
+            ProbeFailure::Broken => "broken",
+            ProbeFailure::Tls(_) => "tls",
+            ProbeFailure::Status(_) => "status",
+            ProbeFailure::Body(_) => "body",
+            ProbeFailure::NotAsked(_) => "not-asked",
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_distinct_and_end_as_their_kind_and_unit_say() {
+        let mut names: Vec<_> = METRICS.iter().map(|metric| metric.name).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), METRICS.len());
+        for metric in METRICS {
+            assert!(metric.name.starts_with("aya_"), "{}", metric.name);
+            assert_eq!(metric.name.ends_with("_total"), metric.kind == Kind::Counter, "{}", metric.name);
+            assert_eq!(metric.name.ends_with("_seconds"), metric.unit == Unit::Seconds, "{}", metric.name);
+        }
+    }
+}

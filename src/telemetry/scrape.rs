@@ -1,0 +1,215 @@
+//! Sums what was counted, and renders it.
+
+use std::collections::HashMap;
+
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
+
+use super::tally::{About, Count, Ledger, RCODES, Subject};
+use super::{
+    AGE, Folded, GENERATION, GEOIP_AGE, HEALTH, Metric, NONE, OTHER, PANICS, PROBES, QUERIES, READY, RESPONSES, SILENT, SOCKET_ERRORS, STALE, TCP_ACCEPTED,
+    TCP_EVICTED, TCP_OPEN, TRUNCATED, Telemetry, UNSENT, counter, describe, gauge, lock,
+};
+use crate::answer::Transport;
+use crate::catalog::Catalog;
+use crate::health::{Health, Status};
+use crate::limits;
+use crate::steer::Reason;
+use crate::units::Moment;
+use crate::world::World;
+
+/// Transports, with the label that each has.
+const TRANSPORTS: [(Transport, &str); 2] = [(Transport::Udp, "udp"), (Transport::Tcp, "tcp")];
+
+impl Telemetry {
+    /// The Prometheus text of everything: of this world, at this moment.
+    #[must_use]
+    pub fn render(&self, world: &World, ready: bool, now: Moment) -> String {
+        let scrape = PrometheusBuilder::new().build_recorder();
+        describe(&scrape, false);
+        self.tell_workers(&scrape);
+        self.tell_queries(&scrape);
+        tell_world(&scrape, world, ready, now);
+        for (source, built) in lock(&self.geoip).iter() {
+            gauge(&scrape, &GEOIP_AGE, &[source]).set(seconds(now.millis_since(*built)));
+        }
+        let mut text = scrape.handle().render();
+        text.push_str(&self.lasting.handle().render());
+        text
+    }
+
+    /// What workers count whatever the catalog.
+    fn tell_workers(&self, scrape: &PrometheusRecorder) {
+        let tallies = lock(&self.tallies);
+        for (transport, word) in TRANSPORTS {
+            let count = sum(tallies.iter().filter(|tally| tally.transport == transport).map(|tally| tally.read()));
+            for (rcode, &replies) in count.replies.iter().enumerate() {
+                // The plain ones are there from the start, so that a rate can be taken of the first.
+                if replies > 0 || rcode <= 5 {
+                    counter(scrape, &RESPONSES, &[rcode_word(rcode), word.into()]).absolute(replies);
+                }
+            }
+            let plain: [(&Metric, u64); 5] = [
+                (&TRUNCATED, count.truncated),
+                (&SILENT, count.silent),
+                (&PANICS, count.panics),
+                (&UNSENT, count.unsent),
+                (&SOCKET_ERRORS, count.socket_errors),
+            ];
+            for (metric, value) in plain {
+                counter(scrape, metric, &[word]).absolute(value);
+            }
+            if transport == Transport::Tcp {
+                gauge(scrape, &TCP_OPEN, NONE).set(float(count.open));
+                counter(scrape, &TCP_ACCEPTED, NONE).absolute(count.accepted);
+                counter(scrape, &TCP_EVICTED, NONE).absolute(count.evicted);
+            }
+        }
+    }
+
+    /// Queries by what they asked, and probe results.
+    fn tell_queries(&self, scrape: &PrometheusRecorder) {
+        let folded = lock(&self.folded);
+        let mut queries = folded.queries.clone();
+        for ledger in self.ledgers.load().iter() {
+            add_ledger(&mut queries, ledger);
+        }
+        let unbooked: u64 = lock(&self.tallies).iter().map(|tally| tally.read().unbooked).sum();
+        if unbooked > 0 {
+            *queries.entry([OTHER, OTHER, OTHER, OTHER].map(Into::into)).or_default() += unbooked;
+        }
+        let mut told: Vec<_> = queries.into_iter().collect();
+        if told.len() > limits::METRIC_SERIES_MAX {
+            told.sort_unstable_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
+            let rest = told.split_off(limits::METRIC_SERIES_MAX - 1).into_iter().map(|(_, count)| count).sum();
+            told.push(([OTHER, OTHER, OTHER, OTHER].map(Into::into), rest));
+        }
+        for (labels, count) in told {
+            counter(scrape, &QUERIES, &labels).absolute(count);
+        }
+        let Folded { probes, .. } = &*folded;
+        for (labels, &count) in probes {
+            counter(scrape, &PROBES, labels).absolute(count);
+        }
+    }
+}
+
+/// The world's own numbers.
+fn tell_world(scrape: &PrometheusRecorder, world: &World, ready: bool, now: Moment) {
+    gauge(scrape, &GENERATION, NONE).set(float(world.generation));
+    let age = if world.statuses.observed == Moment(0) { -1.0 } else { seconds(now.millis_since(world.statuses.observed)) };
+    gauge(scrape, &AGE, NONE).set(age);
+    gauge(scrape, &STALE, NONE).set(f64::from(u8::from(world.statuses.stale)));
+    gauge(scrape, &READY, NONE).set(f64::from(u8::from(ready)));
+    let catalog = &world.catalog;
+    let statuses = || catalog.endpoints.iter().zip(&world.statuses.of).filter(|(endpoint, _)| !endpoint.probes.is_empty());
+    // Where there are more endpoints than series, those in trouble come first.
+    let (well, troubled): (Vec<_>, Vec<_>) = statuses().partition(|(_, status)| status.health == Health::Up);
+    for (endpoint, status) in troubled.into_iter().chain(well).take(limits::METRIC_SERIES_MAX) {
+        let labels = [catalog.service(endpoint.service).name.to_string(), endpoint.name.to_string()];
+        gauge(scrape, &HEALTH, &labels).set(health_value(status));
+    }
+}
+
+/// Adds what a ledger holds.
+pub(super) fn add_ledger(queries: &mut HashMap<[Box<str>; 4], u64>, ledger: &Ledger) {
+    let mut by_subject: HashMap<Subject, u64> = HashMap::new();
+    ledger.read(|subject, count| *by_subject.entry(subject).or_default() += count);
+    for (subject, count) in by_subject {
+        *queries.entry(labels_of(subject, &ledger.catalog)).or_default() += count;
+    }
+    if ledger.other() > 0 {
+        *queries.entry([OTHER, OTHER, OTHER, OTHER].map(Into::into)).or_default() += ledger.other();
+    }
+}
+
+/// The labels of a series: zone, service, region, reason.
+fn labels_of(subject: Subject, catalog: &Catalog) -> [Box<str>; 4] {
+    let of_service = |id: crate::catalog::ServiceId| {
+        let service = catalog.services.get(id.index())?;
+        let zone = catalog.zones.get(usize::from(service.zone.0))?;
+        Some((zone.name.to_string().into_boxed_str(), service.name.to_string().into_boxed_str()))
+    };
+    let labels = match subject.about() {
+        About::NotOurs => Some(["", "", "", "not-ours"].map(Into::into)),
+        About::Zone(id) => catalog.zones.get(usize::from(id.0)).map(|zone| [zone.name.to_string().into(), "".into(), "".into(), "static".into()]),
+        About::Service(id, reason) => of_service(id).map(|(zone, service)| [zone, service, "".into(), reason_word(reason).into()]),
+        About::Endpoint(id, reason) => catalog.endpoints.get(id.index()).and_then(|endpoint| {
+            let (zone, service) = of_service(endpoint.service)?;
+            Some([zone, service, catalog.region(endpoint.region).name.clone(), reason_word(reason).into()])
+        }),
+    };
+    labels.unwrap_or_else(|| [OTHER, OTHER, OTHER, OTHER].map(Into::into))
+}
+
+/// A reason's number as a label.
+fn reason_word(number: u8) -> &'static str {
+    /// Every reason, with its label.
+    const WORDS: [(Reason, &str); 9] = [
+        (Reason::Best, "best"),
+        (Reason::Failover, "failover"),
+        (Reason::BeyondMaxRtt, "beyond-max-rtt"),
+        (Reason::NotPreferred, "not-preferred"),
+        (Reason::Draining, "draining"),
+        (Reason::AsIfUp, "as-if-up"),
+        (Reason::LastResort, "last-resort"),
+        (Reason::AllDown, "all-down"),
+        (Reason::NoneLeft, "none-left"),
+    ];
+    WORDS.iter().find(|(reason, _)| *reason as u8 == number).map_or(OTHER, |(_, word)| word)
+}
+
+/// An RCODE as a label, in the RFCs' words (RFC 6895 §2.3); the last slot is all others.
+fn rcode_word(rcode: usize) -> String {
+    /// The first.
+    const WORDS: [&str; 12] =
+        ["noerror", "formerr", "servfail", "nxdomain", "notimp", "refused", "yxdomain", "yxrrset", "nxrrset", "notauth", "notzone", "dsotypeni"];
+    match rcode {
+        16 => "badvers".into(),
+        23 => "badcookie".into(),
+        _ if rcode == RCODES - 1 => OTHER.into(),
+        _ => WORDS.get(rcode).map_or_else(|| rcode.to_string(), |&word| word.into()),
+    }
+}
+
+/// Health as a number.
+fn health_value(status: &Status) -> f64 {
+    match status.health {
+        Health::Up => 1.0,
+        Health::Degraded => 0.5,
+        Health::Down => 0.0,
+        Health::Unknown => -1.0,
+    }
+}
+
+/// The sum of counts.
+fn sum(counts: impl Iterator<Item = Count>) -> Count {
+    counts.fold(Count::default(), |mut sum, count| {
+        for (sum, replies) in sum.replies.iter_mut().zip(count.replies) {
+            *sum += replies;
+        }
+        Count {
+            replies: sum.replies,
+            truncated: sum.truncated + count.truncated,
+            silent: sum.silent + count.silent,
+            panics: sum.panics + count.panics,
+            unsent: sum.unsent + count.unsent,
+            socket_errors: sum.socket_errors + count.socket_errors,
+            accepted: sum.accepted + count.accepted,
+            evicted: sum.evicted + count.evicted,
+            open: sum.open + count.open,
+            unbooked: sum.unbooked + count.unbooked,
+        }
+    })
+}
+
+/// Milliseconds as seconds.
+#[expect(clippy::cast_precision_loss, reason = "a gauge is a float; exact up to 285,000 years")]
+fn seconds(millis: u64) -> f64 {
+    millis as f64 / 1000.0
+}
+
+/// A number as a gauge takes it.
+#[expect(clippy::cast_precision_loss, reason = "a gauge is a float; exact up to 2⁵³")]
+fn float(number: u64) -> f64 {
+    number as f64
+}

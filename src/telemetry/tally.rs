@@ -1,0 +1,428 @@
+//! What workers count: plain single-writer slots, summed off the path.
+//!
+//! Each worker has its own [`Tally`] and, for each catalog, its own sheet of a [`Ledger`]: relaxed loads and stores of slots that nobody
+//! else writes, so that counting costs a few instructions, takes no lock and allocates nothing. [`crate::telemetry`] sums them when it is asked.
+//!
+//! The ids in an [`Outcome`] hold for one catalog only. A new catalog therefore gets a new ledger *before* its world is published, and the
+//! ledger before it stays open until the one after: a worker books into whichever belongs to the world that it answered from.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arc_swap::{ArcSwap, Guard};
+
+use crate::answer::{Outcome, Steered, Transport};
+use crate::catalog::{Catalog, EndpointId, ServiceId, ZoneId};
+use crate::steer::Reason;
+use crate::world::World;
+
+/// Slots for RCODEs: 0 to 23 (BADCOOKIE), and one for all others.
+pub const RCODES: usize = 25;
+/// Slots of a sheet, a power of two; half as many again as the series that are told.
+const SLOTS: usize = 16_384;
+/// Slots that are tried for a series before it is counted under `other`.
+const TRIES: usize = 16;
+
+const _: () = assert!(SLOTS.is_power_of_two() && SLOTS > crate::limits::METRIC_SERIES_MAX);
+
+/// Adds to a slot that only this thread writes.
+#[inline]
+fn bump(slot: &AtomicU64, by: u64) {
+    slot.store(slot.load(Ordering::Relaxed).wrapping_add(by), Ordering::Relaxed);
+}
+
+/// What one worker counted, whatever the catalog. Aligned so that no two workers share a cache line.
+#[derive(Debug)]
+#[repr(align(128))]
+pub struct Tally {
+    /// How its queries came.
+    pub transport: Transport,
+    /// Replies by RCODE.
+    replies: [AtomicU64; RCODES],
+    /// Replies with TC.
+    truncated: AtomicU64,
+    /// Queries that were answered with silence.
+    silent: AtomicU64,
+    /// Panics of answering.
+    panics: AtomicU64,
+    /// Replies that the system did not take.
+    unsent: AtomicU64,
+    /// Errors of receiving or accepting.
+    socket_errors: AtomicU64,
+    /// TCP connections accepted.
+    accepted: AtomicU64,
+    /// TCP connections that had to go for a newcomer.
+    evicted: AtomicU64,
+    /// TCP connections open now.
+    open: AtomicU64,
+    /// Queries answered from a world whose ledger was closed already.
+    unbooked: AtomicU64,
+}
+
+/// What a [`Tally`] held at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Count {
+    /// Replies by RCODE; the last is all others.
+    pub replies: [u64; RCODES],
+    /// Replies with TC.
+    pub truncated: u64,
+    /// Queries answered with silence.
+    pub silent: u64,
+    /// Panics of answering.
+    pub panics: u64,
+    /// Replies that the system did not take.
+    pub unsent: u64,
+    /// Errors of receiving or accepting.
+    pub socket_errors: u64,
+    /// TCP connections accepted.
+    pub accepted: u64,
+    /// TCP connections that had to go for a newcomer.
+    pub evicted: u64,
+    /// TCP connections open now.
+    pub open: u64,
+    /// Queries without a ledger.
+    pub unbooked: u64,
+}
+
+impl Tally {
+    /// Nothing counted yet.
+    #[must_use]
+    pub fn new(transport: Transport) -> Self {
+        let zero = || AtomicU64::new(0);
+        Self {
+            transport,
+            replies: std::array::from_fn(|_| zero()),
+            truncated: zero(),
+            silent: zero(),
+            panics: zero(),
+            unsent: zero(),
+            socket_errors: zero(),
+            accepted: zero(),
+            evicted: zero(),
+            open: zero(),
+            unbooked: zero(),
+        }
+    }
+
+    /// Counts an outcome.
+    #[inline]
+    fn count(&self, outcome: &Outcome) {
+        if outcome.len == 0 {
+            bump(&self.silent, 1);
+            return;
+        }
+        bump(&self.replies[usize::from(outcome.rcode).min(RCODES - 1)], 1);
+        if outcome.truncated {
+            bump(&self.truncated, 1);
+        }
+    }
+
+    /// Counts a panic of answering.
+    pub fn count_panic(&self) {
+        bump(&self.panics, 1);
+    }
+
+    /// Counts replies that the system did not take.
+    pub fn count_unsent(&self, replies: u64) {
+        bump(&self.unsent, replies);
+    }
+
+    /// Counts an error of receiving or accepting.
+    pub fn count_socket_error(&self) {
+        bump(&self.socket_errors, 1);
+    }
+
+    /// Counts a connection accepted.
+    pub fn count_accepted(&self) {
+        bump(&self.accepted, 1);
+    }
+
+    /// Counts a connection that had to go for a newcomer.
+    pub fn count_evicted(&self) {
+        bump(&self.evicted, 1);
+    }
+
+    /// Says how many connections are open now.
+    pub fn set_open(&self, open: usize) {
+        self.open.store(open as u64, Ordering::Relaxed);
+    }
+
+    /// What it holds now.
+    #[must_use]
+    pub fn read(&self) -> Count {
+        let get = |slot: &AtomicU64| slot.load(Ordering::Relaxed);
+        Count {
+            replies: std::array::from_fn(|rcode| get(&self.replies[rcode])),
+            truncated: get(&self.truncated),
+            silent: get(&self.silent),
+            panics: get(&self.panics),
+            unsent: get(&self.unsent),
+            socket_errors: get(&self.socket_errors),
+            accepted: get(&self.accepted),
+            evicted: get(&self.evicted),
+            open: get(&self.open),
+            unbooked: get(&self.unbooked),
+        }
+    }
+}
+
+/// What a query was about, packed into one word; the key of a series. Never 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Subject(u64);
+
+/// A [`Subject`], unpacked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum About {
+    /// A name in none of our zones.
+    NotOurs,
+    /// A name in a zone that is not steered.
+    Zone(ZoneId),
+    /// A service that gave no endpoint, and why.
+    Service(ServiceId, u8),
+    /// The endpoint that came first in the answer, and why.
+    Endpoint(EndpointId, u8),
+}
+
+impl Subject {
+    /// Packs.
+    #[inline]
+    const fn pack(kind: u64, reason: u8, id: u32) -> Self {
+        Self(kind << 56 | (reason as u64) << 48 | id as u64)
+    }
+
+    /// Of an outcome.
+    #[inline]
+    #[must_use]
+    pub fn of(outcome: &Outcome) -> Self {
+        match (outcome.steered, outcome.zone) {
+            (Some(Steered { endpoint: Some(endpoint), reason, .. }), _) => Self::pack(4, reason_number(reason), endpoint.0),
+            (Some(Steered { service, reason, .. }), _) => Self::pack(3, reason_number(reason), service.0),
+            (None, Some(zone)) => Self::pack(2, 0, u32::from(zone.0)),
+            (None, None) => Self::pack(1, 0, 0),
+        }
+    }
+
+    /// Unpacks.
+    #[must_use]
+    #[expect(clippy::cast_possible_truncation, reason = "each field is taken out at its width")]
+    pub const fn about(self) -> About {
+        let (reason, id) = ((self.0 >> 48) as u8, self.0 as u32);
+        match self.0 >> 56 {
+            4 => About::Endpoint(EndpointId(id), reason),
+            3 => About::Service(ServiceId(id), reason),
+            2 => About::Zone(ZoneId(id as u16)),
+            _ => About::NotOurs,
+        }
+    }
+}
+
+/// A reason as a small number, for packing.
+#[inline]
+const fn reason_number(reason: Reason) -> u8 {
+    reason as u8
+}
+
+/// One series of a sheet.
+#[derive(Debug, Default)]
+struct Slot {
+    /// The [`Subject`]; 0 while the slot is free.
+    key: AtomicU64,
+    /// How many.
+    count: AtomicU64,
+}
+
+/// One worker's series for one catalog: an open hash table of fixed size.
+#[derive(Debug)]
+struct Sheet {
+    /// The table.
+    slots: Box<[Slot]>,
+    /// What found no slot.
+    other: AtomicU64,
+}
+
+impl Sheet {
+    /// Empty.
+    fn new() -> Self {
+        Self { slots: (0..SLOTS).map(|_| Slot::default()).collect(), other: AtomicU64::new(0) }
+    }
+
+    /// Counts one query. Only the sheet's own worker calls it.
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "the upper bits of the product are the index, and there are few")]
+    fn count(&self, Subject(key): Subject) {
+        let start = (key.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (64 - SLOTS.trailing_zeros())) as usize;
+        for step in 0..TRIES {
+            let slot = &self.slots[(start + step) % SLOTS];
+            let held = slot.key.load(Ordering::Relaxed);
+            if held == key {
+                return bump(&slot.count, 1);
+            }
+            if held == 0 {
+                slot.count.store(1, Ordering::Relaxed);
+                // A reader that sees the key sees the count.
+                return slot.key.store(key, Ordering::Release);
+            }
+        }
+        bump(&self.other, 1);
+    }
+}
+
+/// Every worker's series for one catalog.
+#[derive(Debug)]
+pub struct Ledger {
+    /// The catalog that the ids are of.
+    pub catalog: Arc<Catalog>,
+    /// A sheet for each worker.
+    sheets: Box<[Sheet]>,
+}
+
+impl Ledger {
+    /// An empty one for `workers` workers.
+    #[must_use]
+    pub fn new(catalog: Arc<Catalog>, workers: usize) -> Arc<Self> {
+        Arc::new(Self { catalog, sheets: (0..workers).map(|_| Sheet::new()).collect() })
+    }
+
+    /// Whether it is of this catalog.
+    #[must_use]
+    pub fn is_of(&self, catalog: &Arc<Catalog>) -> bool {
+        Arc::ptr_eq(&self.catalog, catalog)
+    }
+
+    /// Tells every series with its count; a series comes once for each worker that counted it.
+    pub fn read(&self, mut tell: impl FnMut(Subject, u64)) {
+        for slot in self.sheets.iter().flat_map(|sheet| sheet.slots.iter()) {
+            let key = slot.key.load(Ordering::Acquire);
+            if key != 0 {
+                tell(Subject(key), slot.count.load(Ordering::Relaxed));
+            }
+        }
+    }
+
+    /// What found no slot.
+    #[must_use]
+    pub fn other(&self) -> u64 {
+        self.sheets.iter().map(|sheet| sheet.other.load(Ordering::Relaxed)).sum()
+    }
+}
+
+/// The ledgers that workers may book into.
+#[derive(Clone, Debug)]
+pub struct Ledgers {
+    /// Of the catalog that is published, or is about to be.
+    pub current: Arc<Ledger>,
+    /// Of the catalog before, while workers may still answer from it.
+    pub previous: Option<Arc<Ledger>>,
+}
+
+impl Ledgers {
+    /// Both.
+    pub fn iter(&self) -> impl Iterator<Item = &Arc<Ledger>> {
+        std::iter::once(&self.current).chain(&self.previous)
+    }
+}
+
+/// What one worker counts into.
+#[derive(Debug)]
+pub struct Counters {
+    /// Its own tally.
+    pub tally: Arc<Tally>,
+    /// The number of its sheet.
+    pub sheet: usize,
+    /// The open ledgers.
+    pub ledgers: Arc<ArcSwap<Ledgers>>,
+}
+
+impl Counters {
+    /// Opens the sheet that belongs to this world; once per batch.
+    #[inline]
+    #[must_use]
+    pub fn open(&self, world: &World) -> Book<'_> {
+        Book { tally: &self.tally, ledgers: self.ledgers.load(), catalog: Arc::as_ptr(&world.catalog), sheet: self.sheet }
+    }
+}
+
+/// An open sheet.
+#[derive(Debug)]
+pub struct Book<'a> {
+    /// The worker's tally.
+    tally: &'a Tally,
+    /// The ledgers as they stood.
+    ledgers: Guard<Arc<Ledgers>>,
+    /// The catalog that the ids are of; compared, never followed.
+    catalog: *const Catalog,
+    /// The number of the sheet.
+    sheet: usize,
+}
+
+impl Book<'_> {
+    /// Records an outcome.
+    #[inline]
+    pub fn record(&self, outcome: &Outcome) {
+        self.tally.count(outcome);
+        if outcome.len == 0 {
+            return;
+        }
+        match self.page() {
+            Some(sheet) => sheet.count(Subject::of(outcome)),
+            None => bump(&self.tally.unbooked, 1),
+        }
+    }
+
+    /// The sheet of the right catalog.
+    #[inline]
+    fn page(&self) -> Option<&Sheet> {
+        let ledger = self.ledgers.iter().find(|ledger| std::ptr::eq(Arc::as_ptr(&ledger.catalog), self.catalog))?;
+        ledger.sheets.get(self.sheet)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn outcome(endpoint: u32) -> Outcome {
+        let steered = Steered { service: ServiceId(7), endpoint: Some(EndpointId(endpoint)), reason: Reason::Failover };
+        Outcome { len: 40, rcode: 0, truncated: false, zone: Some(ZoneId(0)), steered: Some(steered) }
+    }
+
+    #[test]
+    fn subjects_unpack_to_what_was_packed() {
+        let reason = reason_number(Reason::Failover);
+        assert_eq!(Subject::of(&outcome(199_999)).about(), About::Endpoint(EndpointId(199_999), reason));
+        let mut other = outcome(0);
+        other.steered = Some(Steered { service: ServiceId(7), endpoint: None, reason: Reason::NoneLeft });
+        assert_eq!(Subject::of(&other).about(), About::Service(ServiceId(7), reason_number(Reason::NoneLeft)));
+        other.steered = None;
+        assert_eq!(Subject::of(&other).about(), About::Zone(ZoneId(0)));
+        other.zone = None;
+        assert_eq!(Subject::of(&other).about(), About::NotOurs);
+    }
+
+    #[test]
+    fn a_full_sheet_counts_under_other_and_loses_nothing() {
+        let sheet = Sheet::new();
+        let queries = 3 * SLOTS;
+        for endpoint in 0..queries {
+            sheet.count(Subject::of(&outcome(u32::try_from(endpoint).unwrap())));
+        }
+        let ledger = Ledger { catalog: Arc::default(), sheets: [sheet].into() };
+        let mut told = 0;
+        ledger.read(|_, count| told += count);
+        assert!(told as usize > crate::limits::METRIC_SERIES_MAX);
+        assert_eq!(told + ledger.other(), queries as u64);
+    }
+
+    #[test]
+    fn a_worker_that_still_answers_from_the_old_catalog_books_into_the_old_ledger() {
+        let (old, new): (Arc<Catalog>, Arc<Catalog>) = (Arc::default(), Arc::default());
+        let (first, second) = (Ledger::new(Arc::clone(&old), 1), Ledger::new(new, 1));
+        let ledgers = Ledgers { current: Arc::clone(&second), previous: Some(Arc::clone(&first)) };
+        let counters = Counters { tally: Arc::new(Tally::new(Transport::Udp)), sheet: 0, ledgers: Arc::new(ArcSwap::from_pointee(ledgers)) };
+        counters.open(&World::unmeasured(1, old, Arc::default())).record(&outcome(3));
+        let mut told = Vec::new();
+        first.read(|subject, count| told.push((subject.about(), count)));
+        assert_eq!(told, [(About::Endpoint(EndpointId(3), reason_number(Reason::Failover)), 1)]);
+        second.read(|_, _| panic!("nothing was asked of the new catalog"));
+    }
+}

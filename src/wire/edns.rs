@@ -1,0 +1,127 @@
+//! OPT: sizes, DO, the client's subnet (RFC 7871), extended errors (RFC 8914). Unknown options and flags are ignored (RFC 6891 §6.1.2).
+//!
+//! Later options (cookies, NSID, keepalive, padding) are a field of [`Edns`], an arm in [`Edns::read_options`] and a line in
+//! [`super::reply::Reply::finish`] each.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::Rcode;
+use crate::limits::UDP_REPLY_PLAIN;
+
+/// OPTION-CODE of the client's subnet (RFC 7871 §6).
+pub const OPTION_ECS: u16 = 8;
+/// OPTION-CODE of extended errors (RFC 8914 §2).
+pub const OPTION_EDE: u16 = 15;
+/// Octets of an OPT without options: root, TYPE, CLASS, TTL, RDLENGTH.
+pub const OPT_OCTETS: usize = 11;
+
+/// What a query's OPT says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Edns<'a> {
+    /// Largest UDP reply that the client can take, in octets, as it says; less than 512 counts as 512 (RFC 6891 §6.2.3).
+    pub udp_size: u16,
+    /// DO (RFC 3225 §3).
+    pub dnssec_ok: bool,
+    /// The client's subnet, if there is one.
+    pub ecs: Option<Ecs<'a>>,
+}
+
+impl<'a> Edns<'a> {
+    /// Reads OPT from its CLASS, TTL and RDATA (RFC 6891 §6.1.3): what it says, so far as the reply needs it, and whether it is in order.
+    ///
+    /// # Errors
+    /// BADVERS for a version other than 0, whose options are not looked at; FORMERR for options that overrun RDATA or a malformed subnet.
+    #[inline]
+    pub(super) fn read(class: u16, ttl: u32, rdata: &'a [u8]) -> (Self, Result<(), Rcode>) {
+        let [_, version, flags, _] = ttl.to_be_bytes();
+        let mut edns = Self { udp_size: class, dnssec_ok: flags & 0x80 != 0, ecs: None };
+        let read = if version == 0 { edns.read_options(rdata) } else { Err(Rcode::BADVERS) };
+        (edns, read)
+    }
+
+    /// Reads the options.
+    #[inline]
+    fn read_options(&mut self, mut rdata: &'a [u8]) -> Result<(), Rcode> {
+        while !rdata.is_empty() {
+            let (&[code_high, code_low, len_high, len_low], rest) = rdata.split_first_chunk().ok_or(Rcode::FORMERR)?;
+            let len = usize::from(u16::from_be_bytes([len_high, len_low]));
+            let (data, rest) = rest.split_at_checked(len).ok_or(Rcode::FORMERR)?;
+            rdata = rest;
+            if u16::from_be_bytes([code_high, code_low]) == OPTION_ECS {
+                // Two subnets contradict each other: no reply could echo both.
+                let ecs = Ecs::read(data).filter(|_| self.ecs.is_none());
+                self.ecs = Some(ecs.ok_or(Rcode::FORMERR)?);
+            }
+        }
+        Ok(())
+    }
+
+    /// Largest UDP reply that the client can take, in octets.
+    #[must_use]
+    pub fn reply_max(&self) -> usize {
+        usize::from(self.udp_size).max(UDP_REPLY_PLAIN)
+    }
+}
+
+/// A client's subnet (RFC 7871 §6), valid as a query must have it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ecs<'a> {
+    /// The first address of the prefix.
+    pub address: IpAddr,
+    /// SOURCE PREFIX-LENGTH, 0 to 32 or 128.
+    pub source: u8,
+    /// The option's data as it came: FAMILY, SOURCE, SCOPE, ADDRESS. All but SCOPE goes back unchanged (§7.2.1).
+    pub data: &'a [u8],
+}
+
+impl<'a> Ecs<'a> {
+    /// Reads the option's data. `None` when it is malformed (§6, §7.1.2): an unknown FAMILY, a SOURCE longer than an address, SCOPE other
+    /// than zero, ADDRESS of another length than SOURCE needs, or bits set beyond SOURCE.
+    #[must_use]
+    #[inline]
+    pub fn read(data: &'a [u8]) -> Option<Self> {
+        let (&[family_high, family_low, source, scope], octets) = data.split_first_chunk()?;
+        let max = match u16::from_be_bytes([family_high, family_low]) {
+            1 => 32,
+            2 => 128,
+            _ => return None,
+        };
+        if source > max || scope != 0 || octets.len() != usize::from(source).div_ceil(8) {
+            return None;
+        }
+        let mut bits = [0; 16];
+        bits.get_mut(..octets.len())?.copy_from_slice(octets);
+        let bits = u128::from_be_bytes(bits);
+        if bits.checked_shl(u32::from(source)).is_some_and(|beyond| beyond != 0) {
+            return None;
+        }
+        let address = if max == 32 { IpAddr::V4(Ipv4Addr::from_bits((bits >> 96) as u32)) } else { IpAddr::V6(Ipv6Addr::from_bits(bits)) };
+        Some(Self { address, source, data })
+    }
+
+    /// Octets of the option in a reply, its code and length included.
+    #[must_use]
+    pub fn option_octets(&self) -> usize {
+        4 + self.data.len()
+    }
+}
+
+/// Extended error codes (RFC 8914 §4; RFC 9824 §8 for the last).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Ede(pub u16);
+
+impl Ede {
+    /// The answer comes from a view of health that is no longer fed (§4.4).
+    pub const STALE_ANSWER: Self = Self(3);
+    /// This client may not have that (§4.19).
+    pub const PROHIBITED: Self = Self(18);
+    /// The name is in none of our zones (§4.21).
+    pub const NOT_AUTHORITATIVE: Self = Self(20);
+    /// The operation is not supported (§4.22).
+    pub const NOT_SUPPORTED: Self = Self(21);
+    /// A type that must not be asked for.
+    pub const INVALID_QUERY_TYPE: Self = Self(30);
+
+    /// Octets of the option without text, its code and length included.
+    pub const OCTETS: usize = 6;
+}

@@ -1,0 +1,158 @@
+//! Reads a query in place: the twelve octets of the header, one question, and OPT. Work grows with the message's length, whatever
+//! its counts claim.
+
+use super::edns::Edns;
+use super::{Rcode, name, rtype};
+
+/// What a message is.
+#[derive(Clone, Copy, Debug)]
+pub enum Parsed<'a> {
+    /// Nothing that may be answered: shorter than a header, or itself a reply (RFC 1035 §4.1.1). Answering could start a loop.
+    Silent,
+    /// Not a query that can be answered, but its sender is told so.
+    Broken {
+        /// What the reply needs.
+        envelope: Envelope<'a>,
+        /// FORMERR, NOTIMP or BADVERS.
+        rcode: Rcode,
+    },
+    /// A query.
+    Query {
+        /// What the reply needs.
+        envelope: Envelope<'a>,
+        /// What is asked.
+        question: Question<'a>,
+    },
+}
+
+/// What every reply copies from its query, whatever the query says otherwise.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Envelope<'a> {
+    /// ID.
+    pub id: u16,
+    /// OPCODE, 0 to 15.
+    pub opcode: u8,
+    /// RD.
+    pub recursion_desired: bool,
+    /// The question section bit for bit, if it is one question that can be read; else empty.
+    pub question: &'a [u8],
+    /// OPT, as far as it could be read. Without it, the reply has none (RFC 6891 §7).
+    pub edns: Option<Edns<'a>>,
+}
+
+/// The question.
+#[derive(Clone, Copy, Debug)]
+pub struct Question<'a> {
+    /// QNAME: uncompressed wire octets in the case in which it was asked.
+    pub name: &'a [u8],
+    /// QTYPE.
+    pub qtype: u16,
+    /// QCLASS.
+    pub qclass: u16,
+}
+
+/// Where the question section begins: behind the header.
+pub const QUESTION_START: usize = 12;
+
+/// Reads a message. Octets behind the last record that the header counts are ignored. AA, TC, RA, Z, AD, CD and RCODE of a query mean
+/// nothing to an authoritative server and are not looked at.
+#[must_use]
+#[inline]
+pub fn parse(message: &[u8]) -> Parsed<'_> {
+    let Some(&[id_high, id_low, flags, _, ref counts @ ..]) = message.first_chunk::<QUESTION_START>() else { return Parsed::Silent };
+    if flags & 0x80 != 0 {
+        return Parsed::Silent;
+    }
+    let mut envelope =
+        Envelope { id: u16::from_be_bytes([id_high, id_low]), opcode: flags >> 3 & 0x0f, recursion_desired: flags & 1 != 0, ..Envelope::default() };
+    let read = read_sections(message, *counts, &mut envelope);
+    let rcode = match read {
+        _ if envelope.opcode != 0 => Rcode::NOTIMP,
+        Ok(question) => return Parsed::Query { envelope, question },
+        Err(rcode) => rcode,
+    };
+    // A subnet is echoed only where the query as a whole was understood.
+    if let Some(edns) = &mut envelope.edns {
+        edns.ecs = None;
+    }
+    Parsed::Broken { envelope, rcode }
+}
+
+/// Reads what follows the header. Fills in the envelope as far as it gets, so that even a refusal has its question and its OPT.
+#[inline]
+fn read_sections<'a>(message: &'a [u8], counts: [u8; 8], envelope: &mut Envelope<'a>) -> Result<Question<'a>, Rcode> {
+    let [questions, answers, authorities, additional] = [0, 2, 4, 6].map(|at| u16::from_be_bytes([counts[at], counts[at + 1]]));
+    let mut at = QUESTION_START;
+    let mut question = Err(Rcode::FORMERR);
+    for _ in 0..questions {
+        let (read, end) = read_question(message, at)?;
+        question = Ok(read);
+        at = end;
+    }
+    if questions == 1 {
+        envelope.question = &message[QUESTION_START..at];
+    } else {
+        // RFC 9619 §4. What follows is still read: if there is an OPT, the refusal has one as well.
+        question = Err(Rcode::FORMERR);
+    }
+    for _ in 0..u32::from(answers) + u32::from(authorities) {
+        let (record, end) = read_record(message, at)?;
+        if record.rtype == rtype::OPT {
+            return Err(Rcode::FORMERR);
+        }
+        at = end;
+    }
+    for _ in 0..additional {
+        let (record, end) = read_record(message, at)?;
+        at = end;
+        if record.rtype == rtype::OPT {
+            if envelope.edns.is_some() || !record.at_root {
+                // RFC 6891 §6.1.1: one OPT, owned by the root.
+                return Err(Rcode::FORMERR);
+            }
+            let (edns, read) = Edns::read(record.class, record.ttl, record.rdata);
+            envelope.edns = Some(edns);
+            read?;
+        }
+    }
+    question
+}
+
+/// The question that begins at `at`, and its end.
+#[inline]
+fn read_question(message: &[u8], at: usize) -> Result<(Question<'_>, usize), Rcode> {
+    let end = name::uncompressed_end(message, at).ok_or(Rcode::FORMERR)?;
+    let &[type_high, type_low, class_high, class_low] = message[end..].first_chunk().ok_or(Rcode::FORMERR)?;
+    let question = Question { name: &message[at..end], qtype: u16::from_be_bytes([type_high, type_low]), qclass: u16::from_be_bytes([class_high, class_low]) };
+    Ok((question, end + 4))
+}
+
+/// A resource record of a query, its owner reduced to what matters here.
+struct Record<'a> {
+    /// Whether the owner is the root.
+    at_root: bool,
+    /// TYPE.
+    rtype: u16,
+    /// CLASS.
+    class: u16,
+    /// TTL.
+    ttl: u32,
+    /// RDATA.
+    rdata: &'a [u8],
+}
+
+/// The record that begins at `at`, and its end.
+#[inline]
+fn read_record(message: &[u8], at: usize) -> Result<(Record<'_>, usize), Rcode> {
+    let end = name::end(message, at).ok_or(Rcode::FORMERR)?;
+    let (&[t0, t1, c0, c1, l0, l1, l2, l3, r0, r1], rest) = message[end..].split_first_chunk().ok_or(Rcode::FORMERR)?;
+    let len = usize::from(u16::from_be_bytes([r0, r1]));
+    let record = Record {
+        at_root: message[at] == 0,
+        rtype: u16::from_be_bytes([t0, t1]),
+        class: u16::from_be_bytes([c0, c1]),
+        ttl: u32::from_be_bytes([l0, l1, l2, l3]),
+        rdata: rest.get(..len).ok_or(Rcode::FORMERR)?,
+    };
+    Ok((record, end + 10 + len))
+}

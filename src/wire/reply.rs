@@ -1,0 +1,272 @@
+//! Writes a reply into a given buffer: header, question copied bit for bit, whole RRsets, and OPT in the room kept for it.
+//!
+//! An RRset goes in whole or not at all (RFC 2181 §9). What the reply cannot do without is *needed*: when it does not fit, TC is set and
+//! nothing more is added. What merely helps is *offered*: when it does not fit, it stays out silently.
+
+use super::edns::{Ede, Edns, OPT_OCTETS, OPTION_ECS, OPTION_EDE};
+use super::query::QUESTION_START;
+use super::{Envelope, Lowered, Rcode, class, rtype};
+use crate::limits::UDP_REPLY_MAX;
+
+/// A reply that is being written.
+#[derive(Debug)]
+pub struct Reply<'a> {
+    /// The buffer, as long as the reply may be.
+    octets: &'a mut [u8],
+    /// What the query gives to its reply.
+    envelope: &'a Envelope<'a>,
+    /// Where the next octet goes.
+    at: usize,
+    /// Where records must end: what follows is kept for OPT.
+    room: usize,
+    /// Records by section.
+    counts: [u16; 3],
+    /// Whether something needed did not fit.
+    truncated: bool,
+}
+
+/// Where a record goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Section {
+    /// Answer.
+    Answer,
+    /// Authority.
+    Authority,
+    /// Additional.
+    Additional,
+}
+
+/// An owner name: some labels, then what QNAME ends with, as a pointer into the question (RFC 1035 §4.1.4).
+#[derive(Clone, Copy, Debug)]
+pub struct Owner<'a> {
+    /// The labels that QNAME does not have; mostly none.
+    head: &'a [u8],
+    /// Where in QNAME the rest begins.
+    tail: u8,
+}
+
+impl<'a> Owner<'a> {
+    /// QNAME itself, in the case in which it was asked.
+    pub const QNAME: Owner<'static> = Owner { head: &[], tail: 0 };
+
+    /// The shortest form of a name: lower-case wire octets.
+    #[must_use]
+    pub fn of(name: &'a [u8], qname: &Lowered) -> Self {
+        let mut at = 0;
+        loop {
+            let (head, rest) = name.split_at(at);
+            if let Some(tail) = qname.start_of_suffix(rest.len()).filter(|&tail| qname.octets_from(tail) == rest) {
+                return Self { head, tail };
+            }
+            match rest.first() {
+                Some(&len) if len != 0 && usize::from(len) < rest.len() => at += 1 + usize::from(len),
+                // Not a name; every QNAME ends in the root, so that every name ends in something QNAME has.
+                _ => return Owner::QNAME,
+            }
+        }
+    }
+}
+
+/// What is told beside the records.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Closing {
+    /// RCODE.
+    pub rcode: Rcode,
+    /// AA.
+    pub authoritative: bool,
+    /// SCOPE PREFIX-LENGTH, if the query had a subnet.
+    pub scope: u8,
+    /// An extended error, if the query had an OPT and if it fits.
+    pub ede: Option<Ede>,
+}
+
+impl<'a> Reply<'a> {
+    /// Begins a reply of at most `limit` octets. `None` when not even header, question and OPT fit, which takes a buffer of less than 512.
+    #[must_use]
+    #[inline]
+    pub fn start(octets: &'a mut [u8], limit: usize, envelope: &'a Envelope<'a>) -> Option<Self> {
+        let end = limit.min(octets.len());
+        let opt = envelope.edns.as_ref().map_or(0, |edns| OPT_OCTETS + edns.ecs.as_ref().map_or(0, super::Ecs::option_octets));
+        let room = end.checked_sub(opt)?;
+        let at = QUESTION_START + envelope.question.len();
+        let octets = octets.get_mut(..end)?;
+        octets.get_mut(..room)?.get_mut(QUESTION_START..at)?.copy_from_slice(envelope.question);
+        Some(Self { octets, envelope, at, room, counts: [0; 3], truncated: false })
+    }
+
+    /// Adds an RRset that the reply cannot do without. Returns the number of its records, 0 if it did not fit.
+    #[inline]
+    pub fn need(&mut self, section: Section, write: impl FnOnce(&mut Set<'_>)) -> u16 {
+        self.add(section, write).unwrap_or_else(|()| {
+            self.truncated = true;
+            0
+        })
+    }
+
+    /// Adds an RRset that helps. Returns the number of its records, 0 if it did not fit.
+    #[inline]
+    pub fn offer(&mut self, section: Section, write: impl FnOnce(&mut Set<'_>)) -> u16 {
+        self.add(section, write).unwrap_or(0)
+    }
+
+    /// Adds an RRset, or takes all of it back.
+    #[inline]
+    fn add(&mut self, section: Section, write: impl FnOnce(&mut Set<'_>)) -> Result<u16, ()> {
+        if self.truncated {
+            return Ok(0);
+        }
+        let mut set = Set { octets: &mut self.octets[..self.room], start: self.at, at: self.at, records: 0, overflow: false };
+        write(&mut set);
+        if set.overflow {
+            return Err(());
+        }
+        self.at = set.at;
+        self.counts[section as usize] += set.records;
+        Ok(set.records)
+    }
+
+    /// Whether something needed did not fit.
+    #[must_use]
+    pub fn is_truncated(&self) -> bool {
+        self.truncated
+    }
+
+    /// Writes header and OPT. Returns the octets of the whole.
+    #[inline]
+    pub fn finish(mut self, closing: Closing) -> usize {
+        if let Some(edns) = self.envelope.edns {
+            self.write_opt(&edns, closing);
+        }
+        let [id_high, id_low] = self.envelope.id.to_be_bytes();
+        let opcode = self.envelope.opcode << 3;
+        let flags = 0x80 | opcode | u8::from(closing.authoritative) << 2 | u8::from(self.truncated) << 1 | u8::from(self.envelope.recursion_desired);
+        let [_, rcode] = (closing.rcode.0 & 0x0f).to_be_bytes();
+        let [an, ns, ar] = self.counts.map(u16::to_be_bytes);
+        let questions = u8::from(!self.envelope.question.is_empty());
+        let header = [id_high, id_low, flags, rcode, 0, questions, an[0], an[1], ns[0], ns[1], ar[0], ar[1]];
+        if let Some(place) = self.octets.first_chunk_mut() {
+            *place = header;
+        }
+        self.at
+    }
+
+    /// Writes OPT (RFC 6891 §6.1.2) into the room that was kept for it.
+    #[inline]
+    fn write_opt(&mut self, edns: &Edns<'_>, closing: Closing) {
+        #[expect(clippy::cast_possible_truncation, reason = "1232 has 16 bits")]
+        const SIZE: [u8; 2] = (UDP_REPLY_MAX as u16).to_be_bytes();
+        const TYPE: [u8; 2] = rtype::OPT.to_be_bytes();
+        let ecs = edns.ecs.map_or(&[][..], |ecs| ecs.data);
+        let ecs_octets = if ecs.is_empty() { 0 } else { 4 + ecs.len() };
+        let space = self.octets.len() - self.at - OPT_OCTETS - ecs_octets;
+        let ede = closing.ede.filter(|_| space >= Ede::OCTETS);
+        let len = ecs_octets + ede.map_or(0, |_| Ede::OCTETS);
+        #[expect(clippy::cast_possible_truncation, reason = "a subnet has at most 20 octets")]
+        let (len, ecs_len) = (len as u8, ecs.len() as u8);
+        let [_, extended] = (closing.rcode.0 >> 4).to_be_bytes();
+        let dnssec_ok = u8::from(edns.dnssec_ok) << 7;
+        let mut set = Set { octets: self.octets, start: self.at, at: self.at, records: 0, overflow: false };
+        set.put(&[0, TYPE[0], TYPE[1], SIZE[0], SIZE[1], extended, 0, dnssec_ok, 0, 0, len]);
+        if let Some((&[f0, f1, source, _], address)) = ecs.split_first_chunk() {
+            let [_, code] = OPTION_ECS.to_be_bytes();
+            set.put(&[0, code, 0, ecs_len, f0, f1, source, closing.scope]);
+            set.put_slice(address);
+        }
+        if let Some(Ede(info)) = ede {
+            let [_, code] = OPTION_EDE.to_be_bytes();
+            let [info_high, info_low] = info.to_be_bytes();
+            set.put(&[0, code, 0, 2, info_high, info_low]);
+        }
+        self.at = set.at;
+        self.counts[Section::Additional as usize] += 1;
+    }
+}
+
+/// An RRset that is being written.
+#[derive(Debug)]
+pub struct Set<'r> {
+    /// The reply, up to where records must end.
+    octets: &'r mut [u8],
+    /// Where the set begins.
+    start: usize,
+    /// Where the next octet goes.
+    at: usize,
+    /// Records so far.
+    records: u16,
+    /// Whether something did not fit: the set is taken back.
+    overflow: bool,
+}
+
+impl Set<'_> {
+    /// Adds a record.
+    #[inline]
+    pub fn record(&mut self, owner: Owner<'_>, rtype: u16, ttl: u32, rdata: &[u8]) {
+        self.record_with(owner, rtype, ttl, |set| set.put_slice(rdata));
+    }
+
+    /// Adds a record whose RDATA is written in place.
+    #[inline]
+    pub fn record_with(&mut self, owner: Owner<'_>, rtype: u16, ttl: u32, rdata: impl FnOnce(&mut Self)) {
+        self.put_slice(owner.head);
+        self.put(&head(owner.tail, rtype, ttl, 0));
+        let start = self.at;
+        rdata(self);
+        match (u16::try_from(self.at - start), self.octets.get_mut(start.wrapping_sub(2)..start)) {
+            (Ok(len), Some(place)) if !self.overflow => place.copy_from_slice(&len.to_be_bytes()),
+            _ => self.overflow = true,
+        }
+        self.records += 1;
+    }
+
+    /// Adds an address of QNAME, unless the set has it.
+    #[inline]
+    pub fn address<const N: usize>(&mut self, rtype: u16, ttl: u32, address: [u8; N]) {
+        let set = self.octets.get(self.start..self.at).unwrap_or_default();
+        if !set.is_empty() && set.chunks_exact(HEAD_OCTETS + N).any(|record| record[HEAD_OCTETS..] == address) {
+            return;
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "an address has 4 or 16 octets")]
+        self.put(&head(Owner::QNAME.tail, rtype, ttl, N as u16));
+        self.put(&address);
+        self.records += 1;
+    }
+
+    /// Puts octets of a known number.
+    #[inline]
+    pub fn put<const N: usize>(&mut self, octets: &[u8; N]) {
+        match self.octets.get_mut(self.at..).and_then(|room| room.first_chunk_mut()) {
+            Some(place) => {
+                *place = *octets;
+                self.at += N;
+            }
+            None => self.overflow = true,
+        }
+    }
+
+    /// Puts octets.
+    #[inline]
+    pub fn put_slice(&mut self, octets: &[u8]) {
+        match self.octets.get_mut(self.at..).and_then(|room| room.get_mut(..octets.len())) {
+            Some(place) => {
+                place.copy_from_slice(octets);
+                self.at += octets.len();
+            }
+            None => self.overflow = true,
+        }
+    }
+}
+
+/// Octets of a record's head: pointer, TYPE, CLASS, TTL, RDLENGTH.
+const HEAD_OCTETS: usize = 12;
+
+/// A record's head, its owner a pointer to `tail` in QNAME.
+#[inline]
+#[expect(clippy::cast_possible_truncation, reason = "the question begins at 12")]
+fn head(tail: u8, rtype: u16, ttl: u32, rdlength: u16) -> [u8; HEAD_OCTETS] {
+    let [p0, p1] = (0xc000 | (QUESTION_START as u16 + u16::from(tail))).to_be_bytes();
+    let [t0, t1] = rtype.to_be_bytes();
+    let [c0, c1] = class::IN.to_be_bytes();
+    let [l0, l1, l2, l3] = ttl.to_be_bytes();
+    let [r0, r1] = rdlength.to_be_bytes();
+    [p0, p1, t0, t1, c0, c1, l0, l1, l2, l3, r0, r1]
+}

@@ -1,0 +1,62 @@
+//! What the README says of keys and commands is what the program knows: written from it, and compared.
+//!
+//! `UPDATE_EXPECT=1 cargo test --test readme` rewrites both.
+#![allow(clippy::unwrap_used, reason = "a test that cannot read its files has failed")]
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+use std::process::Command;
+
+use aya_gslb::config::keys::SECTIONS;
+
+#[test]
+fn zone_reference_has_every_key_with_its_default() {
+    let mut text = String::new();
+    for section in SECTIONS {
+        let header = if section.path.is_empty() { "The top of a file".to_owned() } else { format!("`{}`", section.path) };
+        writeln!(text, "\n**{header}** {}\n\n| key | form | default | meaning |\n|---|---|---|---|", section.about).unwrap();
+        for key in section.keys {
+            let default = if key.default.is_empty() { "–" } else { key.default };
+            let cells = [key.name, key.form, default, key.about].map(|cell| cell.replace('|', "\\|"));
+            writeln!(text, "| `{}` | {} | {} | {} |", cells[0], cells[1], cells[2], cells[3]).unwrap();
+        }
+    }
+    assert_section_is("reference", &text);
+}
+
+#[test]
+fn commands_are_those_of_the_program() {
+    let mut text = String::from("\n| command | what it does |\n|---|---|\n");
+    let help = help_of(&[]);
+    let commands = help.lines().skip_while(|line| !line.starts_with("Commands:")).skip(1).take_while(|line| !line.trim().is_empty());
+    for line in commands {
+        let (name, about) = line.trim().split_once(' ').unwrap();
+        if name != "help" {
+            let usage = help_of(&[name]).lines().find_map(|line| line.strip_prefix("Usage: ").map(str::to_owned)).unwrap();
+            writeln!(text, "| `{}` | {} |", usage.replace('|', "\\|"), about.trim().trim_end_matches('.')).unwrap();
+        }
+    }
+    assert_section_is("commands", &text);
+}
+
+/// What `aya … --help` prints.
+fn help_of(verbs: &[&str]) -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_aya")).args(verbs).arg("-h").env("COLUMNS", "400").output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Holds that the README has this text between its marks of that name; writes it there if `UPDATE_EXPECT` is set.
+fn assert_section_is(name: &str, expected: &str) {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("README.md");
+    let readme = std::fs::read_to_string(&path).unwrap();
+    let begin = readme.find(&format!("<!-- {name}: begin")).unwrap();
+    let begin = begin + readme[begin..].find("-->\n").unwrap() + "-->\n".len();
+    let end = begin + readme[begin..].find(&format!("<!-- {name}: end -->")).unwrap();
+    let expected = format!("{}\n", expected.trim_end());
+    if std::env::var_os("UPDATE_EXPECT").is_some() {
+        std::fs::write(&path, format!("{}{expected}{}", &readme[..begin], &readme[end..])).unwrap();
+        return;
+    }
+    assert_eq!(&readme[begin..end], expected, "the README's {name} is not what the program knows; UPDATE_EXPECT=1 rewrites it");
+}
