@@ -83,6 +83,7 @@ impl Build {
             when_none_left: WhenNoneLeft::Nodata,
             degraded_penalty: Micros::ZERO,
             load: Load { target: Permille(800), at_capacity: Micros::ZERO },
+            peak: None,
             https: None,
             latency_per_usd: Micros::ZERO,
             require: Box::default(),
@@ -104,6 +105,7 @@ impl Build {
         self.endpoints.push(Endpoint {
             name: name.into(),
             service: ServiceId(u32::try_from(self.services.len() - 1).unwrap()),
+            seed: Endpoint::seed_of(&self.services.last().unwrap().name, name),
             region: RegionId(0),
             tier: 0,
             order: 0,
