@@ -1,6 +1,7 @@
 //! The command line: one file for each verb. The only room that prints.
 
 pub mod check;
+pub mod demo;
 pub mod draw;
 pub mod geoip;
 pub mod load;
@@ -31,6 +32,8 @@ enum Verb {
     Check(check::CheckArgs),
     /// Tell what is known of addresses.
     Geoip(geoip::GeoipArgs),
+    /// Try it: regional services, a zone and drills on this machine, in one command.
+    Demo(demo::DemoArgs),
 }
 
 /// What a verb came to.
@@ -60,6 +63,7 @@ pub fn run(line: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::Serve(args) => serve::run(&args).into(),
         Verb::Check(args) => check::run(&args).into(),
         Verb::Geoip(args) => geoip::run(&args),
+        Verb::Demo(args) => demo::run(&args).into(),
     }
 }
 
