@@ -153,7 +153,7 @@ struct EndpointStatus {
     /// Its region.
     region: Box<str>,
     /// Its health: `unknown`, `up`, `degraded`, `down`.
-    health: &'static str,
+    health: String,
     /// Whether it is moving.
     moving: bool,
     /// Whether it is probed at all.
@@ -168,12 +168,7 @@ async fn status(State(context): State<Context>) -> Json<StatusView> {
         service: catalog.service(endpoint.service).name.to_string(),
         endpoint: endpoint.name.clone(),
         region: catalog.region(endpoint.region).name.clone(),
-        health: match status.health {
-            crate::health::Health::Unknown => "unknown",
-            crate::health::Health::Up => "up",
-            crate::health::Health::Degraded => "degraded",
-            crate::health::Health::Down => "down",
-        },
+        health: status.health.to_string(),
         moving: status.moving,
         probed: !endpoint.probes.is_empty(),
     });
