@@ -1,6 +1,9 @@
 //! The command line: one file for each verb. The only room that prints.
 
+pub mod check;
 pub mod demo;
+pub mod draw;
+pub mod geoip;
 pub mod load;
 pub mod node;
 pub mod serve;
@@ -25,6 +28,10 @@ pub struct Cli {
 enum Verb {
     /// Answer queries until told to stop.
     Serve(serve::ServeArgs),
+    /// Read zones as serve would, and tell every mistake at once.
+    Check(check::CheckArgs),
+    /// Tell what is known of addresses.
+    Geoip(geoip::GeoipArgs),
     /// Try it: regional services, a zone and drills on this machine, in one command.
     Demo(demo::DemoArgs),
 }
@@ -51,10 +58,12 @@ impl From<Exit> for ExitCode {
 }
 
 /// Does what the command line says. Wrong usage ends the process with 2, as errors do.
-pub fn run(line: impl IntoIterator<Item = OsString>) -> Exit {
+pub fn run(line: impl IntoIterator<Item = OsString>) -> ExitCode {
     match Cli::parse_from(line).verb {
-        Verb::Serve(args) => serve::run(&args),
-        Verb::Demo(args) => demo::run(&args),
+        Verb::Serve(args) => serve::run(&args).into(),
+        Verb::Check(args) => check::run(&args).into(),
+        Verb::Geoip(args) => geoip::run(&args),
+        Verb::Demo(args) => demo::run(&args).into(),
     }
 }
 

@@ -130,7 +130,7 @@ impl Node {
     /// [`StartError`]; nothing is left running.
     pub fn start(options: Options) -> Result<Self, StartError> {
         let loaded = options.content.load()?;
-        loaded.log_lints();
+        log_lints(&loaded);
         let bound = server::bind(&options.listen, options.workers.max(1))?;
         let addresses = bound.iter().map(|bound| bound.address).collect();
         let listeners = Listeners::bind(options.admin, options.metrics)?;
@@ -188,7 +188,7 @@ impl Node {
 
     /// Hands what was loaded to the controller.
     fn apply(&self, loaded: Loaded) -> Result<u64, ReloadError> {
-        loaded.log_lints();
+        log_lints(&loaded);
         // Before its world is published, so that every worker finds the ledger of the world that it answers from.
         self.telemetry.expect(&loaded.catalog, &self.worlds().load());
         let generation = self.runtime.block_on(self.control.reload(loaded.catalog, loaded.geo, self.allow_shrink))?;
@@ -263,6 +263,13 @@ impl Node {
         }
         self.runtime.block_on(self.control.stop());
         self.runtime.shutdown_timeout(Duration::from_millis(limits::DRAIN_MS));
+    }
+}
+
+/// Logs what is questionable in the files.
+fn log_lints(loaded: &Loaded) {
+    for lint in &loaded.lints {
+        tracing::warn!("{lint}");
     }
 }
 
