@@ -63,7 +63,8 @@ impl Drop for Demo {
 /// The command that starts a demo.
 fn demo(server: SocketAddr, control: SocketAddr, zones: &Path) -> Command {
     let mut command = Command::new(AYA);
-    command.args(["demo", "--listen", &server.to_string(), "--control", &control.to_string(), "--zones", zones.to_str().unwrap()]);
+    let admin = SocketAddr::from(([127, 0, 0, 1], free_ports(1)[0])).to_string();
+    command.args(["demo", "--listen", &server.to_string(), "--control", &control.to_string(), "--admin", &admin, "--zones", zones.to_str().unwrap()]);
     command
 }
 

@@ -42,7 +42,8 @@ fn regions_of(catalog: &Catalog, service: &str, answers: &[String]) -> Vec<Strin
         let data = answer.rsplit(' ').next().unwrap();
         let holds = |id: &EndpointId| {
             let endpoint = catalog.endpoint(*id);
-            endpoint.a.iter().any(|a| a.to_string() == data) || endpoint.cname.as_ref().is_some_and(|name| name.to_string().trim_end_matches('.') == data.trim_end_matches('.'))
+            endpoint.a.iter().any(|a| a.to_string() == data)
+                || endpoint.cname.as_ref().is_some_and(|name| name.to_string().trim_end_matches('.') == data.trim_end_matches('.'))
         };
         let found = catalog.endpoints_of(catalog.service(service)).map(|(id, _)| id).find(holds).unwrap_or_else(|| panic!("nobody's answer: {answer}"));
         catalog.region(catalog.endpoint(found).region).name.to_string()
