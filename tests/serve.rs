@@ -483,7 +483,7 @@ fn serve_reloads_on_sighup_and_on_file_change_and_drains_on_sigterm() {
     folder.write("test.toml", &zone("192.0.2.10"));
     let mut process = Process::serve(&folder.0, &["--listen", "127.0.0.1:0", "--watch"]);
     let serving = process.wait_for("\"serving\"");
-    let address: SocketAddr = serving.split("127.0.0.1:").nth(1).unwrap().split(']').next().map(|port| format!("127.0.0.1:{port}")).unwrap().parse().unwrap();
+    let address: SocketAddr = serving.split(r#""listen":""#).nth(1).unwrap().split('"').next().unwrap().parse().unwrap();
     let ask = || answers(&ask_udp(&udp(address), &query("api.test.example", A).octets()));
     process.wait_for("ready");
     assert_eq!(ask(), ["192.0.2.10"]);
