@@ -1,7 +1,5 @@
 //! How long it takes until a failure is published, on virtual time: schedule and controller together, over many phases.
 
-use std::sync::Arc;
-
 use aya_gslb::catalog::{EndpointId, ProbeSpec};
 use aya_gslb::control::{Controller, Event};
 use aya_gslb::health::{Health, Observation, ProbeFailure, ProbeOutcome};
