@@ -27,7 +27,7 @@ pub(super) fn make(zones: Option<&PathBuf>) -> Result<Loaded, LoadError> {
         Some(folder) => config::load(&[folder]),
         None => config::compile(sources(), &|_, path| master(path)),
     };
-    let read = read.map_err(|failure| LoadError::Zones(failure.to_string()))?;
+    let read = read.map_err(|failure| LoadError::Zones(failure.into()))?;
     let databases = databases();
     let geo = Geo::compile(&read.catalog, &databases).expect("the built-in databases are whole, and the catalog's limits are geography's");
     let geoip = geo.sources().iter().map(|source| (source.name.clone(), Moment(source.metadata.built.saturating_mul(1000)))).collect();
