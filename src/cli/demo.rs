@@ -44,8 +44,8 @@ pub struct DemoArgs {
     #[arg(long, global = true, default_value_t = SocketAddr::from((Ipv4Addr::LOCALHOST, 5380)), value_parser = loopback)]
     control: SocketAddr,
     /// Address and port of the admin API, for `aya explain --api` and metrics; loopback only.
-    #[arg(long, value_parser = loopback)]
-    admin: Option<SocketAddr>,
+    #[arg(long, default_value_t = SocketAddr::from((Ipv4Addr::LOCALHOST, 5381)), value_parser = loopback)]
+    admin: SocketAddr,
     /// Folder of zones to serve instead of the built-in ones; loopback addresses that they probe get a web service.
     #[arg(long, value_name = "DIR")]
     zones: Option<PathBuf>,
@@ -136,7 +136,7 @@ fn serve(args: &DemoArgs) -> Result<(), DemoError> {
     })?;
     let mut options = Options::new(Content::Made(Arc::new(move || Ok(made.clone()))), vec![args.listen]);
     options.engine = args.engine;
-    options.admin = args.admin;
+    options.admin = Some(args.admin);
     let node = Node::start(options)?;
     let changes = node.changes();
     let control = runtime.spawn(control::serve(listener, regions.clone(), node.worlds().clone()));
@@ -147,10 +147,13 @@ fn serve(args: &DemoArgs) -> Result<(), DemoError> {
     let names = runtime.block_on(regions.names()).join(", ");
     print(&format!(
         "Aya answers for {} on {address}, over UDP and TCP. Regional web services: {names}.\nAsk it, from another terminal:\n\n{}\n\
-         Let a region refuse connections, ask again, and heal it:\n\n  aya demo fail dc-frankfurt\n  aya demo heal dc-frankfurt\n\n\
+         Why is it so? Let a region refuse connections, ask again, and heal it:\n\n\
+         \x20 aya explain api.{} --client 84.128.0.1 --api {}\n  aya demo fail dc-frankfurt\n  aya demo heal dc-frankfurt\n\n\
          Every change is told here; Ctrl-C ends the demo.\n",
         story::ZONE,
-        story::script(&world, address)
+        story::script(&world, address),
+        story::ZONE,
+        args.admin
     ));
     let watched = runtime.block_on(watch(node.worlds().clone(), world, changes));
     control.abort();

@@ -3,6 +3,7 @@
 pub mod check;
 pub mod demo;
 pub mod draw;
+pub mod explain;
 pub mod geoip;
 pub mod load;
 pub mod node;
@@ -30,6 +31,8 @@ enum Verb {
     Serve(serve::ServeArgs),
     /// Read zones as serve would, and tell every mistake at once.
     Check(check::CheckArgs),
+    /// Tell why a client gets its answer: the bill of every endpoint, and the rule that excluded the others.
+    Explain(explain::ExplainArgs),
     /// Tell what is known of addresses.
     Geoip(geoip::GeoipArgs),
     /// Try it: regional services, a zone and drills on this machine, in one command.
@@ -62,6 +65,7 @@ pub fn run(line: impl IntoIterator<Item = OsString>) -> ExitCode {
     match Cli::parse_from(line).verb {
         Verb::Serve(args) => serve::run(&args).into(),
         Verb::Check(args) => check::run(&args).into(),
+        Verb::Explain(args) => explain::run(&args).into(),
         Verb::Geoip(args) => geoip::run(&args),
         Verb::Demo(args) => demo::run(&args).into(),
     }

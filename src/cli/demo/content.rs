@@ -29,7 +29,7 @@ pub(super) fn make(zones: Option<&PathBuf>) -> Result<Loaded, LoadError> {
     };
     let read = read.map_err(|failure| LoadError::Zones(failure.into()))?;
     let databases = databases();
-    let geo = Geo::compile(&read.catalog, &databases).expect("the built-in databases are whole, and the catalog's limits are geography's");
+    let geo = Geo::compile(&read.catalog, &databases).map_err(LoadError::Geography)?;
     let geoip = geo.sources().iter().map(|source| (source.name.clone(), Moment(source.metadata.built.saturating_mul(1000)))).collect();
     Ok(Loaded { catalog: Arc::new(read.catalog), geo: Arc::new(geo), geoip, lints: Vec::new() })
 }
