@@ -1,5 +1,7 @@
 //! The command line: one file for each verb. The only room that prints.
 
+pub mod check;
+pub mod draw;
 pub mod load;
 pub mod node;
 pub mod serve;
@@ -24,6 +26,8 @@ pub struct Cli {
 enum Verb {
     /// Answer queries until told to stop.
     Serve(serve::ServeArgs),
+    /// Tell every mistake in the zones.
+    Check(check::CheckArgs),
 }
 
 /// What a verb came to.
@@ -51,6 +55,7 @@ impl From<Exit> for ExitCode {
 pub fn run(line: impl IntoIterator<Item = OsString>) -> Exit {
     match Cli::parse_from(line).verb {
         Verb::Serve(args) => serve::run(&args),
+        Verb::Check(args) => check::run(&args),
     }
 }
 

@@ -132,7 +132,7 @@ fn limit_specs(specs: &Specs, findings: &Findings) {
     for (what, count, most) in counts {
         too_many(findings, None, what, count, most);
     }
-    if specs.zones.is_empty() {
+    if specs.zones.is_empty() && !findings.has_error() {
         let finding = Finding::nowhere(Code::NoZone, "no file defines a zone");
         findings.add(finding.help("begin a file of the folder with `zone = \"gslb.example.com\"`"));
     }

@@ -178,8 +178,12 @@ fn region(name: &str, spec: Option<&RegionSpec>, known: Option<&'static CloudReg
     let at: Option<Coordinates> = spec.and_then(|spec| spec.at).or(known.map(|known| known.at));
     let (Some(country), Some(at)) = (country, at) else {
         if let Some(spec) = spec {
-            let missing = if country.is_none() { "`country`" } else { "`at`" };
-            let finding = Finding::at(Code::MissingKey, spec.place, format!("region \"{name}\" has no {missing}")).label("no region of a known cloud");
+            let missing = match (country, at) {
+                (None, None) => "neither `country` nor `at`",
+                (None, _) => "no `country`",
+                _ => "no `at`",
+            };
+            let finding = Finding::at(Code::MissingKey, spec.place, format!("region \"{name}\" has {missing}")).label("no region of a known cloud");
             findings.add(finding.maybe_help(did_you_mean(name, cloud_regions().iter().map(|region| region.name.as_str()))));
         }
         return None;

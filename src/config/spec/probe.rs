@@ -53,6 +53,10 @@ pub(super) fn choice(table: &mut Table<'_, '_>) -> Option<ProbeChoice> {
 pub(super) fn forms(mut table: Table<'_, '_>) -> Vec<ProbeForm> {
     let mut forms = Vec::new();
     let subject = table.subject().to_owned();
+    if ["http", "https", "tcp", "tls"].into_iter().all(|kind| table.place_of(kind).is_none()) {
+        let message = format!("{subject} asks nothing");
+        table.report(Finding::at(Code::BadProbe, table.place(), message).label("needs one of http, https, tcp, tls"));
+    }
     for (key, tls) in [("http", false), ("https", true)] {
         if let Some(probe) = table.table(key, &keys::PROBE_HTTP, format!("{key} of {subject}")) {
             forms.extend(http(probe, tls));
@@ -69,10 +73,6 @@ pub(super) fn forms(mut table: Table<'_, '_>) -> Vec<ProbeForm> {
         let kind = ProbeKind::Tls { host: host(&mut probe), verify: probe.take("verify").unwrap_or(true) };
         forms.extend(common(&mut probe, 443, kind));
         probe.done();
-    }
-    if forms.is_empty() && !table.findings().has_error() {
-        let message = format!("{subject} asks nothing");
-        table.report(Finding::at(Code::BadProbe, table.place(), message).label("needs one of http, https, tcp, tls"));
     }
     table.done();
     forms

@@ -14,6 +14,9 @@ use crate::config::source::{At, Place};
 use crate::config::walk::Table;
 use crate::units::Ttl;
 
+/// Most octets of HTTPS parameters beside hints: with the question, hints and OPT they fit one datagram.
+const HTTPS_PARAMS_OCTETS_MAX: usize = 512;
+
 /// A zone.
 #[derive(Debug)]
 pub(in crate::config) struct ZoneSpec {
@@ -84,17 +87,16 @@ pub(super) fn read(top: &mut Table<'_, '_>) -> Option<ZoneSpec> {
         }
         return None;
     };
-    let name = match apex.value.parse::<Name>() {
-        Ok(name) => name,
-        Err(wrong) => {
-            top.report(Finding::at(Code::BadName, apex.place, "`zone` must be a domain name").label(wrong.to_string()));
-            Name::root()
-        }
-    };
-    let apex = At { value: name, place: apex.place };
+    let parsed = apex.value.parse::<Name>();
+    if let Err(wrong) = &parsed {
+        top.report(Finding::at(Code::BadName, apex.place, "`zone` must be a domain name").label(wrong.to_string()));
+    }
+    // Without a name of its own the rest is read all the same, for its mistakes.
+    let named = parsed.is_ok();
+    let apex = At { value: parsed.unwrap_or_else(|_| Name::root()), place: apex.place };
     let service_tables = top.tables("service", &keys::SERVICE, "service", "");
     let services = service_tables.into_iter().filter_map(|(key, table)| service::read(key, table, &apex.value)).collect();
-    Some(ZoneSpec {
+    let spec = ZoneSpec {
         masters: top.list("records"),
         record_ttl: top.take::<Seconds>("record-ttl").map_or(Ttl(3600), |ttl| ttl.0),
         ns: name_servers(top, &apex),
@@ -102,7 +104,8 @@ pub(super) fn read(top: &mut Table<'_, '_>) -> Option<ZoneSpec> {
         records: records(top, &apex.value),
         services,
         apex,
-    })
+    };
+    named.then_some(spec)
 }
 
 /// Reads a name relative to `origin`.
@@ -212,6 +215,11 @@ pub(super) fn https(service: &mut Table<'_, '_>) -> Option<HttpsTemplate> {
         }
     }
     let hints = table.take("hints").unwrap_or(true);
+    if before_hints.len() + between_hints.len() > HTTPS_PARAMS_OCTETS_MAX {
+        let message = format!("{} is too long for one datagram", table.subject());
+        let label = format!("{} octets of parameters, at most {HTTPS_PARAMS_OCTETS_MAX}", before_hints.len() + between_hints.len());
+        table.report(Finding::at(Code::AnswerTooLarge, table.place(), message).label(label));
+    }
     table.done();
     Some(HttpsTemplate { priority, before_hints: before_hints.into(), between_hints: between_hints.into(), after_hints: Box::default(), hints })
 }
