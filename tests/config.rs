@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use aya_gslb::catalog::{ClientSet, Selector};
 use aya_gslb::cli::draw::draw;
@@ -116,7 +117,11 @@ fn order_of_files_never_shows_in_the_digest() {
         let renamed: Vec<String> = parts
             .iter()
             .enumerate()
-            .map(|(index, part)| if part.name.ends_with(".toml") { format!("{:03}.toml\n{}", count - index, part.text) } else { format!("{}\n{}", part.name, part.text) })
+            .map(
+                |(index, part)| {
+                    if part.name.ends_with(".toml") { format!("{:03}.toml\n{}", count - index, part.text) } else { format!("{}\n{}", part.name, part.text) }
+                },
+            )
             .collect();
         let backward = compile_case("zzz.toml", &format!("\n#--- {}", renamed.join("\n#--- "))).unwrap().catalog;
         assert_eq!(forward.digest, backward.digest, "{name}");
@@ -164,7 +169,8 @@ fn reference_has_every_key() {
     let text = reference();
     for section in SECTIONS {
         for key in section.keys {
-            let written = [format!("{} = ", key.name), format!("[{}", key.name), format!(".{}]", key.name), format!(".{}.", key.name), format!("{}.", key.name)];
+            let written =
+                [format!("{} = ", key.name), format!("[{}", key.name), format!(".{}]", key.name), format!(".{}.", key.name), format!("{}.", key.name)];
             assert!(written.iter().any(|form| text.contains(form)), "the reference lacks `{}` of [{}]", key.name, section.path);
         }
     }
@@ -183,4 +189,35 @@ fn more_mistakes_than_are_listed_are_counted() {
     let text = (0..500).fold(zone, |text, index| text + &format!("nonsense-{index} = 1\n"));
     let failure = compile_case("many.toml", &text).unwrap_err();
     assert_eq!((failure.diagnostics.len(), failure.more), (200, 301), "500 unknown keys and a zone without name servers");
+}
+
+/// What `aya check` prints and exits with.
+fn check(arguments: &[&str]) -> (String, Option<i32>) {
+    let output = Command::new(env!("CARGO_BIN_EXE_aya")).arg("check").args(arguments).env_remove("AYA_ZONES").output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    (String::from_utf8(output.stdout).unwrap(), output.status.code())
+}
+
+#[test]
+fn aya_check_exits_with_0_for_good_1_for_lints_2_for_errors() {
+    assert_eq!(check(&["--zones", "zones"]), ("1 zone, 5 services, 25 endpoints in 7 regions, 7 probes: all is well\n".into(), Some(0)));
+    let (told, code) = check(&["tests/config/bad/one-name-server.toml"]);
+    assert!(told.starts_with("lint[odd-record]: zone example.com has only one name server\n --> tests/config/bad/one-name-server.toml:1:8\n"), "{told}");
+    assert_eq!((code, told.lines().last()), (Some(1), Some("1 zone, 0 services, 0 endpoints in 0 regions, 0 probes: 2 lints")));
+    let (told, code) = check(&["tests/config/bad/no-zone.toml"]);
+    assert_eq!((code, told.lines().last()), (Some(2), Some("nothing can be served: 1 error, 0 lints")));
+    assert_eq!(check(&["zones/nowhere"]).1, Some(2));
+}
+
+#[test]
+fn aya_check_json_says_the_same() {
+    let (told, code) = check(&["--json", "tests/config/bad/unknown-key.toml"]);
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    assert_eq!((code, &told["errors"], &told["catalog"]), (Some(2), &4.into(), &serde_json::Value::Null));
+    let first = &told["diagnostics"][0];
+    assert_eq!((&first["code"], &first["severity"], &first["help"]), (&"unknown-key".into(), &"error".into(), &"did you mean \"ttl\"?".into()));
+    assert_eq!((&first["place"]["line"], &first["place"]["column"]), (&9.into(), &1.into()));
+    let (told, code) = check(&["--json"]);
+    let told: serde_json::Value = serde_json::from_str(&told).unwrap();
+    assert_eq!((code, &told["catalog"]["endpoints"], &told["diagnostics"]), (Some(0), &25.into(), &serde_json::json!([])));
 }

@@ -98,13 +98,11 @@ impl<'f, 'i> Table<'f, 'i> {
 
     /// As [`Table::take_at`]; reports when it is not there.
     pub(super) fn need<T: Leaf>(&mut self, key: &'static str) -> Option<At<T>> {
-        match self.raw(key) {
-            Some((_, value)) => self.leaf(key, &value),
-            None => {
-                self.missing(key, T::EXPECTED);
-                None
-            }
-        }
+        let Some((_, value)) = self.raw(key) else {
+            self.missing(key, T::EXPECTED);
+            return None;
+        };
+        self.leaf(key, &value)
     }
 
     /// Reports that a key is not there.

@@ -10,6 +10,7 @@ use crate::catalog::{HttpsTemplate, Name};
 use crate::config::diagnostic::{Code, Finding};
 use crate::config::keys;
 use crate::config::leaf::{Seconds, Text};
+use crate::config::records::base64;
 use crate::config::source::{At, Place};
 use crate::config::walk::Table;
 use crate::units::Ttl;
@@ -95,7 +96,7 @@ pub(super) fn read(top: &mut Table<'_, '_>) -> Option<ZoneSpec> {
     let named = parsed.is_ok();
     let apex = At { value: parsed.unwrap_or_else(|_| Name::root()), place: apex.place };
     let service_tables = top.tables("service", &keys::SERVICE, "service", "");
-    let services = service_tables.into_iter().filter_map(|(key, table)| service::read(key, table, &apex.value)).collect();
+    let services = service_tables.into_iter().filter_map(|(key, table)| service::read(&key, table, &apex.value)).collect();
     let spec = ZoneSpec {
         masters: top.list("records"),
         record_ttl: top.take::<Seconds>("record-ttl").map_or(Ttl(3600), |ttl| ttl.0),
@@ -206,12 +207,11 @@ pub(super) fn https(service: &mut Table<'_, '_>) -> Option<HttpsTemplate> {
     }
     let mut between_hints = Vec::new();
     if let Some(ech) = table.take_at::<Box<str>>("ech") {
-        match base64(&ech.value) {
-            Some(octets) => param(&mut between_hints, 5, &octets),
-            None => {
-                let message = format!("{}: `ech` must be base64", table.subject());
-                table.report(Finding::at(Code::WrongValue, ech.place, message).label("no base64 (RFC 4648 section 4)"));
-            }
+        if let Some(octets) = base64(&ech.value) {
+            param(&mut between_hints, 5, &octets);
+        } else {
+            let message = format!("{}: `ech` must be base64", table.subject());
+            table.report(Finding::at(Code::WrongValue, ech.place, message).label("no base64 (RFC 4648 section 4)"));
         }
     }
     let hints = table.take("hints").unwrap_or(true);
@@ -247,31 +247,4 @@ fn param(params: &mut Vec<u8>, key: u16, value: &[u8]) {
     params.extend_from_slice(&key.to_be_bytes());
     params.extend_from_slice(&u16::try_from(value.len()).unwrap_or(0).to_be_bytes());
     params.extend_from_slice(value);
-}
-
-/// Decodes base64 (RFC 4648 §4) of at most 512 octets; `None` when it is none.
-fn base64(text: &str) -> Option<Vec<u8>> {
-    let digits = text.trim_end_matches('=');
-    if text.len() % 4 != 0 || text.len() - digits.len() > 2 || digits.len() > 682 || digits.is_empty() {
-        return None;
-    }
-    let mut octets = Vec::new();
-    let (mut bits, mut count) = (0_u32, 0);
-    for digit in digits.bytes() {
-        let value = match digit {
-            b'A'..=b'Z' => digit - b'A',
-            b'a'..=b'z' => digit - b'a' + 26,
-            b'0'..=b'9' => digit - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => return None,
-        };
-        bits = (bits << 6 | u32::from(value)) & 0xff_ffff;
-        count += 6;
-        if count >= 8 {
-            count -= 8;
-            octets.push(u8::try_from(bits >> count & 0xff).ok()?);
-        }
-    }
-    Some(octets)
 }
