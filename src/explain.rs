@@ -572,6 +572,16 @@ mod tests {
     }
 
     #[test]
+    fn clients_are_addresses_or_prefixes() {
+        assert_eq!(parse_client("192.0.2.1"), Some(([192, 0, 2, 1].into(), 32)));
+        assert_eq!(parse_client("192.0.2.1/24"), Some(([192, 0, 2, 0].into(), 24)));
+        assert_eq!(parse_client("2001:db8::/32").map(|(_, len)| len), Some(32));
+        for wrong in ["", "192.0.2.1/33", "192.0.2", "2001:db8::/129", "192.0.2.1/"] {
+            assert_eq!(parse_client(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
     fn a_bill_reads_like_one() {
         let bill = BillView { rtt: 18_200, price: 9_100, total: 27_300, ..BillView::default() };
         assert_eq!(bill.to_string(), "18.2 ms rtt + 9.1 ms price + 0 load + 0 penalty = 27.3 ms");
