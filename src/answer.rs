@@ -211,6 +211,14 @@ pub struct Scratch {
     name: Lowered,
 }
 
+impl Scratch {
+    /// With a table of so many cells instead of [`crate::limits::CELLS`]: where few queries are answered, or memory is short.
+    #[must_use]
+    pub fn with_cells(cells: usize) -> Self {
+        Self { cells: Cells::with_capacity(cells), name: Lowered::default() }
+    }
+}
+
 /// What came of a query, for counting.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Outcome {

@@ -8,12 +8,89 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
-use crate::catalog::{AnswerKind, By, EndpointId, RegionId, RegionSet, Service, ServiceId, ZoneId};
+use crate::catalog::{AnswerKind, By, EndpointId, Name, NameError, RegionId, RegionSet, Service, ServiceId, ZoneId};
 use crate::geo::{Located, RttSource};
 use crate::health::{Health, Intent, Status};
 use crate::steer::{self, Ask, Chosen, Client, Exclusion, Family, Recorder, Relaxation, Step, Verdict};
 use crate::units::Micros;
 use crate::world::World;
+
+/// A question as people put it, on a command line or in an URL.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// The owner name.
+    pub name: &'a str,
+    /// The client: an address, or a prefix as in `192.0.2.0/24`.
+    pub client: &'a str,
+    /// The type, in any case; absent it is `A`.
+    pub qtype: Option<&'a str>,
+    /// Regions taken as down: names, globs with `*`, or `cloud:NAME`, separated by commas.
+    pub down: &'a str,
+}
+
+/// Why a question has no explanation.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RequestError {
+    /// The name does not read.
+    #[error("{0:?} is no name: {1}")]
+    BadName(String, #[source] NameError),
+    /// The client does not read.
+    #[error("{0:?} is neither an address nor a prefix such as 192.0.2.0/24")]
+    BadClient(String),
+    /// The type is none that a service answers.
+    #[error("{0:?} is not steered: ask for A, AAAA, HTTPS, CNAME or ANY")]
+    BadType(String),
+    /// No region is meant.
+    #[error("no region is called {0:?}")]
+    NoSuchRegion(String),
+    /// The name is ours, and nothing is steered there.
+    #[error("{0} is not steered")]
+    NotSteered(Name),
+    /// No zone holds the name.
+    #[error("{0} is in no zone here")]
+    NotOurs(Name),
+}
+
+/// Explains what people ask.
+///
+/// # Errors
+/// [`RequestError`] when the question does not read or asks for nothing that is steered.
+pub fn explain_request(request: &Request<'_>, world: &World) -> Result<Explanation, RequestError> {
+    let name: Name = request.name.parse().map_err(|error| RequestError::BadName(request.name.to_owned(), error))?;
+    let (address, source_len) = parse_client(request.client).ok_or_else(|| RequestError::BadClient(request.client.to_owned()))?;
+    let family = match request.qtype.map(str::to_ascii_uppercase).as_deref() {
+        None | Some("A") => Family::V4,
+        Some("AAAA") => Family::V6,
+        Some("HTTPS" | "CNAME" | "ANY") => Family::Any,
+        Some(other) => return Err(RequestError::BadType(other.to_owned())),
+    };
+    let service = match find(&name, world) {
+        Named::Service(service) => service,
+        Named::Static(_) => return Err(RequestError::NotSteered(name)),
+        Named::NotOurs => return Err(RequestError::NotOurs(name)),
+    };
+    let question = Question { service, family, address, source_len };
+    let mut down = RegionSet::NONE;
+    for word in request.down.split(',').map(str::trim).filter(|word| !word.is_empty()) {
+        let regions = regions_named(world, word);
+        if regions.is_empty() {
+            return Err(RequestError::NoSuchRegion(word.to_owned()));
+        }
+        for region in &regions {
+            down.insert(region);
+        }
+    }
+    Ok(if down.is_empty() { explain(&question, world) } else { explain(&question, &with_regions_down(world, &down)) })
+}
+
+/// An address with all its bits, or a prefix.
+fn parse_client(text: &str) -> Option<(IpAddr, u8)> {
+    if let Ok(address) = text.parse::<IpAddr>() {
+        return Some((address, if address.is_ipv4() { 32 } else { 128 }));
+    }
+    let prefix: ipnet::IpNet = text.parse().ok()?;
+    Some((prefix.network(), prefix.prefix_len()))
+}
 
 /// What is to be explained.
 #[derive(Clone, Copy, Debug)]
@@ -461,7 +538,7 @@ pub enum Named {
 
 /// What `name` is: an exact service, a service by wildcard, a static name, or not ours.
 #[must_use]
-pub fn find(name: &crate::catalog::Name, world: &World) -> Named {
+pub fn find(name: &Name, world: &World) -> Named {
     let catalog = &world.catalog;
     if let Some(service) = catalog.service_named(name) {
         return Named::Service(service);

@@ -108,8 +108,8 @@ pub const TCP_MESSAGE_MS: u64 = 2_000;
 pub const TCP_UNSENT_OCTETS_MAX: usize = 256 << 10;
 /// Connections that wait to be accepted on one listener; the system caps it at net.core.somaxconn.
 pub const TCP_BACKLOG: i32 = 1_024;
-/// Milliseconds without accepting after the system refused a connection.
-pub const TCP_ACCEPT_PAUSE_MS: u64 = 20;
+/// Milliseconds without receiving or accepting after the system refused to: a socket that only fails must not become a busy loop.
+pub const SOCKET_PAUSE_MS: u64 = 20;
 /// Largest UDP query in octets that is read; longer ones are cut, and malformed.
 pub const UDP_QUERY_MAX: usize = 4_096;
 /// Octets of queries that the system holds for one UDP socket, if it allows so much.

@@ -5,5 +5,5 @@ use std::process::ExitCode;
 use aya_gslb::cli;
 
 fn main() -> ExitCode {
-    cli::run(std::env::args_os()).into()
+    cli::run(std::env::args_os())
 }

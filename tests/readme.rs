@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use aya_gslb::config::keys::SECTIONS;
+use aya_gslb::telemetry::METRICS;
 
 #[test]
 fn zone_reference_has_every_key_with_its_default() {
@@ -25,23 +26,31 @@ fn zone_reference_has_every_key_with_its_default() {
 }
 
 #[test]
+fn metrics_are_those_of_the_program() {
+    let mut text = String::from("\n| metric | labels | what it says |\n|---|---|---|\n");
+    for metric in METRICS {
+        let labels: Vec<String> = metric.labels.iter().map(|label| format!("`{label}`")).collect();
+        writeln!(text, "| `{}` | {} | {} |", metric.name, labels.join(" "), metric.help).unwrap();
+    }
+    assert_section_is("metrics", &text);
+}
+
+#[test]
 fn commands_are_those_of_the_program() {
-    let mut text = String::from("\n| command | what it does |\n|---|---|\n");
+    let mut text = String::new();
     let help = help_of(&[]);
-    let commands = help.lines().skip_while(|line| !line.starts_with("Commands:")).skip(1).take_while(|line| !line.trim().is_empty());
-    for line in commands {
-        let (name, about) = line.trim().split_once(' ').unwrap();
-        if name != "help" {
-            let usage = help_of(&[name]).lines().find_map(|line| line.strip_prefix("Usage: ").map(str::to_owned)).unwrap();
-            writeln!(text, "| `{}` | {} |", usage.replace('|', "\\|"), about.trim().trim_end_matches('.')).unwrap();
-        }
+    let verbs = help.lines().skip_while(|line| !line.starts_with("Commands:")).skip(1).take_while(|line| !line.trim().is_empty());
+    for verb in verbs.filter_map(|line| line.split_whitespace().next()).filter(|verb| *verb != "help") {
+        let help = help_of(&[verb]);
+        let lines: Vec<&str> = help.lines().map(str::trim_end).filter(|line| !line.contains("-h, --help") && !line.contains("-V, --version")).collect();
+        writeln!(text, "\n```text\n{}\n```", lines.join("\n").trim_end()).unwrap();
     }
     assert_section_is("commands", &text);
 }
 
 /// What `aya … --help` prints.
 fn help_of(verbs: &[&str]) -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_aya")).args(verbs).arg("-h").env("COLUMNS", "400").output().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_aya")).args(verbs).arg("-h").env("COLUMNS", "140").output().unwrap();
     assert!(output.status.success(), "{output:?}");
     String::from_utf8(output.stdout).unwrap()
 }

@@ -1,22 +1,19 @@
 //! The paths and what they tell.
 
-use std::net::IpAddr;
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{DefaultBodyLimit, Query, Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::get;
 use serde::{Deserialize, Serialize};
 
 use super::Context;
-use crate::catalog::Name;
-use crate::explain::{self, Named, Question};
+use crate::explain::{self, RequestError};
 use crate::limits;
-use crate::steer::Family;
 
 /// Everything.
 pub(super) fn admin(context: Context) -> Router {
@@ -111,40 +108,20 @@ struct ExplainQuery {
     down: Option<String>,
 }
 
-/// Why this client gets this answer.
-async fn explain(State(context): State<Context>, query: Result<Query<ExplainQuery>, QueryRejection>) -> Result<Response, Problem> {
-    let bad = |detail: String| Problem::new(StatusCode::BAD_REQUEST, detail);
-    let Query(query) = query.map_err(|rejection| bad(rejection.body_text()))?;
-    let name: Name = query.name.parse().map_err(|error| bad(format!("{:?} is no name: {error}", query.name)))?;
-    let (address, source_len) = parse_client(&query.client).ok_or_else(|| bad(format!("{:?} is neither an address nor a prefix", query.client)))?;
-    let mut world = context.worlds.load();
-    for word in query.down.iter().flat_map(|words| words.split(',')).map(str::trim) {
-        let regions = explain::regions_named(&world, word);
-        if regions.is_empty() {
-            return Err(bad(format!("no region is called {word:?}")));
-        }
-        world = explain::with_regions_down(&world, &regions).into();
-    }
-    let service = match explain::find(&name, &world) {
-        Named::Service(service) => service,
-        Named::Static(_) => return Err(Problem::new(StatusCode::NOT_FOUND, format!("{name} is not steered"))),
-        Named::NotOurs => return Err(Problem::new(StatusCode::NOT_FOUND, format!("{name} is in no zone of this node"))),
-    };
-    let family = match query.qtype.as_deref().map(str::to_ascii_uppercase).as_deref() {
-        None | Some("A") => Family::V4,
-        Some("AAAA") => Family::V6,
-        Some(_) => Family::Any,
-    };
-    Ok(Json(explain::explain(&Question { service, family, address, source_len }, &world)).into_response())
-}
-
-/// An address with all its bits, or a prefix.
-fn parse_client(text: &str) -> Option<(IpAddr, u8)> {
-    let (address, len) = text.split_once('/').map_or((text, None), |(address, len)| (address, Some(len)));
-    let address: IpAddr = address.parse().ok()?;
-    let most = if address.is_ipv4() { 32 } else { 128 };
-    let len = len.map_or(Some(most), |len| len.parse().ok())?;
-    (len <= most).then_some((address, len))
+/// Why this client gets this answer: JSON, or the table for people to whoever prefers plain text.
+async fn explain(State(context): State<Context>, headers: HeaderMap, query: Result<Query<ExplainQuery>, QueryRejection>) -> Result<Response, Problem> {
+    let Query(query) = query.map_err(|rejection| Problem::new(StatusCode::BAD_REQUEST, rejection.body_text()))?;
+    let down = query.down.unwrap_or_default();
+    let request = explain::Request { name: &query.name, client: &query.client, qtype: query.qtype.as_deref(), down: &down };
+    let explanation = explain::explain_request(&request, &context.worlds.load()).map_err(|error| {
+        let status = match error {
+            RequestError::NotSteered(_) | RequestError::NotOurs(_) => StatusCode::NOT_FOUND,
+            _ => StatusCode::BAD_REQUEST,
+        };
+        Problem::new(status, error.to_string())
+    })?;
+    let plain = headers.get(header::ACCEPT).is_some_and(|accept| accept.as_bytes().starts_with(b"text/plain"));
+    Ok(if plain { format!("{explanation}\n").into_response() } else { Json(explanation).into_response() })
 }
 
 /// The world, for people and for comparing nodes.
@@ -176,7 +153,7 @@ struct EndpointStatus {
     /// Its region.
     region: Box<str>,
     /// Its health: `unknown`, `up`, `degraded`, `down`.
-    health: &'static str,
+    health: String,
     /// Whether it is moving.
     moving: bool,
     /// Whether it is probed at all.
@@ -191,12 +168,7 @@ async fn status(State(context): State<Context>) -> Json<StatusView> {
         service: catalog.service(endpoint.service).name.to_string(),
         endpoint: endpoint.name.clone(),
         region: catalog.region(endpoint.region).name.clone(),
-        health: match status.health {
-            crate::health::Health::Unknown => "unknown",
-            crate::health::Health::Up => "up",
-            crate::health::Health::Degraded => "degraded",
-            crate::health::Health::Down => "down",
-        },
+        health: status.health.to_string(),
         moving: status.moving,
         probed: !endpoint.probes.is_empty(),
     });

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use super::Turn;
-use crate::geo::LocalityId;
+use crate::geo::{LocalityId, is_special};
 use crate::steer::Client;
 
 /// Whom the decision is for.
@@ -27,10 +27,10 @@ impl Turn<'_> {
         }
         let client = Client::at(ecs.address, ecs.source, geo);
         // An operator's own network may well be a private one; any other private address says nothing.
-        match ecs.special_block() {
-            Some(block) if client.located.locality == LocalityId::UNKNOWN => Whom { client: self.resolver(), scope: Some(block) },
-            _ => Whom { client, scope: None },
+        if client.located.locality == LocalityId::UNKNOWN && is_special(ecs.address, ecs.source) {
+            return Whom { client: self.resolver(), scope: Some(client.located.leaf) };
         }
+        Whom { client, scope: None }
     }
 
     /// The resolver as the client. Its IPv4 address may come as an IPv4-mapped one from a socket that serves both families.

@@ -1,8 +1,8 @@
 //! `aya demo`: the main job in one command, with nothing to install.
 //!
-//! Six small regional web services on loopback, the zone that is built in, and the very node that `aya serve` runs. From another
-//! terminal, `aya demo fail REGION` stops a web service and `aya demo heal REGION` starts it again, through a control port that is
-//! bound to loopback only; nothing else of the node is touched, the probes find out by themselves.
+//! Small regional web services on loopback, the zone that is built in, and the very node that `aya serve` runs. From another terminal,
+//! `aya demo fail REGION` stops a web service and `aya demo heal REGION` starts it again, through a control port that is bound to
+//! loopback only; nothing else of the node is touched, the probes find out by themselves.
 
 mod content;
 mod control;
@@ -10,13 +10,32 @@ mod regions;
 mod story;
 mod web;
 
+use std::io::{self, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
 use clap::{Args, Subcommand};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::broadcast;
+
+use super::load::{Content, LoadError};
+use super::node::{Node, Options, StartError};
+use super::{Exit, tell_error};
+use crate::control::Change;
+use crate::publish::Worlds;
+use crate::server::Engine;
+use crate::world::World;
+use regions::{RegionError, Regions};
+
+/// A change of the world is told when nothing further has changed for this long, so that what belongs together is told together.
+const QUIET_BEFORE_TOLD: Duration = Duration::from_millis(200);
 
 /// What `aya demo` is told.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = false)]
 pub struct DemoArgs {
     /// Address and port that answers are given on, over UDP and TCP.
     #[arg(long, default_value_t = SocketAddr::from((Ipv4Addr::LOCALHOST, 5300)))]
@@ -24,9 +43,15 @@ pub struct DemoArgs {
     /// Address and port that `fail` and `heal` speak to; loopback only.
     #[arg(long, global = true, default_value_t = SocketAddr::from((Ipv4Addr::LOCALHOST, 5380)), value_parser = loopback)]
     control: SocketAddr,
+    /// Address and port of the admin API, for `aya explain --api` and metrics; loopback only.
+    #[arg(long, default_value_t = SocketAddr::from((Ipv4Addr::LOCALHOST, 5381)), value_parser = loopback)]
+    admin: SocketAddr,
     /// Folder of zones to serve instead of the built-in ones; loopback addresses that they probe get a web service.
-    #[arg(long)]
+    #[arg(long, value_name = "DIR")]
     zones: Option<PathBuf>,
+    /// What carries the queries.
+    #[arg(long, value_enum, default_value_t)]
+    engine: Engine,
     /// What is to be done with a running demo; without it, one is started.
     #[command(subcommand)]
     drill: Option<Drill>,
@@ -47,8 +72,132 @@ enum Drill {
     },
 }
 
+/// Why the demo, or a drill of it, did not come about.
+#[derive(Debug, thiserror::Error)]
+enum DemoError {
+    /// The zones have mistakes.
+    #[error(transparent)]
+    Load(#[from] LoadError),
+    /// The node does not start.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// The web services do not start, most likely because another demo runs.
+    #[error(transparent)]
+    Region(#[from] RegionError),
+    /// The control port is taken.
+    #[error("cannot listen on {0} for `aya demo fail` and `heal` (does another demo run?)")]
+    Control(SocketAddr, #[source] io::Error),
+    /// No demo runs there.
+    #[error("no demo answers on {0}; start one with `aya demo`")]
+    NoDemo(SocketAddr, #[source] io::Error),
+    /// A running demo said no.
+    #[error("{0}")]
+    Refused(String),
+    /// The region's health did not follow.
+    #[error("{0} is still {1}")]
+    Unmoved(String, String),
+    /// Signals or a runtime cannot be had.
+    #[error("cannot start the demo's tasks")]
+    System(#[source] io::Error),
+}
+
+/// Runs `aya demo`.
+pub fn run(args: &DemoArgs) -> Exit {
+    let done = match &args.drill {
+        None => serve(args),
+        Some(drill) => drill_there(args.control, drill),
+    };
+    match done {
+        Ok(()) => Exit::Ok,
+        Err(error) => {
+            tell_error(&error);
+            Exit::Error
+        }
+    }
+}
+
+/// Fails or heals a region of the demo that runs there.
+fn drill_there(there: SocketAddr, drill: &Drill) -> Result<(), DemoError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(DemoError::System)?;
+    runtime.block_on(match drill {
+        Drill::Fail { region } => control::drill(there, "fail", region, "down"),
+        Drill::Heal { region } => control::drill(there, "heal", region, "up"),
+    })
+}
+
+/// Starts the web services and the node, tells what to try, then every change until it is interrupted.
+fn serve(args: &DemoArgs) -> Result<(), DemoError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().map_err(DemoError::System)?;
+    let made = content::make(args.zones.as_ref())?;
+    let (regions, listener) = runtime.block_on(async {
+        let regions = Regions::start(regions::expected(&made.catalog)).await?;
+        let listener = TcpListener::bind(args.control).await.map_err(|error| DemoError::Control(args.control, error))?;
+        Ok::<_, DemoError>((regions, listener))
+    })?;
+    let mut options = Options::new(Content::Made(Arc::new(move || Ok(made.clone()))), vec![args.listen]);
+    options.engine = args.engine;
+    options.admin = Some(args.admin);
+    let node = Node::start(options)?;
+    let changes = node.changes();
+    let control = runtime.spawn(control::serve(listener, regions.clone(), node.worlds().clone()));
+    node.wait_until_ready();
+
+    let world = node.worlds().load();
+    let address = node.addresses().first().copied().unwrap_or(args.listen);
+    let names = runtime.block_on(regions.names()).join(", ");
+    print(&format!(
+        "Aya answers for {} on {address}, over UDP and TCP. Regional web services: {names}.\nAsk it, from another terminal:\n\n{}\n\
+         Why is it so? Let a region refuse connections, ask again, and heal it:\n\n\
+         \x20 aya explain api.{} --client 84.128.0.1 --api {}\n  aya demo fail dc-frankfurt\n  aya demo heal dc-frankfurt\n\n\
+         Every change is told here; Ctrl-C ends the demo.\n",
+        story::ZONE,
+        story::script(&world, address),
+        story::ZONE,
+        args.admin
+    ));
+    let watched = runtime.block_on(watch(node.worlds().clone(), world, changes));
+    control.abort();
+    node.stop();
+    watched.map_err(DemoError::System)
+}
+
+/// Tells what changes, until the process is interrupted or terminated.
+async fn watch(worlds: Worlds, mut told: Arc<World>, mut changes: broadcast::Receiver<Change>) -> io::Result<()> {
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    let mut causes: Vec<Change> = Vec::new();
+    loop {
+        let quiet = tokio::time::timeout(QUIET_BEFORE_TOLD, changes.recv());
+        let heard = tokio::select! {
+            _ = interrupt.recv() => return Ok(()),
+            _ = terminate.recv() => return Ok(()),
+            heard = quiet => heard,
+        };
+        match heard {
+            // Something changed: wait for what belongs to it.
+            Ok(Ok(change)) => causes.push(change),
+            // Some were missed; the worlds tell all the same.
+            Ok(Err(broadcast::error::RecvError::Lagged(_))) => {}
+            Ok(Err(broadcast::error::RecvError::Closed)) => return Ok(()),
+            Err(_quiet) => {
+                let now = worlds.load();
+                if now.generation != told.generation {
+                    print(&story::changes(&told, &now, &causes));
+                    told = now;
+                }
+                causes.clear();
+            }
+        }
+    }
+}
+
 /// A loopback address and port.
 fn loopback(text: &str) -> Result<SocketAddr, String> {
     let address: SocketAddr = text.parse().map_err(|_| "not an address and port".to_owned())?;
-    if address.ip().is_loopback() { Ok(address) } else { Err("the control port must be on loopback: anybody who reaches it can stop regions".to_owned()) }
+    if address.ip().is_loopback() { Ok(address) } else { Err("not on loopback, where only people on this machine reach it".to_owned()) }
+}
+
+/// Prints for people. That nobody reads on is no reason to stop.
+fn print(text: &str) {
+    let mut out = io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }

@@ -1,5 +1,10 @@
 //! The command line: one file for each verb. The only room that prints.
 
+pub mod check;
+pub mod demo;
+pub mod draw;
+pub mod explain;
+pub mod geoip;
 pub mod load;
 pub mod node;
 pub mod serve;
@@ -24,6 +29,14 @@ pub struct Cli {
 enum Verb {
     /// Answer queries until told to stop.
     Serve(serve::ServeArgs),
+    /// Read zones as serve would, and tell every mistake at once.
+    Check(check::CheckArgs),
+    /// Tell why a client gets its answer: the bill of every endpoint, and the rule that excluded the others.
+    Explain(explain::ExplainArgs),
+    /// Tell what is known of addresses.
+    Geoip(geoip::GeoipArgs),
+    /// Try it: regional services, a zone and drills on this machine, in one command.
+    Demo(demo::DemoArgs),
 }
 
 /// What a verb came to.
@@ -48,9 +61,13 @@ impl From<Exit> for ExitCode {
 }
 
 /// Does what the command line says. Wrong usage ends the process with 2, as errors do.
-pub fn run(line: impl IntoIterator<Item = OsString>) -> Exit {
+pub fn run(line: impl IntoIterator<Item = OsString>) -> ExitCode {
     match Cli::parse_from(line).verb {
-        Verb::Serve(args) => serve::run(&args),
+        Verb::Serve(args) => serve::run(&args).into(),
+        Verb::Check(args) => check::run(&args).into(),
+        Verb::Explain(args) => explain::run(&args).into(),
+        Verb::Geoip(args) => geoip::run(&args),
+        Verb::Demo(args) => demo::run(&args).into(),
     }
 }
 

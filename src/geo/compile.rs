@@ -5,6 +5,7 @@ use std::collections::{HashMap, HashSet};
 use super::distance::{Point, UNKNOWN_RTT_US, on_grid};
 use super::facts::{Facts, Merged};
 use super::record::Code;
+use super::special;
 use super::steps::{Address, MAPPED, Steps, zip};
 use super::table::Table;
 use super::{ClientSets, Geo, GeoError, Locality, Source, SourceInfo};
@@ -23,11 +24,11 @@ pub(super) fn compile(catalog: &Catalog, sources: &[Source]) -> Result<Geo, GeoE
     let v4_networks = networks::<u32>(&catalog.networks, None);
     let v6_networks = networks::<u128>(&catalog.networks, Some((MAPPED, 96, MAPPED_NETWORK)));
     let latencies = by_specificity(&catalog.latencies);
-    let barriers = [MAPPED, MAPPED + (1 << 32)];
+    let (v4_special, v6_special) = (special::barriers_v4(), special::barriers_v6());
     for step in GRID {
         let mut places = Places::new(catalog, &latencies, &merged.facts, step);
-        let Some(v4) = places.along(&merged.v4, V4_PREFIX_MAX, &v4_networks, &[]) else { continue };
-        let Some(v6) = places.along(&merged.v6, V6_PREFIX_MAX, &v6_networks, &barriers) else { continue };
+        let Some(v4) = places.along(&merged.v4, V4_PREFIX_MAX, &v4_networks, &v4_special) else { continue };
+        let Some(v6) = places.along(&merged.v6, V6_PREFIX_MAX, &v6_networks, &v6_special) else { continue };
         let (rtt, declared) = places.latency_matrix();
         return Ok(Geo {
             v4: Table::new(v4.starts, v4.places, &places.localities),
@@ -158,11 +159,12 @@ impl<'a> Places<'a> {
 
     /// The localities along the address space: the databases' facts cut at `cut`, the operator's networks over them uncut, neighbours of
     /// the same locality merged unless one of `barriers` is between. `None` when there are too many localities.
-    fn along<A: Address>(&mut self, facts: &Steps<A>, cut: u8, networks: &Steps<A>, barriers: &[A]) -> Option<Ranges<A>> {
+    fn along<A: Address>(&mut self, facts: &Steps<A>, cut: u8, networks: &Steps<A>, barriers: &Steps<A>) -> Option<Ranges<A>> {
         let mut ranges = Ranges { starts: Vec::new(), places: Vec::new() };
-        for (start, fact, network) in zip(facts.cut(cut), networks.iter()) {
+        let networks = zip(networks.iter(), barriers.iter()).map(|(start, network, _)| (start, network));
+        for (start, fact, network) in zip(facts.cut(cut), networks) {
             let place = self.place(fact, network)?;
-            if ranges.places.last() != Some(&place) || barriers.contains(&start) {
+            if ranges.places.last() != Some(&place) || barriers.has_start(start) {
                 ranges.starts.push(start);
                 ranges.places.push(place);
             }

@@ -22,6 +22,7 @@ mod facts;
 mod lookup;
 mod mmdb;
 mod record;
+mod special;
 mod steps;
 mod subdivision;
 mod table;
@@ -31,6 +32,7 @@ pub use distance::{UNKNOWN_RTT_US, metres_between, rtt_between};
 pub use lookup::{Lookup, lookup};
 pub use mmdb::{Metadata, Mmdb};
 pub use record::{Code, Record};
+pub use special::is_special;
 
 use std::net::IpAddr;
 use std::ops::Deref;

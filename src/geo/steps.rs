@@ -169,6 +169,11 @@ impl<A: Address> Steps<A> {
         self.starts.iter().copied().zip(self.values.iter().copied())
     }
 
+    /// Whether a step starts at this address.
+    pub(super) fn has_start(&self, address: A) -> bool {
+        self.starts.binary_search(&address).is_ok()
+    }
+
     /// The value at an address.
     pub(super) fn at(&self, address: A) -> u32 {
         let above = self.starts.partition_point(|start| *start <= address);

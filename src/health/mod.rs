@@ -93,6 +93,12 @@ impl Status {
         matches!(self.health, Health::Down) && !matches!(self.intent, Intent::In)
     }
 
+    /// Whether its score bears the penalty for slow or erratic answers. An operator's `in` vouches for it, whatever the probes say.
+    #[must_use]
+    pub const fn is_degraded(&self) -> bool {
+        matches!(self.health, Health::Degraded) && !matches!(self.intent, Intent::In)
+    }
+
     /// Whether it ranks after those known to be up.
     #[must_use]
     pub const fn is_unknown(&self) -> bool {

@@ -54,6 +54,12 @@ impl Roots {
         Ok(Self { store, complaints: Vec::new() })
     }
 
+    /// A configuration that verifies by them, for our own clients of the admin API.
+    #[must_use]
+    pub fn into_client_config(self) -> ClientConfig {
+        ClientConfig::clone(&TlsConfigs::new(self).verified)
+    }
+
     /// What went wrong while they were read.
     #[must_use]
     pub fn complaints(&self) -> &[String] {

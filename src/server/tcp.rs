@@ -192,7 +192,7 @@ async fn accept(listener: TcpListener, worker: Rc<Worker>, mut stopped: watch::R
                     worker.counters.tally.count_evicted();
                 }
                 // The connection stays in the backlog: without a pause this would be a busy loop.
-                tokio::time::sleep(Duration::from_millis(limits::TCP_ACCEPT_PAUSE_MS)).await;
+                tokio::time::sleep(Duration::from_millis(limits::SOCKET_PAUSE_MS)).await;
             }
         }
     }
@@ -206,7 +206,8 @@ fn is_out_of_descriptors(error: &io::Error) -> bool {
 /// One connection, from its seat to the end.
 async fn attend(stream: TcpStream, peer: SocketAddr, seat: Rc<Seat>, worker: Rc<Worker>, stopped: watch::Receiver<bool>) {
     let _ = stream.set_nodelay(true);
-    let conversation = Conversation { stream, source: peer.ip(), seat: Rc::clone(&seat), worker: Rc::clone(&worker), input: Vec::new(), output: Vec::new() };
+    let conversation =
+        Conversation { stream, source: peer.ip(), seat: Rc::clone(&seat), worker: Rc::clone(&worker), input: Vec::new(), began: None, output: Vec::new() };
     tokio::select! {
         () = seat.evicted() => {}
         () = conversation.hold(stopped) => {}
@@ -237,6 +238,8 @@ struct Conversation {
     worker: Rc<Worker>,
     /// Received, not answered yet: at most one incomplete message after [`Conversation::answer_complete`].
     input: Vec<u8>,
+    /// When the incomplete message began to come, if there is one.
+    began: Option<Moment>,
     /// Replies not written yet.
     output: Vec<u8>,
 }
@@ -244,7 +247,6 @@ struct Conversation {
 impl Conversation {
     /// Answers until either side ends it. The client's end of input comes after its queries, so a half-closed client is answered.
     async fn hold(mut self, mut stopped: watch::Receiver<bool>) {
-        let mut message_began = None;
         loop {
             self.input.reserve(READ_OCTETS);
             let next = self.answer_complete();
@@ -255,8 +257,8 @@ impl Conversation {
                 continue;
             }
             let now = self.worker.clock.now();
-            message_began = if self.input.is_empty() { None } else { message_began.or(Some(now)) };
-            let patience = match message_began {
+            self.began = if self.input.is_empty() { None } else { self.began.or(Some(now)) };
+            let patience = match self.began {
                 None => self.worker.limits.idle,
                 Some(began) => Duration::from_millis(self.worker.limits.message_ms.saturating_sub(now.millis_since(began))),
             };
@@ -301,6 +303,7 @@ impl Conversation {
         };
         if at > 0 {
             self.input.drain(..at);
+            self.began = None;
             self.seat.touch(now);
         }
         next

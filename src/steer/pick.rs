@@ -4,7 +4,7 @@ use super::eligible::Bits;
 use super::rendezvous::Draw;
 use super::score::Ranked;
 use super::{Ask, Client, Exclusion, Step, Witness};
-use crate::catalog::{By, Catalog, EndpointId, Service};
+use crate::catalog::{By, Catalog, EndpointId, GeoRule, RegionSet, Service};
 use crate::health::Status;
 use crate::limits::{ANSWERS_MAX, ENDPOINTS_PER_SERVICE_MAX};
 use crate::world::World;
@@ -138,10 +138,11 @@ pub(super) fn choose(ask: &Ask, world: &World, ranked: &Ranked, witness: &mut im
     }
     let field = prefer_weight(service, ranked, witness);
     let field = prefer_tier(world, service, field, witness);
-    let field = prefer_place(ask, world, service, field, witness);
+    let rule = rule_for(ask, service);
+    let field = prefer_place(rule, world, service, field, witness);
     order(&mut decision, service, world, ranked, field);
     share(&mut decision, service, world, ranked);
-    explain_missing(&mut decision, service, &world.catalog, ranked);
+    explain_missing(&mut decision, service, &world.catalog, ranked, rule.map(|(_, rule)| &rule.regions));
     decision
 }
 
@@ -197,10 +198,16 @@ fn members_of_tier(world: &World, service: &Service, field: Bits, tier: u8) -> B
     members
 }
 
-/// Narrows the field by the first geo rule that names the client; never to nothing.
-fn prefer_place(ask: &Ask, world: &World, service: &Service, field: Bits, witness: &mut impl Witness) -> Bits {
+/// The first geo rule that names the client, and its place in the list.
+#[inline]
+fn rule_for<'a>(ask: &Ask, service: &'a Service) -> Option<(u8, &'a GeoRule)> {
     let sets = ask.client.located.sets;
-    let Some((index, rule)) = (0_u8..).zip(&service.geo).find(|(_, rule)| sets.has(rule.clients)) else { return field };
+    (0_u8..).zip(&service.geo).find(|(_, rule)| sets.has(rule.clients))
+}
+
+/// Narrows the field to the regions that a geo rule prefers; never to nothing.
+fn prefer_place(rule: Option<(u8, &GeoRule)>, world: &World, service: &Service, field: Bits, witness: &mut impl Witness) -> Bits {
+    let Some((index, rule)) = rule else { return field };
     let mut preferred = 0;
     let mut rest = field;
     while rest != 0 {
@@ -283,7 +290,7 @@ fn effective_weight(weight: u32, status: &Status) -> u32 {
 }
 
 /// Says whether something better is missing, and whether what moves could change this answer.
-fn explain_missing(decision: &mut Decision, service: &Service, catalog: &Catalog, ranked: &Ranked) {
+fn explain_missing(decision: &mut Decision, service: &Service, catalog: &Catalog, ranked: &Ranked, preferred: Option<&RegionSet>) {
     let interesting = ranked.eligible.missing | ranked.eligible.moving;
     if interesting == 0 {
         return;
@@ -296,7 +303,7 @@ fn explain_missing(decision: &mut Decision, service: &Service, catalog: &Catalog
         while rest != 0 {
             let bit = rest & rest.wrapping_neg();
             rest ^= bit;
-            if would_rank_before(at(service, bit.trailing_zeros()), last.endpoint, service, catalog, ranked) {
+            if would_rank_before(at(service, bit.trailing_zeros()), last.endpoint, service, catalog, ranked, preferred) {
                 better |= bit;
             }
         }
@@ -308,10 +315,14 @@ fn explain_missing(decision: &mut Decision, service: &Service, catalog: &Catalog
 }
 
 /// Whether an endpoint, were it up, would take a place in the answer from `last`. Doubtful cases count as yes: they only shorten a TTL.
-fn would_rank_before(endpoint: EndpointId, last: EndpointId, service: &Service, catalog: &Catalog, ranked: &Ranked) -> bool {
+fn would_rank_before(endpoint: EndpointId, last: EndpointId, service: &Service, catalog: &Catalog, ranked: &Ranked, preferred: Option<&RegionSet>) -> bool {
     let (one, other) = (catalog.endpoint(endpoint), catalog.endpoint(last));
     if one.tier != other.tier {
         return one.tier < other.tier;
+    }
+    let is_preferred = |region| preferred.is_some_and(|regions| regions.has(region));
+    if is_preferred(one.region) != is_preferred(other.region) {
+        return is_preferred(one.region);
     }
     let score = |id: EndpointId| ranked.scores[(id.0 - service.endpoints.start) as usize % ENDPOINTS_PER_SERVICE_MAX];
     match service.by {

@@ -5,7 +5,7 @@
 use super::eligible::{Bits, Eligible};
 use super::{Ask, Step, Witness};
 use crate::catalog::{Endpoint, EndpointId, Load, Service};
-use crate::health::{Health, Status};
+use crate::health::Status;
 use crate::limits::ENDPOINTS_PER_SERVICE_MAX;
 use crate::units::{Micros, Permille};
 use crate::world::World;
@@ -63,7 +63,7 @@ impl Bill {
     /// Makes out the bill.
     #[inline]
     fn of(endpoint: &Endpoint, service: &Service, status: &Status, rtt: Micros) -> Self {
-        let degraded = if status.health == Health::Degraded { service.degraded_penalty } else { Micros::ZERO };
+        let degraded = if status.is_degraded() { service.degraded_penalty } else { Micros::ZERO };
         Self { rtt, price: endpoint.price.micros, load: load_term(status.load, service.load), penalty: status.penalty.plus(degraded), bias: endpoint.bias }
     }
 

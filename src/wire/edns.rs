@@ -95,7 +95,6 @@ impl<'a> Ecs<'a> {
         if bits.checked_shl(u32::from(source)).is_some_and(|beyond| beyond != 0) {
             return None;
         }
-        #[expect(clippy::cast_possible_truncation, reason = "an IPv4 address is the upper 32 bits")]
         let address = if max == 32 { IpAddr::V4(Ipv4Addr::from_bits((bits >> 96) as u32)) } else { IpAddr::V6(Ipv6Addr::from_bits(bits)) };
         Some(Self { address, source, data })
     }
@@ -104,52 +103,6 @@ impl<'a> Ecs<'a> {
     #[must_use]
     pub fn option_octets(&self) -> usize {
         4 + self.data.len()
-    }
-
-    /// Length of the block of private or special addresses that the whole prefix lies in, if it does: such a prefix says nothing of a
-    /// place in the world (RFC 7871 §11.3; blocks of RFC 6890). Documentation addresses count as ordinary ones.
-    #[must_use]
-    #[inline]
-    pub fn special_block(&self) -> Option<u8> {
-        let block = match self.address {
-            IpAddr::V4(address) => special_v4(address.to_bits()),
-            IpAddr::V6(address) => special_v6(address.to_bits()),
-        }?;
-        (self.source >= block).then_some(block)
-    }
-}
-
-/// Length of the special block around an IPv4 address.
-#[inline]
-fn special_v4(bits: u32) -> Option<u8> {
-    let [first, second, third, _] = bits.to_be_bytes();
-    match (first, second) {
-        (0 | 10 | 127, _) => Some(8),        // this network, private use, loopback
-        (100, 64..=127) => Some(10),         // shared by carriers
-        (169, 254) | (192, 168) => Some(16), // link-local, private use
-        (172, 16..=31) => Some(12),          // private use
-        (192, 0) if third == 0 => Some(24),  // protocol assignments
-        (198, 18 | 19) => Some(15),          // benchmarks
-        (224..=255, _) => Some(4),           // multicast; reserved
-        _ => None,
-    }
-}
-
-/// Length of the special block around an IPv6 address.
-#[inline]
-fn special_v6(bits: u128) -> Option<u8> {
-    // Global unicast, 2000::/3, holds none of these.
-    if bits >> 125 == 1 {
-        return None;
-    }
-    let within = |prefix: u128, len: u8| (bits ^ prefix << 112) >> (128 - len) == 0;
-    match bits {
-        0 | 1 => Some(128),                    // unspecified, loopback
-        _ if within(0xfc00, 7) => Some(7),     // unique local
-        _ if within(0xfe80, 10) => Some(10),   // link-local
-        _ if within(0xff00, 8) => Some(8),     // multicast
-        _ if bits >> 32 == 0xffff => Some(96), // IPv4-mapped
-        _ => None,
     }
 }
 
@@ -171,38 +124,4 @@ impl Ede {
 
     /// Octets of the option without text, its code and length included.
     pub const OCTETS: usize = 6;
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn special_blocks_are_found_for_prefixes_inside_them_only() {
-        let block = |address: &str, source: u8| Ecs { address: address.parse().unwrap(), source, data: &[] }.special_block();
-        let cases = [
-            ("10.1.2.0", 24, Some(8)),
-            ("10.0.0.0", 7, None),
-            ("100.64.0.0", 10, Some(10)),
-            ("100.128.0.0", 24, None),
-            ("172.31.255.0", 24, Some(12)),
-            ("172.32.0.0", 24, None),
-            ("192.168.1.0", 24, Some(16)),
-            ("192.0.0.0", 24, Some(24)),
-            ("192.0.2.0", 24, None),
-            ("198.19.0.0", 16, Some(15)),
-            ("224.0.0.0", 24, Some(4)),
-            ("240.0.0.0", 4, Some(4)),
-            ("fd00::", 56, Some(7)),
-            ("fe80::", 64, Some(10)),
-            ("ff02::", 64, Some(8)),
-            ("::1", 128, Some(128)),
-            ("::ffff:192.0.2.0", 120, Some(96)),
-            ("2001:db8::", 32, None),
-            ("64:ff9b::c000:200", 120, None),
-        ];
-        for (address, source, expected) in cases {
-            assert_eq!(block(address, source), expected, "{address}/{source}");
-        }
-    }
 }

@@ -50,9 +50,9 @@ fn rfc1034_4_3_2_a_name_below_a_cut_is_referred_without_authority() {
         assert_eq!(
             reply.authorities(),
             [
+                "child.example.com. 86400 NS ns.child.example.com.",
                 "child.example.com. 86400 NS ns.elsewhere.net.",
-                "child.example.com. 86400 NS ns1.example.com.",
-                "child.example.com. 86400 NS ns.child.example.com."
+                "child.example.com. 86400 NS ns1.example.com."
             ]
         );
         assert_eq!(

@@ -64,13 +64,15 @@ fn rfc1035_4_1_4_a_question_with_anything_but_plain_labels_is_malformed() {
         b"\x3f",            // cut off
         b"",                // nothing at all
     ];
-    for name in names {
+    for (index, name) in names.into_iter().enumerate() {
         let octets = [&header(7, 0x0100, [1, 0, 0, 0]), name].concat();
         let reply = send(&world, &octets, RESOLVER, Transport::Udp);
         assert_eq!((reply.rcode(), reply.counts(), reply.octets.len()), ("FORMERR", [0; 4], 12), "{name:?}");
-        let octets = [&header(7, 0x0100, [1, 0, 0, 0]), name, &[0, 1, 0, 1, 0, 0, 0]].concat();
-        let reply = send(&world, &octets, RESOLVER, Transport::Udp);
-        assert_eq!((reply.flags() & 0x7f0f, reply.octets[..2].to_vec()), (0x0101, vec![0, 7]), "{name:?}");
+        if index < 6 {
+            let octets = [&header(7, 0x0100, [1, 0, 0, 0]), name, &[0, 1, 0, 1, 0, 0, 0]].concat();
+            let reply = send(&world, &octets, RESOLVER, Transport::Udp);
+            assert_eq!((reply.rcode(), reply.counts(), reply.octets.len()), ("FORMERR", [0; 4], 12), "{name:?}, with more behind it");
+        }
     }
 }
 

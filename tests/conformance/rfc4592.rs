@@ -9,7 +9,7 @@ fn rfc4592_3_3_1_a_wildcard_stands_in_for_names_that_do_not_exist_below_its_pare
     for asked in ["any.wild.example.com", "a.b.c.wild.example.com", "_x.any.wild.example.com"] {
         let reply = query(asked, TXT).ask(&world);
         assert_eq!((reply.rcode(), reply.is_authoritative()), ("NOERROR", true));
-        assert_eq!(reply.answers(), [format!("{asked}. 300 TXT \"any card\"")], "the owner is QNAME");
+        assert_eq!(reply.answers(), [format!("{asked}. 300 TXT any card")], "the owner is QNAME");
     }
 }
 
@@ -41,7 +41,7 @@ fn rfc4592_3_3_1_a_wildcard_without_the_type_is_nodata() {
 #[test]
 fn rfc4592_2_1_1_the_wildcard_itself_can_be_asked_for() {
     let world = world();
-    assert_eq!(query("*.wild.example.com", TXT).ask(&world).answers(), ["*.wild.example.com. 300 TXT \"any card\""]);
+    assert_eq!(query("*.wild.example.com", TXT).ask(&world).answers(), ["*.wild.example.com. 300 TXT any card"]);
     assert_eq!(query("x.*.wild.example.com", TXT).ask(&world).rcode(), "NXDOMAIN");
 }
 

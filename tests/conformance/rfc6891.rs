@@ -112,6 +112,6 @@ fn rfc6891_6_2_5_every_steered_answer_fits_one_datagram() {
     for qtype in [A, AAAA] {
         let reply = query("wide.example.com", qtype).edns_flags(0x8000).subnet("2001:db8:100::/128").ask(&world);
         assert!(!reply.is_truncated() && reply.octets.len() <= 1232);
-        assert_eq!(reply.answers().len(), 16, "the second endpoint has addresses of the first");
+        assert_eq!(reply.answers().len(), if qtype == A { 16 } else { 32 }, "both endpoints; the second has no IPv4 addresses of its own");
     }
 }

@@ -182,11 +182,22 @@ fn rfc7871_7_4_the_same_scope_serves_a_and_aaaa_and_https() {
 #[test]
 fn rfc7871_11_3_a_private_or_special_subnet_is_ignored_and_scope_is_its_block() {
     let world = world();
-    for (prefix, block) in
-        [("10.1.2.0/24", 8), ("192.168.3.0/24", 16), ("127.0.0.1/32", 8), ("100.64.0.0/10", 10), ("fd00:1::/56", 7), ("fe80::/64", 10), ("::1/128", 128)]
-    {
+    for (prefix, block) in [
+        ("10.1.2.0/24", 12),
+        ("192.168.3.0/24", 16),
+        ("172.16.5.0/24", 12),
+        ("127.0.0.1/32", 8),
+        ("100.64.0.0/10", 10),
+        ("fd00:1::/56", 7),
+        ("fe80::/64", 10),
+        ("::1/128", 127),
+    ] {
         let reply = query("api.example.com", A).from("203.0.113.9").subnet(prefix).ask(&world);
-        assert_eq!((reply.answers(), reply.scope()), (vec!["api.example.com. 30 A 192.0.2.2".into()], Some(block)), "{prefix}: the resolver is in America");
+        assert_eq!(
+            (reply.answers(), reply.scope()),
+            (vec!["api.example.com. 30 A 192.0.2.2".into()], Some(block)),
+            "{prefix}: the resolver is in America; 10.0.0.0/8 holds a network of the operator's"
+        );
     }
 }
 

@@ -16,7 +16,7 @@ fn rfc9460_7_3_hints_are_the_addresses_that_a_and_aaaa_get() {
         let (a, aaaa) = (rdata(A), rdata(AAAA));
         let reply = query("api.example.com", HTTPS).subnet(prefix).ask(&world);
         let [record] = &reply.answers()[..] else { panic!("one record") };
-        assert_eq!(*record, format!("api.example.com. 30 HTTPS 1 . alpn=h2 ipv4hint={a} ipv6hint={aaaa}"));
+        assert_eq!(*record, format!("api.example.com. 30 HTTPS 1 . alpn=h2, ipv4hint={a}, ipv6hint={aaaa},"));
         assert_eq!(reply.additionals(), [format!("api.example.com. 30 A {a}"), format!("api.example.com. 30 AAAA {aaaa}")]);
     }
 }
@@ -26,7 +26,7 @@ fn rfc9460_7_3_there_are_no_hints_where_families_are_decided_apart_or_none_are_w
     let world = world();
     for asked in ["apart.example.com", "four.example.com"] {
         let reply = query(asked, HTTPS).subnet("198.51.100.0/24").ask(&world);
-        assert_eq!(reply.answers(), [format!("{asked}. 30 HTTPS 1 . alpn=h2")]);
+        assert_eq!(reply.answers(), [format!("{asked}. 30 HTTPS 1 . alpn=h2,")]);
         assert_eq!((reply.additionals(), reply.scope()), (vec![], Some(0)), "it is the same for everybody");
     }
 }

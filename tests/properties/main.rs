@@ -190,14 +190,22 @@ fn making_an_endpoint_worse_never_improves_its_rank() {
             let endpoint = EndpointId(range.start + u32::try_from(dice.below(range.len())).unwrap());
             let mut worse = world.clone();
             let status = &mut worse.statuses.of[endpoint.index()];
-            // With an operator's word for it, health is not what counts.
             *status = worsen(*status, &mut dice);
             let (before, after) = (decide(&ask, &world).0, decide(&ask, &worse).0);
             if before.verdict != Verdict::Serve || all_are_down(&worse, &range) {
                 continue;
             }
             let (before, after) = (rank(&before, endpoint), rank(&after, endpoint));
-            assert!(after >= before, "seed {seed}: {} rose from {before} to {after} by getting worse", world.catalog.endpoint(endpoint).name);
+            let name = &world.catalog.endpoint(endpoint).name;
+            assert!(
+                after >= before,
+                "seed {seed}: {name} of {} rose from {before} to {after} for {}/{} by going from {:?} to {:?}",
+                model.services[service].name,
+                client.address,
+                client.source_len,
+                world.status(endpoint),
+                worse.status(endpoint)
+            );
             fell += usize::from(after > before);
         }
     }
@@ -215,7 +223,7 @@ fn clients_within_the_scope_of_an_answer_get_that_answer() {
         let Some((model, world, mut dice)) = random_world(seed) else { continue };
         for _ in 0..60 {
             let service = dice.below(model.services.len());
-            let client = ClientModel { source_len: model::full_length(model.random_client(&mut dice).address), ..model.random_client(&mut dice) };
+            let client = model.random_client(&mut dice);
             let client = ClientModel { source_len: model::full_length(client.address), ..client };
             let (_, chosen) = decide(&ask(service, &client, Family::Any, &world), &world);
             let neighbour = ClientModel { address: model::same_prefix(client.address, chosen.scope, &mut dice), ..client.clone() };

@@ -3,6 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use aya_gslb::answer::{Ask, Outcome, Scratch, Transport, answer};
+use aya_gslb::catalog::Name;
 use aya_gslb::units::Moment;
 use aya_gslb::world::World;
 use hickory_proto::op::Message;
@@ -30,7 +31,7 @@ pub struct Query {
 /// A query for a name in presentation format.
 pub fn query(name: &str, qtype: u16) -> Query {
     let mut wire = Vec::new();
-    for label in super::build::parse(name).labels() {
+    for label in name.parse::<Name>().unwrap().labels() {
         wire.push(u8::try_from(label.len()).unwrap());
         wire.extend_from_slice(label);
     }
@@ -132,7 +133,7 @@ pub fn header(id: u16, flags: u16, counts: [u16; 4]) -> Vec<u8> {
 pub fn send(world: &World, octets: &[u8], source: IpAddr, transport: Transport) -> Reply {
     let mut buffer = vec![0; 65_535];
     let ask = Ask { source, transport, now: Moment(1_000_000) };
-    let outcome = answer(octets, &ask, world, &mut Scratch::default(), &mut buffer);
+    let outcome = answer(octets, &ask, world, &mut Scratch::with_cells(2), &mut buffer);
     buffer.truncate(outcome.len);
     Reply { outcome, octets: buffer }
 }

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
 
 use crate::catalog::Name;
+use crate::control::Change;
 use crate::explain::{Explanation, Question, explain};
 use crate::health::Health;
 use crate::steer::Family;
@@ -76,16 +77,10 @@ pub(super) fn regions(world: &World) -> BTreeMap<String, String> {
         }
     }
     let words = |healths: BTreeMap<Health, usize>| {
-        let word = |health: &Health| match health {
-            Health::Unknown => "unknown",
-            Health::Up => "up",
-            Health::Degraded => "degraded",
-            Health::Down => "down",
-        };
         if healths.len() == 1 {
-            return healths.keys().map(word).collect();
+            return healths.keys().map(ToString::to_string).collect();
         }
-        healths.iter().map(|(health, count)| format!("{count} {}", word(health))).collect::<Vec<_>>().join(", ")
+        healths.iter().map(|(health, count)| format!("{count} {health}")).collect::<Vec<_>>().join(", ")
     };
     counts.into_iter().map(|(region, healths)| (region.to_owned(), words(healths))).collect()
 }
@@ -103,13 +98,15 @@ pub(super) fn script(world: &World, server: SocketAddr) -> String {
     text
 }
 
-/// What changed from one world to the next, a line each; empty when nothing that the demo tells did.
-pub(super) fn changes(before: &World, after: &World) -> String {
+/// What changed from one world to the next, a line each; empty when nothing that the demo tells did. `causes` say why a region is
+/// other than it was.
+pub(super) fn changes(before: &World, after: &World, causes: &[Change]) -> String {
     let mut text = String::new();
     let earlier = regions(before);
     for (region, health) in regions(after) {
         if let Some(was) = earlier.get(&region).filter(|was| **was != health) {
-            let _ = writeln!(text, "{region}: {was} → {health}");
+            let cause = causes.iter().find(|change| *change.endpoint.endpoint == *region).map(|change| format!(" ({})", change.why));
+            let _ = writeln!(text, "{region}: {was} → {health}{}", cause.unwrap_or_default());
         }
     }
     for sample in SAMPLES {

@@ -1,0 +1,193 @@
+//! `table.tsv` against the zones and the geography of this repository, octets in and octets out.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+
+use aya_gslb::catalog::{Catalog, EndpointId};
+use aya_gslb::config::{self, geoip};
+use aya_gslb::explain::{Question, explain, with_regions_down};
+use aya_gslb::geo::Geo;
+use aya_gslb::health::{Health, Status};
+use aya_gslb::steer::Family;
+use aya_gslb::world::World;
+use ipnet::IpNet;
+
+use crate::support::ask::query;
+use crate::support::{A, CNAME};
+
+const ZONE: &str = "gslb.example.com";
+const SERVICES: [&str; 5] = ["api", "shop", "batch", "www", "llm"];
+/// The table's own: another data base for the same question would not be independent of the one that is tested.
+const DATABASE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/geoip/iptoasn-country.mmdb");
+
+/// The demo's world, every endpoint up; the last resort has no probe and is never measured.
+fn world() -> World {
+    static WORLD: OnceLock<World> = OnceLock::new();
+    let make = || {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let catalog = config::load(&[root.join("zones")]).unwrap().catalog;
+        let geo = Geo::compile(&catalog, &geoip::read_databases(&[root.join("geoip")]).unwrap()).unwrap();
+        let mut world = World::unmeasured(1, Arc::new(catalog), Arc::new(geo));
+        world.statuses.of.fill(Status::UP);
+        world
+    };
+    WORLD.get_or_init(make).clone()
+}
+
+/// The regions of the endpoints that hold these answers of a service.
+fn regions_of(catalog: &Catalog, service: &str, answers: &[String]) -> Vec<String> {
+    let service = catalog.service_named(&format!("{service}.{ZONE}.").parse().unwrap()).unwrap();
+    let endpoint_of = |answer: &String| {
+        let data = answer.rsplit(' ').next().unwrap();
+        let holds = |id: &EndpointId| {
+            let endpoint = catalog.endpoint(*id);
+            endpoint.a.iter().any(|a| a.to_string() == data)
+                || endpoint.cname.as_ref().is_some_and(|name| name.to_string().trim_end_matches('.') == data.trim_end_matches('.'))
+        };
+        let found = catalog.endpoints_of(catalog.service(service)).map(|(id, _)| id).find(holds).unwrap_or_else(|| panic!("nobody's answer: {answer}"));
+        catalog.region(catalog.endpoint(found).region).name.to_string()
+    };
+    answers.iter().map(endpoint_of).collect()
+}
+
+/// What a client of a prefix is answered: regions.
+fn asked(world: &World, service: &str, client: &str) -> Vec<String> {
+    let rtype = if service == "www" { CNAME } else { A };
+    regions_of(&world.catalog, service, &query(&format!("{service}.{ZONE}"), rtype).subnet(client).ask(world).answers())
+}
+
+#[test]
+fn clients_of_six_continents_get_the_region_that_map_prices_and_rules_give_them() {
+    let world = world();
+    let mut lines = include_str!("table.tsv").lines().filter(|line| !line.starts_with('#'));
+    let services: Vec<&str> = lines.next().unwrap().split('\t').skip(2).collect();
+    assert_eq!(services, SERVICES);
+    let (mut clients, mut wrong) = (0, Vec::new());
+    for line in lines {
+        let cells: Vec<&str> = line.split('\t').collect();
+        clients += 1;
+        for (service, wanted) in services.iter().zip(&cells[2..]) {
+            let got = asked(&world, service, cells[0]);
+            if *wanted != "-" && got != [*wanted] {
+                wrong.push(format!("{service} for {} ({}): wanted {wanted}, got {got:?}", cells[0], cells[1]));
+            }
+        }
+    }
+    assert!(clients >= 24);
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// Every network of Germany that the database lists.
+fn german_networks() -> Vec<IpNet> {
+    #[derive(serde::Deserialize)]
+    struct Row<'a> {
+        country_code: Option<&'a str>,
+    }
+    let reader = maxminddb::Reader::open_readfile(DATABASE).unwrap();
+    let whole: [IpNet; 2] = ["0.0.0.0/0".parse().unwrap(), "::/0".parse().unwrap()];
+    let mut found = Vec::new();
+    for part in whole {
+        for item in reader.within(part, maxminddb::WithinOptions::default()).unwrap() {
+            let item = item.unwrap();
+            if item.decode::<Row>().unwrap().is_some_and(|row| row.country_code == Some("DE")) {
+                let network = item.network().unwrap();
+                found.push(IpNet::new(network.network(), network.prefix()).unwrap());
+            }
+        }
+    }
+    assert!(found.len() > 5_000, "Germany has more than {} networks", found.len());
+    found
+}
+
+#[test]
+fn no_german_client_leaves_the_law_whatever_is_down() {
+    const LAWFUL: [&str; 3] = ["aws-eu-west-1", "dc-frankfurt", "gcp-europe-west3"];
+    let world = world();
+    let regions: Vec<String> = world.catalog.regions.iter().map(|region| region.name.to_string()).collect();
+    assert_eq!(regions.len(), 7);
+    let networks = german_networks();
+    for down in 0_u32..1 << regions.len() {
+        let is_down = |region: &str| regions.iter().position(|name| name == region).is_some_and(|at| down >> at & 1 == 1);
+        let mut worse = world.clone();
+        for (endpoint, status) in worse.catalog.endpoints.iter().zip(&mut worse.statuses.of) {
+            if is_down(&worse.catalog.region(endpoint.region).name) {
+                status.health = Health::Down;
+            }
+        }
+        // Every network when the law's own regions are all down or all up; a sample of them for every other subset.
+        let lawful_down = LAWFUL.iter().filter(|region| is_down(region)).count();
+        let step = if lawful_down % 3 == 0 && down.count_ones() as usize == lawful_down { 1 } else { 997 };
+        for network in networks.iter().step_by(step) {
+            let len = network.prefix_len().min(if network.addr().is_ipv4() { 24 } else { 56 });
+            for service in SERVICES {
+                let got = asked(&worse, service, &IpNet::new(network.addr(), len).unwrap().trunc().to_string());
+                assert!(!got.is_empty(), "{service} for {network}: nothing, with {down:b} down");
+                assert!(got.iter().all(|region| LAWFUL.contains(&region.as_str())), "{service} for {network}: {got:?}, with {down:b} down");
+            }
+        }
+    }
+}
+
+#[test]
+fn all_lawful_regions_down_are_served_as_if_they_were_up() {
+    let world = world();
+    let lawful = world.catalog.regions.iter().filter(|region| region.is_under("EEA")).map(|region| world.catalog.region_named(&region.name).unwrap());
+    let worse = with_regions_down(&world, &lawful.collect());
+    for service in ["api", "batch", "llm"] {
+        assert_eq!(asked(&worse, service, "84.128.0.0/24"), asked(&world, service, "84.128.0.0/24"), "{service}");
+    }
+    assert_eq!(asked(&worse, "shop", "84.128.0.0/24"), ["dc-frankfurt"], "shop names a last resort");
+}
+
+#[test]
+fn explanations_and_answers_agree_for_a_thousand_random_clients() {
+    let mut random = Random(7);
+    let mut world = world();
+    for turn in 0..1_000 {
+        if turn % 50 == 0 {
+            for status in &mut world.statuses.of {
+                status.health = [Health::Up, Health::Up, Health::Degraded, Health::Down][random.below(4)];
+            }
+        }
+        let service = SERVICES[random.below(SERVICES.len())];
+        let (address, len) = random.client();
+        let reply = query(&format!("{service}.{ZONE}"), if service == "www" { CNAME } else { A }).subnet(&format!("{address}/{len}")).ask(&world);
+        let name = format!("{service}.{ZONE}.").parse().unwrap();
+        let question = Question { service: world.catalog.service_named(&name).unwrap(), family: Family::V4, address, source_len: len };
+        let told = explain(&question, &world);
+        let explained: Vec<&str> = told.endpoints.iter().filter(|endpoint| endpoint.answer.is_some()).map(|endpoint| endpoint.region.as_str()).collect();
+        assert_eq!(regions_of(&world.catalog, service, &reply.answers()), explained, "{service} for {address}/{len}");
+        assert_eq!(reply.scope(), Some(told.scope), "{service} for {address}/{len}");
+    }
+}
+
+/// Numbers that are the same in every run (SplitMix64).
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ mixed >> 31
+    }
+
+    fn below(&mut self, end: usize) -> usize {
+        usize::try_from(self.next() % end as u64).unwrap()
+    }
+
+    /// A client that is no special address: of those a server asks the resolver's place instead (RFC 7871 §11.3).
+    fn client(&mut self) -> (IpAddr, u8) {
+        if self.below(4) == 0 {
+            let top = 0x2003_u128 + u128::from(self.next() % 0x0c00);
+            return (Ipv6Addr::from_bits(top << 112 | u128::from(self.next() >> 32) << 80).into(), 48);
+        }
+        loop {
+            let [a, b, c, ..] = self.next().to_be_bytes();
+            if (1..224).contains(&a) && ![10, 100, 127, 169, 172, 192, 198, 203].contains(&a) {
+                return (Ipv4Addr::new(a, b, c, 0).into(), 24);
+            }
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! Both engines, over real sockets, give the same answers: ours and hickory-server's around the same `answer()`.
+#![allow(clippy::unwrap_used, clippy::missing_docs_in_private_items, missing_docs, reason = "a test that cannot do what it says has failed")]
+
+mod support;
+
+use std::io::{Read, Write};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
+use std::sync::Arc;
+use std::time::Duration;
+
+use aya_gslb::cli::load::{Content, Loaded};
+use aya_gslb::cli::node::{Node, Options};
+use aya_gslb::geo::Geo;
+use aya_gslb::server::Engine;
+use hickory_proto::op::Message;
+use support::ask::{Query, query};
+
+/// Queries asked of both.
+const QUERIES: usize = 10_000;
+
+/// A plain generator of numbers, so that a seed tells the whole test: `AYA_SEED`.
+struct Numbers(u64);
+
+impl Numbers {
+    fn next(&mut self) -> u64 {
+        // Knuth's MMIX constants; the upper half is what is good of it.
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 >> 32
+    }
+
+    fn below(&mut self, limit: usize) -> usize {
+        usize::try_from(self.next()).unwrap() % limit
+    }
+
+    fn one_in(&mut self, n: usize) -> bool {
+        self.below(n) == 0
+    }
+
+    fn pick<'a, T>(&mut self, list: &'a [T]) -> &'a T {
+        &list[self.below(list.len())]
+    }
+}
+
+/// Names of every kind that the world has, and some that it has not.
+const NAMES: &[&str] = &[
+    "example.com",
+    "www.example.com",
+    "web.example.com",
+    "mail.example.com",
+    "ns1.example.com",
+    "deep.below.empty.example.com",
+    "below.empty.example.com",
+    "empty.example.com",
+    "any.wild.example.com",
+    "a.b.wild.example.com",
+    "taken.wild.example.com",
+    "under.ent.wild.example.com",
+    "ent.wild.example.com",
+    "x.alias.example.com",
+    "new.example.com",
+    "_sip._tcp.example.com",
+    "large.example.com",
+    "huge.example.com",
+    "many.example.com",
+    "child.example.com",
+    "x.child.example.com",
+    "ns.child.example.com",
+    "own.example.com",
+    "x.big.example.com",
+    "inner.example.com",
+    "x.inner.example.com",
+    "nothing.example.com",
+    "nothing.nowhere.example.com",
+    "example.org",
+    "com",
+    ".",
+    "api.example.com",
+    "lawful.example.com",
+    "foreign.example.com",
+    "foreign-servfail.example.com",
+    "silent.example.com",
+    "four.example.com",
+    "both.example.com",
+    "apart.example.com",
+    "cdn.example.com",
+    "one.tenant.example.com",
+    "wide.example.com",
+    "x.api.example.com",
+    r"\000\255.odd.example.com",
+];
+
+/// Types of every kind: data, address, service binding, DNSSEC, meta, unknown.
+const TYPES: &[u16] = &[1, 1, 1, 28, 28, 65, 65, 2, 5, 6, 12, 15, 16, 33, 43, 46, 48, 64, 99, 255, 257, 65_280, 60_005];
+
+fn random_query(numbers: &mut Numbers, id: u16) -> Query {
+    let mut query = query(numbers.pick(NAMES), *numbers.pick(TYPES));
+    query.id = id;
+    // 0x20: the case of letters is the client's, bit for bit.
+    for octet in &mut query.name {
+        if octet.is_ascii_alphabetic() && numbers.one_in(3) {
+            *octet ^= 0x20;
+        }
+    }
+    // RD, CD, AD, Z, TC.
+    query.flags = [0x0100, 0x0010, 0x0020, 0x0040, 0x0200].iter().filter(|_| numbers.one_in(3)).sum();
+    if numbers.one_in(50) {
+        query.qclass = *numbers.pick(&[3, 255, 254]);
+    }
+    if numbers.one_in(4) {
+        return query;
+    }
+    let mut query = query.udp_size(*numbers.pick(&[512, 1232, 4096, 0, 700])).edns_flags(*numbers.pick(&[0, 0x8000]));
+    if numbers.one_in(40) {
+        query = query.edns_flags(1 << 16);
+    }
+    if numbers.one_in(5) {
+        query = query.option(65_001, b"what nobody knows");
+    }
+    if numbers.one_in(4) { query } else { query.subnet(&random_subnet(numbers)) }
+}
+
+fn random_subnet(numbers: &mut Numbers) -> String {
+    let known: [IpAddr; 6] = ["198.51.100.7", "203.0.113.9", "10.20.3.4", "2001:db8:100::7", "2001:db8:200::9", "192.0.2.1"].map(|text| text.parse().unwrap());
+    let address = match numbers.below(4) {
+        0 => IpAddr::V4(Ipv4Addr::from_bits(u32::try_from(numbers.next()).unwrap())),
+        1 => IpAddr::V6(Ipv6Addr::from_bits(u128::from(numbers.next()) << 96 | u128::from(numbers.next()) << 64)),
+        _ => *numbers.pick(&known),
+    };
+    let len = numbers.below(if address.is_ipv4() { 33 } else { 129 });
+    ipnet::IpNet::new(address, u8::try_from(len).unwrap()).unwrap().trunc().to_string()
+}
+
+/// A client of one engine.
+struct Client {
+    udp: UdpSocket,
+    tcp: TcpStream,
+}
+
+impl Client {
+    fn new(server: SocketAddr) -> Self {
+        let patience = Some(Duration::from_secs(20));
+        let udp = UdpSocket::bind("127.0.0.1:0").unwrap();
+        udp.connect(server).unwrap();
+        udp.set_read_timeout(patience).unwrap();
+        let tcp = TcpStream::connect(server).unwrap();
+        tcp.set_read_timeout(patience).unwrap();
+        tcp.set_nodelay(true).unwrap();
+        Self { udp, tcp }
+    }
+
+    fn ask(&mut self, octets: &[u8], over_tcp: bool) -> Vec<u8> {
+        let mut reply = vec![0; 65_535];
+        let len = if over_tcp {
+            self.tcp.write_all(&[&u16::try_from(octets.len()).unwrap().to_be_bytes()[..], octets].concat()).unwrap();
+            let mut len = [0; 2];
+            self.tcp.read_exact(&mut len).unwrap();
+            let len = usize::from(u16::from_be_bytes(len));
+            self.tcp.read_exact(&mut reply[..len]).unwrap();
+            len
+        } else {
+            self.udp.send(octets).unwrap();
+            self.udp.recv(&mut reply).unwrap()
+        };
+        reply.truncate(len);
+        reply
+    }
+}
+
+fn start(engine: Engine) -> Node {
+    let make = || {
+        let catalog = Arc::clone(support::catalog());
+        Ok(Loaded { geo: Geo::without_databases(&catalog).into(), catalog, geoip: Vec::new(), lints: Vec::new() })
+    };
+    Node::start(Options { engine, ..Options::new(Content::Made(Arc::new(make)), vec!["127.0.0.1:0".parse().unwrap()]) }).unwrap()
+}
+
+#[test]
+fn ten_thousand_random_queries_get_the_same_answers_from_both_engines() {
+    let seed = std::env::var("AYA_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(2026);
+    let (native, portable) = (start(Engine::Native), start(Engine::Portable));
+    let mut clients = [Client::new(native.addresses()[0]), Client::new(portable.addresses()[0])];
+    let mut numbers = Numbers(seed);
+    let mut rcodes = std::collections::BTreeMap::<u16, usize>::new();
+    let (mut truncated, mut steered) = (0, 0);
+    for turn in 0..QUERIES {
+        let query = random_query(&mut numbers, u16::try_from(turn % 65_536).unwrap());
+        let (octets, over_tcp) = (query.octets(), numbers.one_in(5));
+        let [ours, theirs] = [0, 1].map(|engine| {
+            let reply = clients[engine].ask(&octets, over_tcp);
+            Message::from_vec(&reply).unwrap_or_else(|error| panic!("seed {seed}, query {turn} {query:?}: {error} in {reply:02x?}"))
+        });
+        assert_eq!(ours, theirs, "seed {seed}, query {turn}: {query:?}");
+        *rcodes.entry(ours.metadata.response_code.into()).or_default() += 1;
+        truncated += usize::from(ours.metadata.truncation);
+        steered += usize::from(ours.answers.iter().any(|record| record.name.to_string().to_ascii_lowercase().starts_with("api.")));
+    }
+    // What was compared was worth comparing: every kind of outcome was among it.
+    for rcode in [0, 2, 3, 5, 16] {
+        assert!(rcodes.get(&rcode).is_some_and(|&count| count >= 20), "{rcodes:?}");
+    }
+    assert!(truncated >= 100 && steered >= 100, "{truncated} truncated, {steered} steered");
+}
