@@ -14,12 +14,16 @@ use std::time::Duration;
 
 use aya_gslb::cli::load::{Content, LoadError, Loaded};
 use aya_gslb::cli::node::{Node, Options, ReloadError, StartError};
+use aya_gslb::clock::Clock;
 use aya_gslb::config::{self, SourceFile};
 use aya_gslb::geo::Geo;
 use aya_gslb::health::Health;
-use aya_gslb::server::Engine;
+use aya_gslb::publish::Worlds;
+use aya_gslb::server::{self, Edge, Engine, Server};
+use aya_gslb::telemetry::Telemetry;
+use aya_gslb::world::World;
 use support::ask::query;
-use support::{A, AAAA};
+use support::{A, AAAA, NS};
 
 use hickory_proto::op::{Message, ResponseCode};
 
@@ -522,5 +526,28 @@ fn serve_says_what_is_wrong_and_exits_with_2() {
     no_geoip.wait_for("no/such/folder");
     for mut process in [broken, in_use, no_geoip] {
         assert_eq!(process.child.wait().unwrap().code(), Some(2));
+    }
+}
+
+#[test]
+fn a_panic_of_answering_is_silence_and_a_count_and_the_worker_goes_on() {
+    // A world without statuses: what is static is answered, what is steered is a defect.
+    let Loaded { catalog, geo, .. } = loaded(&zone("192.0.2.10")).unwrap();
+    let mut world = World::unmeasured(1, Arc::clone(&catalog), geo);
+    (world.statuses.of, world.statuses.versions) = (Box::new([]), Box::new([]));
+    let edge = Edge { worlds: Worlds::fixed(world.into()), clock: Clock::system() };
+    for engine in [Engine::Native, Engine::Portable] {
+        let telemetry = Telemetry::new(4, &catalog);
+        let bound = server::bind(&[ANY_V4], 1).unwrap();
+        let address = bound[0].address;
+        let server = Server::start(bound, engine, &edge, &telemetry).unwrap();
+        let socket = udp(address);
+        socket.send(&query("api.test.example", A).octets()).unwrap();
+        let mut steady = query("test.example", NS);
+        steady.id = 77;
+        assert_eq!(ask_udp(&socket, &steady.octets()).metadata.id, 77, "the first reply is to the second query");
+        let text = telemetry.render(&edge.worlds.load(), true, edge.clock.now());
+        assert_eq!(metric(&text, r#"aya_answer_panics_total{transport="udp"}"#), 1, "{engine:?}");
+        server.drain();
     }
 }
