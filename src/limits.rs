@@ -118,6 +118,8 @@ pub const UDP_SOCKET_BUFFER_OCTETS: usize = 4 << 20;
 pub const UDP_DRAIN_MAX: usize = 65_536;
 /// TCP connections may take so many milliseconds to end when the node stops.
 pub const DRAIN_MS: u64 = 5_000;
+/// Milliseconds that an idle TCP connection is still listened to when the node stops: for what is on its way.
+pub const DRAIN_LAST_CALL_MS: u64 = 50;
 /// Milliseconds from one look to the next whether they have ended.
 pub const DRAIN_LOOK_MS: u64 = 10;
 /// Octets of a request's head on the admin and metrics listeners.

@@ -6,6 +6,7 @@
 use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::Mutex;
 
 use aya_gslb::config::keys::SECTIONS;
 use aya_gslb::telemetry::METRICS;
@@ -57,6 +58,9 @@ fn help_of(verbs: &[&str]) -> String {
 
 /// Holds that the README has this text between its marks of that name; writes it there if `UPDATE_EXPECT` is set.
 fn assert_section_is(name: &str, expected: &str) {
+    // The tests run side by side, and each may rewrite its section.
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    let _held = ONE_AT_A_TIME.lock().unwrap();
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("README.md");
     let readme = std::fs::read_to_string(&path).unwrap();
     let begin = readme.find(&format!("<!-- {name}: begin")).unwrap();

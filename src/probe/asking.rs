@@ -50,7 +50,7 @@ impl Prober {
         let stopwatch = Stopwatch::start();
         let limit = Duration::from_millis(u64::from(spec.timeout_ms));
         let result = tokio::time::timeout(limit, self.ask_unbounded(spec)).await;
-        let rtt = stopwatch.elapsed();
+        let rtt = stopwatch.so_far();
         let outcome = match result {
             Ok(Ok(())) if spec.slow_ms > 0 && rtt > Micros::from_millis(i64::from(spec.slow_ms)) => ProbeOutcome::Slow,
             Ok(Ok(())) => ProbeOutcome::Passed,

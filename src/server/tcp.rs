@@ -247,6 +247,7 @@ struct Conversation {
 impl Conversation {
     /// Answers until either side ends it. The client's end of input comes after its queries, so a half-closed client is answered.
     async fn hold(mut self, mut stopped: watch::Receiver<bool>) {
+        let mut is_last_call = false;
         loop {
             self.input.reserve(READ_OCTETS);
             let next = self.answer_complete();
@@ -256,20 +257,19 @@ impl Conversation {
             if next == Next::Again {
                 continue;
             }
-            let now = self.worker.clock.now();
-            self.began = if self.input.is_empty() { None } else { self.began.or(Some(now)) };
-            let patience = match self.began {
-                None => self.worker.limits.idle,
-                Some(began) => Duration::from_millis(self.worker.limits.message_ms.saturating_sub(now.millis_since(began))),
-            };
             let draining = *stopped.borrow();
-            let received = if draining && self.input.is_empty() {
-                self.read_what_is_there()
-            } else {
-                tokio::select! {
-                    received = timeout(patience, self.stream.read_buf(&mut self.input)) => received.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())),
-                    _ = stopped.wait_for(|stopped| *stopped), if !draining => continue,
+            let patience = if draining && self.input.is_empty() {
+                // What is on its way is still waited for, once.
+                if std::mem::replace(&mut is_last_call, true) {
+                    return;
                 }
+                Duration::from_millis(limits::DRAIN_LAST_CALL_MS)
+            } else {
+                self.patience()
+            };
+            let received = tokio::select! {
+                received = timeout(patience, self.stream.read_buf(&mut self.input)) => received.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())),
+                _ = stopped.wait_for(|stopped| *stopped), if !draining => continue,
             };
             match received {
                 Ok(0) | Err(_) => return,
@@ -278,9 +278,14 @@ impl Conversation {
         }
     }
 
-    /// Takes what the system holds already, without waiting; the end of input when it holds nothing.
-    fn read_what_is_there(&mut self) -> io::Result<usize> {
-        self.stream.try_read_buf(&mut self.input)
+    /// How long the client may take from now: with a message that it began, or with the next.
+    fn patience(&mut self) -> Duration {
+        if self.input.is_empty() {
+            return self.worker.limits.idle;
+        }
+        let now = self.worker.clock.now();
+        let began = *self.began.get_or_insert(now);
+        Duration::from_millis(self.worker.limits.message_ms.saturating_sub(now.millis_since(began)))
     }
 
     /// Answers complete messages, in order, until too much is unsent.

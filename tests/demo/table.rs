@@ -85,10 +85,9 @@ fn german_networks() -> Vec<IpNet> {
         country_code: Option<&'a str>,
     }
     let reader = maxminddb::Reader::open_readfile(DATABASE).unwrap();
-    let whole: [IpNet; 2] = ["0.0.0.0/0".parse().unwrap(), "::/0".parse().unwrap()];
     let mut found = Vec::new();
-    for part in whole {
-        for item in reader.within(part, maxminddb::WithinOptions::default()).unwrap() {
+    for whole in ["0.0.0.0/0", "2000::/3"] {
+        for item in reader.within(whole.parse().unwrap(), maxminddb::WithinOptions::default()).unwrap() {
             let item = item.unwrap();
             if item.decode::<Row>().unwrap().is_some_and(|row| row.country_code == Some("DE")) {
                 let network = item.network().unwrap();

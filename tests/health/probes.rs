@@ -115,7 +115,7 @@ async fn a_request_says_what_the_specification_says_and_who_asks() {
     assert_eq!(ask(probe.spec(address)).await, ProbeOutcome::Passed);
     let request = request.await.unwrap().to_ascii_lowercase();
     assert!(request.starts_with("post /healthz?deep=1 http/1.1\r\n"), "{request}");
-    for line in ["\r\nhost: api.example.com\r\n", "\r\nx-deep: yes\r\n", "\r\nx-deep: very\r\n", "\r\n\r\nare you well?"] {
+    for line in ["\r\nhost: api.example.com\r\n", "\r\nx-deep: yes\r\n", "\r\nx-deep: very\r\n", "\r\nconnection: close\r\n", "\r\n\r\nare you well?"] {
         assert!(request.contains(line), "{line:?} in {request}");
     }
     assert!(request.contains(concat!("\r\nuser-agent: aya/", env!("CARGO_PKG_VERSION"), "\r\n")), "{request}");
@@ -235,7 +235,7 @@ async fn an_answer_slower_than_slow_is_slow() {
         let (mut stream, _) = listener.accept().await.unwrap();
         let stopwatch = Stopwatch::start();
         read_request(&mut stream).await;
-        while stopwatch.elapsed() < Micros::from_millis(5) {
+        while stopwatch.so_far() < Micros::from_millis(5) {
             tokio::task::yield_now().await;
         }
         stream.write_all(ok("").as_bytes()).await.unwrap();
@@ -268,6 +268,24 @@ async fn a_connection_closed_without_an_answer_is_broken() {
     let tls = ProbeKind::Tls { host: "api.example.com".into(), verify: false };
     assert_eq!(ask(spec(address, tls)).await, ProbeOutcome::Failed(ProbeFailure::Broken));
     server.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_off_is_broken_and_one_without_an_end_is_not_waited_for() {
+    let (address, _request) = serve_once("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhalf").await;
+    assert_eq!(ask(PLAIN.spec(address)).await, ProbeOutcome::Failed(ProbeFailure::Broken));
+    let (listener, address) = listener().await;
+    let server = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        read_request(&mut stream).await;
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\ndata: 1\n\n").await.unwrap();
+        // Until the prober hangs up.
+        let _ = stream.read_u8().await;
+    });
+    assert_eq!(ask(PLAIN.spec(address)).await, ProbeOutcome::Passed);
+    server.await.unwrap();
+    let (address, _request) = serve_once("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n").await;
+    assert_eq!(ask(Http { method: "HEAD", ..PLAIN }.spec(address)).await, ProbeOutcome::Passed);
 }
 
 /// Serves TLS with a certificate for `api.example.com` that nobody signed but itself; answers requests, if any come. Returns the server

@@ -16,7 +16,7 @@ use aya_gslb::world::World;
 use tokio::net::TcpListener;
 use tokio::sync::broadcast;
 
-use crate::small::{Build, START, tcp, two_services};
+use crate::small::{Build, START, geo, tcp, two_services};
 use crate::state_file::folder;
 
 /// Counts probes.
@@ -40,7 +40,7 @@ fn catalog_of(target: SocketAddr) -> Arc<Catalog> {
 
 fn start(catalog: Arc<Catalog>, state: Option<PathBuf>, meter: Arc<dyn Meter>) -> ControlHandle {
     let roots = Roots::of_certificates([]).unwrap();
-    spawn(Start { catalog, geo: Arc::default(), clock: Clock::system(), state, roots, seed: 1, meter })
+    spawn(Start { catalog, geo: geo(), clock: Clock::system(), state, roots, seed: 1, meter })
 }
 
 async fn next(changes: &mut broadcast::Receiver<Change>) -> (Health, Health) {
@@ -99,22 +99,22 @@ async fn a_reload_is_answered_with_its_generation_or_with_why_not() {
     assert_eq!(next(&mut changes).await, (Health::Unknown, Health::Up));
 
     let other = Build::default().zone("other.example").service("api").endpoint("east", 1, &[probe_of(address)]).finish();
-    let refused = handle.reload(Arc::clone(&other), Arc::default(), false).await;
+    let refused = handle.reload(Arc::clone(&other), geo(), false).await;
     assert_eq!(refused, Err(NotTaken::Refused(Refused::RemovesZones(vec!["example.com".into()]))));
-    let generation = handle.reload(Arc::clone(&other), Arc::default(), true).await.unwrap();
+    let generation = handle.reload(Arc::clone(&other), geo(), true).await.unwrap();
     let world = handle.worlds().load();
     assert!(world.generation >= generation && Arc::ptr_eq(&world.catalog, &other));
     assert_eq!(next(&mut changes).await, (Health::Unknown, Health::Up), "the new endpoint is probed");
-    assert!(handle.change_geography(Arc::default(), other.digest).await.unwrap() > generation);
+    assert!(handle.change_geography(geo(), other.digest).await.unwrap() > generation);
 
     handle.stop().await;
-    let late = handle.reload(other, Arc::default(), true).await;
+    let late = handle.reload(other, geo(), true).await;
     assert_eq!(late, Err(NotTaken::Ended));
 }
 
 /// A world of the given generation and a catalog of its own.
 fn world(generation: u64) -> Arc<World> {
-    Arc::new(World::unmeasured(generation, two_services(), Arc::default()))
+    Arc::new(World::unmeasured(generation, two_services(), geo()))
 }
 
 #[test]

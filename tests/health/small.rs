@@ -1,16 +1,23 @@
 //! Small catalogs, observations and moments for these tests.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use aya_gslb::catalog::{
     AnswerKind, By, Catalog, Endpoint, Families, Load, Name, NodeId, Price, ProbeId, ProbeKind, ProbeSpec, ProbeTarget, RegionId, RrSet, Service, ServiceId,
     Soa, WhenAllDown, WhenNoneLeft, Zone, ZoneId,
 };
+use aya_gslb::geo::Geo;
 use aya_gslb::health::{Observation, ProbeFailure, ProbeOutcome};
 use aya_gslb::units::{Micros, Moment, Permille, Ttl};
 
 pub(crate) const START: Moment = Moment(1_700_000_000_000);
+
+/// A geography that knows nothing, made once: its table is large.
+pub(crate) fn geo() -> Arc<Geo> {
+    static GEO: OnceLock<Arc<Geo>> = OnceLock::new();
+    Arc::clone(GEO.get_or_init(Arc::default))
+}
 
 /// A TCP probe of 192.0.2.`last` with the default numbers.
 pub(crate) fn tcp(last: u8) -> ProbeSpec {

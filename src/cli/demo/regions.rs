@@ -37,7 +37,7 @@ pub(super) enum RegionError {
         known: String,
     },
     /// Its address is taken.
-    #[error("cannot listen on {address} for the web service of {name}")]
+    #[error("cannot listen on {address} for the web service of {name} (does another demo run?)")]
     Listen {
         /// The region.
         name: String,
@@ -164,6 +164,6 @@ mod tests {
     async fn taken_port_is_told_with_its_region() {
         let (_regions, address) = one_region().await;
         let again = Regions::start(BTreeMap::from([("dc-too".to_owned(), BTreeSet::from([address]))])).await.unwrap_err();
-        assert_eq!(again.to_string(), format!("cannot listen on {address} for the web service of dc-too"));
+        assert_eq!(again.to_string(), format!("cannot listen on {address} for the web service of dc-too (does another demo run?)"));
     }
 }
