@@ -93,7 +93,7 @@ impl Stopwatch {
 
     /// The time since it was started.
     #[must_use]
-    pub fn elapsed(&self) -> Micros {
+    pub fn so_far(&self) -> Micros {
         Micros(i64::try_from(self.0.elapsed().as_micros()).unwrap_or(i64::MAX))
     }
 }

@@ -563,11 +563,30 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_client_is_an_address_or_a_prefix() {
+        assert_eq!(parse_client("192.0.2.1"), Some(([192, 0, 2, 1].into(), 32)));
+        assert_eq!(parse_client("2001:db8::/32").map(|(_, len)| len), Some(32));
+        for wrong in ["", "192.0.2.0/33", "192.0.2", "2001:db8::/129", "192.0.2.0/", "192.0.2.0/-1"] {
+            assert_eq!(parse_client(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
     fn globs_match_whole_names() {
         for (pattern, text, expected) in
             [("aws-*", "aws-eu-west-1", true), ("*-eu-*", "aws-eu-west-1", true), ("aws", "aws-eu-west-1", false), ("*", "", true), ("a*a", "a", false)]
         {
             assert_eq!(glob_matches(pattern, text), expected, "{pattern} {text}");
+        }
+    }
+
+    #[test]
+    fn clients_are_addresses_or_prefixes() {
+        assert_eq!(parse_client("192.0.2.1"), Some(([192, 0, 2, 1].into(), 32)));
+        assert_eq!(parse_client("192.0.2.1/24"), Some(([192, 0, 2, 0].into(), 24)));
+        assert_eq!(parse_client("2001:db8::/32").map(|(_, len)| len), Some(32));
+        for wrong in ["", "192.0.2.1/33", "192.0.2", "2001:db8::/129", "192.0.2.1/"] {
+            assert_eq!(parse_client(wrong), None, "{wrong}");
         }
     }
 

@@ -108,8 +108,8 @@ pub const TCP_MESSAGE_MS: u64 = 2_000;
 pub const TCP_UNSENT_OCTETS_MAX: usize = 256 << 10;
 /// Connections that wait to be accepted on one listener; the system caps it at net.core.somaxconn.
 pub const TCP_BACKLOG: i32 = 1_024;
-/// Milliseconds without accepting after the system refused a connection.
-pub const TCP_ACCEPT_PAUSE_MS: u64 = 20;
+/// Milliseconds without receiving or accepting after the system refused to: a socket that only fails must not become a busy loop.
+pub const SOCKET_PAUSE_MS: u64 = 20;
 /// Largest UDP query in octets that is read; longer ones are cut, and malformed.
 pub const UDP_QUERY_MAX: usize = 4_096;
 /// Octets of queries that the system holds for one UDP socket, if it allows so much.
@@ -118,6 +118,8 @@ pub const UDP_SOCKET_BUFFER_OCTETS: usize = 4 << 20;
 pub const UDP_DRAIN_MAX: usize = 65_536;
 /// TCP connections may take so many milliseconds to end when the node stops.
 pub const DRAIN_MS: u64 = 5_000;
+/// Milliseconds that an idle TCP connection is still listened to when the node stops: for what is on its way.
+pub const DRAIN_LAST_CALL_MS: u64 = 50;
 /// Milliseconds from one look to the next whether they have ended.
 pub const DRAIN_LOOK_MS: u64 = 10;
 /// Octets of a request's head on the admin and metrics listeners.

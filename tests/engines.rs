@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use aya_gslb::cli::load::{Content, Loaded};
 use aya_gslb::cli::node::{Node, Options};
-use aya_gslb::geo::Geo;
 use aya_gslb::server::Engine;
 use hickory_proto::op::Message;
 use support::ask::{Query, query};
@@ -93,7 +92,7 @@ const NAMES: &[&str] = &[
 const TYPES: &[u16] = &[1, 1, 1, 28, 28, 65, 65, 2, 5, 6, 12, 15, 16, 33, 43, 46, 48, 64, 99, 255, 257, 65_280, 60_005];
 
 fn random_query(numbers: &mut Numbers, id: u16) -> Query {
-    let mut query = query(numbers.pick(NAMES), *numbers.pick(TYPES));
+    let mut query = query(numbers.pick::<&str>(NAMES), *numbers.pick(TYPES));
     query.id = id;
     // 0x20: the case of letters is the client's, bit for bit.
     for octet in &mut query.name {
@@ -128,6 +127,12 @@ fn random_subnet(numbers: &mut Numbers) -> String {
     };
     let len = numbers.below(if address.is_ipv4() { 33 } else { 129 });
     ipnet::IpNet::new(address, u8::try_from(len).unwrap()).unwrap().trunc().to_string()
+}
+
+/// Whether an owner name is that of a service.
+fn is_steered(owner: &str) -> bool {
+    let services = ["api", "lawful", "foreign", "four", "both", "apart", "cdn", "wide", "one.tenant"];
+    services.iter().any(|service| owner.eq_ignore_ascii_case(&format!("{service}.example.com.")))
 }
 
 /// A client of one engine.
@@ -168,8 +173,8 @@ impl Client {
 
 fn start(engine: Engine) -> Node {
     let make = || {
-        let catalog = Arc::clone(support::catalog());
-        Ok(Loaded { geo: Geo::without_databases(&catalog).into(), catalog, geoip: Vec::new(), lints: Vec::new() })
+        let world = support::world();
+        Ok(Loaded { catalog: world.catalog, geo: world.geo, geoip: Vec::new(), lints: Vec::new() })
     };
     Node::start(Options { engine, ..Options::new(Content::Made(Arc::new(make)), vec!["127.0.0.1:0".parse().unwrap()]) }).unwrap()
 }
@@ -192,11 +197,11 @@ fn ten_thousand_random_queries_get_the_same_answers_from_both_engines() {
         assert_eq!(ours, theirs, "seed {seed}, query {turn}: {query:?}");
         *rcodes.entry(ours.metadata.response_code.into()).or_default() += 1;
         truncated += usize::from(ours.metadata.truncation);
-        steered += usize::from(ours.answers.iter().any(|record| record.name.to_string().to_ascii_lowercase().starts_with("api.")));
+        steered += usize::from(ours.answers.iter().any(|record| is_steered(&record.name.to_string())));
     }
     // What was compared was worth comparing: every kind of outcome was among it.
-    for rcode in [0, 2, 3, 5, 16] {
+    for rcode in [0, 3, 5, 16] {
         assert!(rcodes.get(&rcode).is_some_and(|&count| count >= 20), "{rcodes:?}");
     }
-    assert!(truncated >= 100 && steered >= 100, "{truncated} truncated, {steered} steered");
+    assert!(truncated >= 100 && steered >= 500, "{truncated} truncated, {steered} steered");
 }

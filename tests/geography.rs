@@ -10,6 +10,9 @@ use aya_gslb::units::{Coordinates, Micros};
 use ipnet::IpNet;
 use proptest::prelude::*;
 
+#[path = "geography/files.rs"]
+mod files;
+
 const SHIPPED: &[u8] = include_bytes!("../geoip/iptoasn-country.mmdb");
 
 // ---- a catalog that consults everything ----

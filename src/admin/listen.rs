@@ -24,7 +24,7 @@ pub(super) async fn serve(listener: TcpListener, router: Router, mut stopped: wa
         };
         let Ok((stream, _)) = accepted else {
             // Out of descriptors: the connection stays in the backlog, and without a pause this would be a busy loop.
-            tokio::time::sleep(Duration::from_millis(limits::TCP_ACCEPT_PAUSE_MS)).await;
+            tokio::time::sleep(Duration::from_millis(limits::SOCKET_PAUSE_MS)).await;
             continue;
         };
         let service = TowerToHyperService::new(router.clone());

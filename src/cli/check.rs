@@ -13,10 +13,10 @@ use crate::config::{Diagnostic, Failure, Loaded, Severity, SourceFile, load};
 #[derive(Clone, Debug, clap::Args)]
 pub struct CheckArgs {
     /// Files or folders of zones.
-    #[arg(value_name = "PATH", conflicts_with = "zones")]
+    #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
-    /// Folder of zones.
-    #[arg(long, value_name = "PATH", env = "AYA_ZONES", default_value = "zones")]
+    /// The same, as other verbs have it.
+    #[arg(long, value_name = "PATH", env = "AYA_ZONES", value_delimiter = ',', default_value = "zones")]
     zones: Vec<PathBuf>,
     /// One JSON object instead of drawings.
     #[arg(long)]

@@ -13,7 +13,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
@@ -109,6 +109,8 @@ pub struct Node {
     content: Content,
     /// Whether reloads may shrink the catalog.
     allow_shrink: bool,
+    /// Held while a reload is under way.
+    reloading: Mutex<()>,
     /// Where queries are answered.
     addresses: Vec<SocketAddr>,
     /// Where the admin API listens.
@@ -167,6 +169,7 @@ impl Node {
             telemetry,
             content: options.content,
             allow_shrink: options.allow_shrink,
+            reloading: Mutex::default(),
             addresses,
             admin_address,
             metrics_address,
@@ -181,6 +184,7 @@ impl Node {
     /// # Errors
     /// [`ReloadError`]: the old world is answered from, as before.
     pub fn reload(&self) -> Result<u64, ReloadError> {
+        let _one_at_a_time = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
         let reloaded = self.content.load().map_err(ReloadError::from).and_then(|loaded| self.apply(loaded));
         self.telemetry.count_reload(if reloaded.is_ok() { Reloaded::Applied } else { Reloaded::Refused });
         reloaded
@@ -242,17 +246,7 @@ impl Node {
     pub fn wait_until_ready(&self) {
         let mut ready = self.ready();
         // An error means that the controller ended; then there is nothing to wait for.
-        let _ = self.block_on(async move { ready.wait_for(|ready| *ready).await.map(|_| ()) });
-    }
-
-    /// Runs a future on the node's runtime, for signals and the like. To be called from outside of a runtime.
-    pub fn block_on<F: Future>(&self, future: F) -> F::Output {
-        self.runtime.block_on(future)
-    }
-
-    /// Runs a future beside the node, until it ends or the node does.
-    pub fn spawn(&self, future: impl Future<Output = ()> + Send + 'static) {
-        self.runtime.spawn(future);
+        let _ = self.runtime.block_on(async move { ready.wait_for(|ready| *ready).await.map(|_| ()) });
     }
 
     /// Drains and ends: queries received are answered, TCP connections get [`limits::DRAIN_MS`], health is written to its file.

@@ -5,7 +5,7 @@
 //! | SIGHUP | reloads zones and geography, all or nothing |
 //! | SIGTERM, SIGINT | drains, then exits with 0; a second one ends at once |
 
-use std::io;
+use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -116,27 +116,37 @@ pub fn run(args: &ServeArgs) -> Exit {
 
 /// Starts, then waits for signals and changes of files.
 fn serve(args: &ServeArgs) -> Result<(), StartError> {
+    // Signals are listened to before anything else: a SIGHUP while files are loaded would end the process.
+    let waiting = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StartError::System)?;
+    let mut wakes = waiting.block_on(async { Wakes::new(args) }).map_err(StartError::System)?;
     let node = Node::start(args.options())?;
     let world = node.worlds().load();
     let (zones, services, endpoints) = (world.catalog.zones.len(), world.catalog.services.len(), world.catalog.endpoints.len());
     drop(world);
-    tracing::info!(listen = ?node.addresses(), admin = ?node.admin_address(), metrics = ?node.metrics_address(), zones, services, endpoints, "serving");
-    let mut wakes = node.block_on(async { Wakes::new(args, &node) }).map_err(StartError::System)?;
-    while let Some(cause) = node.block_on(wakes.next()) {
+    let (listen, admin, metrics) = (told(node.addresses()), told(node.admin_address().as_slice()), told(node.metrics_address().as_slice()));
+    tracing::info!(listen, admin, metrics, zones, services, endpoints, "serving");
+    wakes.ready = Some(node.ready());
+    while let Some(cause) = waiting.block_on(wakes.next()) {
         match cause {
             Cause::Ready => tracing::info!(generation = node.worlds().load().generation, "ready: the first round of probes is over"),
             Cause::Reload(why) => reload(&node, why),
         }
     }
     tracing::info!("draining");
-    node.spawn(async move {
+    std::thread::spawn(move || {
         // A second signal ends at once, as people expect it to.
-        wakes.stop_signal().await;
+        waiting.block_on(wakes.stop_signal());
         std::process::exit(ENDED_BY_SIGNAL);
     });
     node.stop();
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Addresses for people; `off` when there is none.
+fn told(addresses: &[SocketAddr]) -> String {
+    let words: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+    if words.is_empty() { "off".into() } else { words.join(", ") }
 }
 
 /// The exit code of a process that did not drain to the end.
@@ -170,7 +180,7 @@ struct Wakes {
     terminate: Signal,
     /// Stop.
     interrupt: Signal,
-    /// The first round of probes is over; `None` once that was told.
+    /// Tells that the first round of probes is over; `None` before the start and once that was told.
     ready: Option<watch::Receiver<bool>>,
     /// Files changed.
     changes: mpsc::Receiver<()>,
@@ -180,14 +190,14 @@ struct Wakes {
 
 impl Wakes {
     /// Listens from now on. To be called inside of a runtime.
-    fn new(args: &ServeArgs, node: &Node) -> io::Result<Self> {
+    fn new(args: &ServeArgs) -> io::Result<Self> {
         let (tell, changes) = mpsc::channel(1);
         let watcher = if args.watch { Some(watch_files(args.zones.iter().chain(&args.geoip), tell).map_err(io::Error::other)?) } else { None };
         Ok(Self {
             hangup: signal(SignalKind::hangup())?,
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
-            ready: Some(node.ready()),
+            ready: None,
             changes,
             _watcher: watcher,
         })
@@ -251,7 +261,7 @@ fn watch_files<'a>(paths: impl Iterator<Item = &'a PathBuf>, tell: mpsc::Sender<
 /// Sends logs to standard error.
 fn start_logging(format: LogFormat) {
     let filter = tracing_subscriber::EnvFilter::try_from_env("AYA_LOG").unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
+    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false).with_ansi(io::stderr().is_terminal());
     // An error means that somebody in this process logs already.
     let _ = match format {
         LogFormat::Text => logs.try_init(),

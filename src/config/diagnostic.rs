@@ -48,7 +48,8 @@ macro_rules! codes {
                 match self { $(Self::$variant => Severity::$severity,)* }
             }
 
-            /// Whether it may be only the consequence of a syntax error, by which something declared was not seen. Held back then.
+            /// Whether it may be only the consequence of another mistake, by which something declared was not seen: such errors are held back
+            /// behind syntax errors, such lints behind any error.
             #[must_use]
             pub const fn follows(self) -> bool {
                 match self { $(Self::$variant => $follows,)* }
@@ -77,7 +78,7 @@ codes! {
     /// A text that is no domain name, or one outside its zone.
     BadName = "bad-name", Error, false;
     /// A record that does not read, or may not stand where it does.
-    BadRecord = "bad-record", Error, true;
+    BadRecord = "bad-record", Error, false;
     /// A word that names neither clients nor regions.
     BadSelector = "bad-selector", Error, true;
     /// A region that is neither declared nor known.
@@ -119,8 +120,8 @@ codes! {
     /// A probe that could not work as written.
     BadProbe = "bad-probe", Error, false;
 
-    /// A geo rule all of whose clients an earlier one takes.
-    ShadowedGeoRule = "shadowed-geo-rule", Lint, true;
+    /// A geo rule all of whose clients an earlier one takes, or whose regions hold no endpoint.
+    IdleGeoRule = "idle-geo-rule", Lint, true;
     /// An endpoint that no client can ever get.
     UnreachableEndpoint = "unreachable-endpoint", Lint, true;
     /// A tier that no client can ever get.
@@ -286,10 +287,13 @@ impl Findings {
 
     /// Sorted by place, errors that may follow from a syntax error left out, cut to [`DIAGNOSTICS_MAX`]; and how many were cut.
     pub(super) fn finish(self, sources: &[SourceFile]) -> (Vec<Diagnostic>, usize) {
-        let hold_back = self.syntax.get();
         let mut kept = self.kept.into_inner();
-        kept.retain(|finding| !(hold_back && finding.code.follows()));
+        let hold_back = |severity| if severity == Severity::Error { self.syntax.get() } else { self.error.get() };
+        kept.retain(|finding| !(finding.code.follows() && hold_back(finding.code.severity())));
         kept.sort_by(|one, other| (one.place, one.code, &one.message, &one.label).cmp(&(other.place, other.code, &other.message, &other.label)));
+        // One syntax error makes several on its line: the first is the one.
+        let line = |finding: &Finding| finding.place.map(|place| (place.file, spot(sources, place).line));
+        kept.dedup_by(|next, first| next.code == Code::Syntax && first.code == Code::Syntax && line(next) == line(first));
         let more = self.dropped.get() + kept.len().saturating_sub(DIAGNOSTICS_MAX);
         // Errors come first when not all fit: a lint must not hide why nothing was loaded.
         if kept.len() > DIAGNOSTICS_MAX {

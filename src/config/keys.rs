@@ -83,7 +83,7 @@ pub const SOA: Section = Section {
     about: "The SOA record (RFC 1035 §3.3.13).",
     keys: &[
         key("mname", "name", "the first of ns", "Primary name server."),
-        key("rname", "name", "hostmaster.ZONE", "Mailbox of who is responsible, as a name."),
+        key("rname", "name", "hostmaster", "Mailbox of who is responsible, as a name."),
         key("serial", "number", "derived from the content", "Serial number; derived, it is the same on every node."),
         key("refresh", "duration", "1h", "For secondaries, of which Aya has none."),
         key("retry", "duration", "10min", "For secondaries."),

@@ -109,9 +109,9 @@ fn decimal(text: &str, units: &[Unit], example: &str) -> Result<i128, Wrong> {
     if unit.is_empty() {
         return Err(format!("the unit is missing: write for instance \"{example}\""));
     }
-    let names = || units.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
+    let names = || if units.len() == 1 { "is" } else { "are" }.to_owned() + " " + &units.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ");
     let Some((_, parts)) = units.iter().find(|(name, _)| *name == unit) else {
-        return Err(format!("\"{unit}\" is no unit here; there are {}", names()));
+        return Err(format!("\"{unit}\" is no unit here; there {}", names()));
     };
     if whole.len() > 18 || fraction.len() > 12 {
         return Err("too many digits".into());
@@ -120,7 +120,7 @@ fn decimal(text: &str, units: &[Unit], example: &str) -> Result<i128, Wrong> {
     let scale = 10_i128.pow(u32::try_from(fraction.len()).unwrap_or(12));
     let scaled = (digits(whole) * scale + digits(fraction)) * parts;
     if scaled % scale != 0 {
-        return Err(format!("finer than the smallest unit; there are {}", names()));
+        return Err(format!("finer than the smallest unit; there {}", names()));
     }
     let value = scaled / scale;
     Ok(if negative { -value } else { value })

@@ -98,13 +98,11 @@ impl<'f, 'i> Table<'f, 'i> {
 
     /// As [`Table::take_at`]; reports when it is not there.
     pub(super) fn need<T: Leaf>(&mut self, key: &'static str) -> Option<At<T>> {
-        match self.raw(key) {
-            Some((_, value)) => self.leaf(key, &value),
-            None => {
-                self.missing(key, T::EXPECTED);
-                None
-            }
-        }
+        let Some((_, value)) = self.raw(key) else {
+            self.missing(key, T::EXPECTED);
+            return None;
+        };
+        self.leaf(key, &value)
     }
 
     /// Reports that a key is not there.
@@ -177,6 +175,8 @@ impl<'f, 'i> Table<'f, 'i> {
         let place = Place::new(self.file, value.span());
         match T::read(value.get_ref()) {
             Ok(value) => Some(At { value, place }),
+            // What the parser put in place of something that it could not read, and has reported.
+            Err(_) if value.span().is_empty() => None,
             Err(wrong) => {
                 let label = match wrong {
                     Wrong::Kind => format!("this is {}", kind_of(value.get_ref())),
@@ -200,6 +200,7 @@ impl<'f, 'i> Table<'f, 'i> {
         let span = value.span();
         match value.into_inner() {
             DeValue::Table(entries) => Some(Table { findings: self.findings, file: self.file, section, subject, place, entries }),
+            _ if span.is_empty() => None,
             other => {
                 let message = format!("{}: `{key}` must be a table", self.subject);
                 let place = Place::new(self.file, span);

@@ -7,11 +7,12 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
 use ipnet::IpNet;
-use maxminddb::{Reader, WithinOptions};
+use maxminddb::Reader;
 
 use super::GeoError;
 use super::record::{Raw, Record};
 use super::steps::{Address, Steps};
+use super::tree::Tree;
 use crate::limits::MMDB_OCTETS_MAX;
 
 /// A database: what it says of every prefix.
@@ -79,7 +80,7 @@ impl Mmdb {
             return Err(GeoError::TooLarge);
         }
         let reader = Reader::from_source(octets).map_err(|source| GeoError::Open { source: source.into() })?;
-        let mut mmdb = Self::walk(&reader)?;
+        let mut mmdb = Self::walk(&reader, octets)?;
         if mmdb.records.len() == 1 {
             return Err(GeoError::Nothing { kind: mmdb.metadata.kind });
         }
@@ -88,35 +89,27 @@ impl Mmdb {
         Ok(mmdb)
     }
 
-    /// Walks the tree.
-    fn walk(reader: &Reader<&[u8]>) -> Result<Self, GeoError> {
-        let broken = |source: maxminddb::MaxMindDbError| GeoError::Walk { source: source.into() };
+    /// Walks the tree and decodes each distinct record once.
+    fn walk(reader: &Reader<&[u8]>, octets: &[u8]) -> Result<Self, GeoError> {
         let about = reader.metadata();
         let mut records = Records::new();
-        let mut numbers: HashMap<usize, u32> = HashMap::new(); // of records, by their place in the file
+        let mut numbers: HashMap<u32, u32> = HashMap::new(); // of records, by the value of the leaves that lead to them
         let (mut v4, mut v6) = (Steps::<u32>::new(), Steps::<u128>::new());
         let mut networks = 0;
-        // A tree of n nodes has n + 1 leaves. More means that branches share nodes, and a hostile file can make 2^128 of them so.
-        let mut leaves_left = u64::from(about.node_count) * 3 + 3;
-        // Leaves without data are walked too, so that each step of the iteration counts as one.
-        let options = WithinOptions::default().include_networks_without_data();
-        let options = if has_ipv4_subtree(reader) { options } else { options.include_aliased_networks() };
-        for leaf in reader.networks(options).map_err(broken)? {
-            let leaf = leaf.map_err(broken)?;
-            leaves_left = leaves_left.checked_sub(1).ok_or(GeoError::SharedBranches)?;
-            let number = match leaf.offset().map(|offset| numbers.entry(offset)) {
-                None => 0,
-                Some(Entry::Occupied(known)) => *known.get(),
-                Some(Entry::Vacant(unknown)) => {
-                    let raw = leaf.decode::<Raw>().map_err(|source| GeoError::Decode { source: source.into() })?;
+        for leaf in Tree::new(octets, about) {
+            let leaf = leaf?;
+            let number = match numbers.entry(leaf.value) {
+                Entry::Occupied(known) => *known.get(),
+                Entry::Vacant(unknown) => {
+                    let found = reader.lookup(leaf.lowest()).map_err(|source| GeoError::Walk { source: source.into() })?;
+                    let raw = found.decode::<Raw>().map_err(|source| GeoError::Decode { source: source.into() })?;
                     *unknown.insert(records.number(raw.unwrap_or_default().record())?)
                 }
             };
-            networks += u64::from(leaf.offset().is_some());
-            let network = leaf.network().map_err(broken)?;
-            match network.ip() {
-                std::net::IpAddr::V4(address) => put(&mut v4, address.to_bits(), network.prefix(), number),
-                std::net::IpAddr::V6(address) => put(&mut v6, address.to_bits(), network.prefix(), number),
+            networks += 1;
+            match leaf.v4() {
+                Some((address, len)) => put(&mut v4, address, len, number),
+                None => put(&mut v6, leaf.address, leaf.depth, number),
             }
         }
         let metadata = Metadata { kind: about.database_type.as_str().into(), built: about.build_epoch, networks, records: records.list.len() - 1 };
@@ -168,13 +161,6 @@ fn put<A: Address>(steps: &mut Steps<A>, address: A, len: u8, number: u32) {
     if let Some(after) = address.last_within(len).next() {
         steps.push(after, 0);
     }
-}
-
-/// Whether IPv4 addresses have a tree of their own in the file. Without one, the reader takes whatever leaf lies over them for an alias
-/// of it, and would pass over every other leaf with the same record.
-fn has_ipv4_subtree(reader: &Reader<&[u8]>) -> bool {
-    let lowest = std::net::Ipv4Addr::UNSPECIFIED.into();
-    reader.lookup(lowest).and_then(|found| found.network()).is_ok_and(|network| network.is_ipv4())
 }
 
 #[cfg(test)]

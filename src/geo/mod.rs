@@ -24,7 +24,9 @@ mod mmdb;
 mod record;
 mod special;
 mod steps;
+mod subdivision;
 mod table;
+mod tree;
 
 pub use distance::{UNKNOWN_RTT_US, metres_between, rtt_between};
 pub use lookup::{Lookup, lookup};
@@ -189,9 +191,9 @@ pub enum GeoError {
         /// What is wrong.
         source: Box<maxminddb::MaxMindDbError>,
     },
-    /// Branches of the search tree share nodes, so that it has more leaves than a tree of its size can have.
-    #[error("the database's search tree is broken: its branches share nodes")]
-    SharedBranches,
+    /// Branches of the search tree share nodes or lead in a circle, so that there is no end to it.
+    #[error("the database's search tree is broken: its branches share nodes or lead in a circle")]
+    NoTree,
     /// No record says anything that is understood here.
     #[error("the database ({kind}) names no country, no coordinates and no autonomous system of any prefix")]
     Nothing {

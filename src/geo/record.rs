@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Deserialize;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use super::subdivision::subdivision_code;
 use crate::catalog::known;
 use crate::units::Coordinates;
 
@@ -47,7 +48,7 @@ pub struct Record {
     /// The country. Codes that name none (`ZZ`, `EU`, `AP`, `A1`) count as missing, and so does the country of registration: the law
     /// asks where the client is, not where its provider signed.
     pub country: Option<Code>,
-    /// The subdivision (ISO 3166-2), for instance `US-CA`, where the database gives its code.
+    /// The subdivision (ISO 3166-2), for instance `US-CA`, where the database gives its code or, in large countries, its name.
     pub subdivision: Option<Box<str>>,
     /// The continent.
     pub continent: Option<Code>,
@@ -125,13 +126,6 @@ impl Raw<'_> {
             asn: self.autonomous_system_number.asn().or_else(|| self.asn.asn()).or(self.traits.asn),
         }
     }
-}
-
-/// The ISO 3166-2 code of a country's part, from the part's code (`CA`) or the whole (`US-CA`). Names are no codes: they are left out.
-fn subdivision_code(country: Code, part: &str) -> Option<Box<str>> {
-    let code = part.strip_prefix(country.as_str()).and_then(|rest| rest.strip_prefix('-')).unwrap_or(part);
-    let is_code = (1..=3).contains(&code.len()) && code.bytes().all(|octet| octet.is_ascii_uppercase() || octet.is_ascii_digit());
-    is_code.then(|| format!("{country}-{code}").into())
 }
 
 /// A field of whatever type: what may be wanted of it is kept, the rest is passed over.

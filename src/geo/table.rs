@@ -136,17 +136,17 @@ impl<A: Address> Table<A> {
 
 /// For each bucket the range that holds its lowest address, and at the end the last range.
 fn first_level<A: Address>(starts: &[A]) -> Box<[u32]> {
-    let buckets = 1_usize << A::FIRST_LEVEL_BITS;
-    let mut first = Vec::with_capacity(buckets + 1);
-    let mut range = 0;
-    for bucket in 0..buckets {
-        let lowest = A::of_bucket(bucket);
-        while starts.get(range + 1).is_some_and(|next| *next <= lowest) {
-            range += 1;
-        }
-        first.push(u32::try_from(range).expect("a table has fewer ranges than a file of 1 GiB has bits"));
+    let mut first = vec![0; (1 << A::FIRST_LEVEL_BITS) + 1];
+    let mut from = 0;
+    for (range, start) in (0..).zip(starts) {
+        // The buckets up to the one that this range starts in, or before it where it starts at its lowest address, begin in earlier ranges.
+        let bucket = start.bucket();
+        let until = if A::of_bucket(bucket) == *start { bucket } else { bucket + 1 };
+        first[from..until].fill(u32::max(range, 1) - 1);
+        from = until;
     }
-    first.push(u32::try_from(starts.len() - 1).expect("as above"));
+    let last = u32::try_from(starts.len() - 1).expect("a table has fewer ranges than a file of 1 GiB has bits");
+    first[from..].fill(last);
     first.into()
 }
 

@@ -50,7 +50,7 @@ impl Prober {
         let stopwatch = Stopwatch::start();
         let limit = Duration::from_millis(u64::from(spec.timeout_ms));
         let result = tokio::time::timeout(limit, self.ask_unbounded(spec)).await;
-        let rtt = stopwatch.elapsed();
+        let rtt = stopwatch.so_far();
         let outcome = match result {
             Ok(Ok(())) if spec.slow_ms > 0 && rtt > Micros::from_millis(i64::from(spec.slow_ms)) => ProbeOutcome::Slow,
             Ok(Ok(())) => ProbeOutcome::Passed,
@@ -110,4 +110,42 @@ pub(super) fn failure_of(error: &(dyn Error + 'static)) -> ProbeFailure {
 /// A peer's or a library's words, cut to [`PROBE_WORDS_MAX`] characters.
 pub(super) fn words(text: &impl ToString) -> Box<str> {
     text.to_string().chars().take(PROBE_WORDS_MAX).collect::<String>().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_of_ours_are_told_apart_from_errors_of_the_target() {
+        // Linux: EPERM, ENOMEM, ENFILE, EMFILE, EACCES, EADDRNOTAVAIL.
+        for ours in [1, 12, 23, 24, 13, 99] {
+            let failure = failure_of_io(&io::Error::from_raw_os_error(ours));
+            assert!(matches!(failure, ProbeFailure::NotAsked(_)), "{ours}: {failure:?}");
+        }
+        // ENETUNREACH, EHOSTUNREACH, ETIMEDOUT, ECONNREFUSED, ECONNRESET, EPIPE.
+        let theirs = [
+            (101, ProbeFailure::Unreachable),
+            (113, ProbeFailure::Unreachable),
+            (110, ProbeFailure::TimedOut),
+            (111, ProbeFailure::Refused),
+            (104, ProbeFailure::Broken),
+            (32, ProbeFailure::Broken),
+        ];
+        for (number, failure) in theirs {
+            assert_eq!(failure_of_io(&io::Error::from_raw_os_error(number)), failure, "{number}");
+        }
+    }
+
+    #[test]
+    fn a_tls_error_is_found_however_deep_it_is_wrapped() {
+        let tls = io::Error::new(ErrorKind::InvalidData, rustls::Error::DecryptError);
+        let wrapped = io::Error::other(io::Error::other(tls));
+        assert!(matches!(failure_of(&wrapped), ProbeFailure::Tls(_)));
+    }
+
+    #[test]
+    fn a_long_complaint_is_cut_between_characters() {
+        assert_eq!(words(&"\u{e9}".repeat(1_000)).chars().count(), PROBE_WORDS_MAX);
+    }
 }

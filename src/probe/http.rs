@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use reqwest::header::{HOST, HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{CONNECTION, HOST, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Client, Method, Response, Url, redirect};
 use rustls::ClientConfig;
 use serde_json::Value;
@@ -40,10 +40,7 @@ pub(super) async fn ask(target: SocketAddr, kind: &ProbeKind, config: &Arc<Clien
     if !statuses.iter().any(|range: &StatusRange| (range.first..=range.last).contains(&status)) {
         return Err(ProbeFailure::Status(status));
     }
-    if contains.is_some() || !json.is_empty() {
-        judge_body(response, contains.as_deref(), json).await?;
-    }
-    Ok(())
+    if contains.is_some() || !json.is_empty() { judge_body(response, contains.as_deref(), json).await } else { read_out(response).await }
 }
 
 /// A client that knows no address but the target's. It lives for one request: it costs microseconds, and a kept connection would
@@ -75,18 +72,28 @@ fn address(target: SocketAddr, kind: &ProbeKind) -> Result<(Url, HeaderMap), Pro
         Err(_) => format!("{host}:{}", target.port()),
     };
     let url = Url::parse(&format!("{scheme}://{authority}{path}")).map_err(|error| ProbeFailure::NotAsked(words(&error)))?;
-    let mut map = HeaderMap::with_capacity(headers.len() + 1);
+    let mut map = HeaderMap::with_capacity(headers.len() + 2);
     map.insert(HOST, HeaderValue::from_str(host).map_err(|error| ProbeFailure::NotAsked(words(&error)))?);
+    map.insert(CONNECTION, HeaderValue::from_static("close"));
     for (name, value) in headers {
         let name = HeaderName::from_bytes(name.as_bytes()).map_err(|error| ProbeFailure::NotAsked(words(&error)))?;
         let value = HeaderValue::from_str(value).map_err(|error| ProbeFailure::NotAsked(words(&error)))?;
-        if name == HOST {
+        if name == HOST || name == CONNECTION {
             map.insert(name, value);
         } else {
             map.append(name, value);
         }
     }
     Ok((url, map))
+}
+
+/// Reads a body of which nothing is asserted, if its length is known and small: one that breaks off is a failure, and a server that is heard
+/// out has nothing to complain of. A body without a known length may be a stream without an end: it is not waited for.
+async fn read_out(mut response: Response) -> Result<(), ProbeFailure> {
+    if response.content_length().is_some_and(|octets| octets <= PROBE_BODY_OCTETS_MAX as u64) {
+        while response.chunk().await.map_err(|error| failure_of(&error))?.is_some() {}
+    }
+    Ok(())
 }
 
 /// Reads at most [`PROBE_BODY_OCTETS_MAX`] octets of the body and holds them against what it must have. Reads no further than it needs.

@@ -192,7 +192,7 @@ async fn accept(listener: TcpListener, worker: Rc<Worker>, mut stopped: watch::R
                     worker.counters.tally.count_evicted();
                 }
                 // The connection stays in the backlog: without a pause this would be a busy loop.
-                tokio::time::sleep(Duration::from_millis(limits::TCP_ACCEPT_PAUSE_MS)).await;
+                tokio::time::sleep(Duration::from_millis(limits::SOCKET_PAUSE_MS)).await;
             }
         }
     }
@@ -206,7 +206,8 @@ fn is_out_of_descriptors(error: &io::Error) -> bool {
 /// One connection, from its seat to the end.
 async fn attend(stream: TcpStream, peer: SocketAddr, seat: Rc<Seat>, worker: Rc<Worker>, stopped: watch::Receiver<bool>) {
     let _ = stream.set_nodelay(true);
-    let conversation = Conversation { stream, source: peer.ip(), seat: Rc::clone(&seat), worker: Rc::clone(&worker), input: Vec::new(), output: Vec::new() };
+    let conversation =
+        Conversation { stream, source: peer.ip(), seat: Rc::clone(&seat), worker: Rc::clone(&worker), input: Vec::new(), began: None, output: Vec::new() };
     tokio::select! {
         () = seat.evicted() => {}
         () = conversation.hold(stopped) => {}
@@ -237,6 +238,8 @@ struct Conversation {
     worker: Rc<Worker>,
     /// Received, not answered yet: at most one incomplete message after [`Conversation::answer_complete`].
     input: Vec<u8>,
+    /// When the incomplete message began to come, if there is one.
+    began: Option<Moment>,
     /// Replies not written yet.
     output: Vec<u8>,
 }
@@ -244,7 +247,7 @@ struct Conversation {
 impl Conversation {
     /// Answers until either side ends it. The client's end of input comes after its queries, so a half-closed client is answered.
     async fn hold(mut self, mut stopped: watch::Receiver<bool>) {
-        let mut message_began = None;
+        let mut is_last_call = false;
         loop {
             self.input.reserve(READ_OCTETS);
             let next = self.answer_complete();
@@ -254,20 +257,19 @@ impl Conversation {
             if next == Next::Again {
                 continue;
             }
-            let now = self.worker.clock.now();
-            message_began = if self.input.is_empty() { None } else { message_began.or(Some(now)) };
-            let patience = match message_began {
-                None => self.worker.limits.idle,
-                Some(began) => Duration::from_millis(self.worker.limits.message_ms.saturating_sub(now.millis_since(began))),
-            };
             let draining = *stopped.borrow();
-            let received = if draining && self.input.is_empty() {
-                self.read_what_is_there()
-            } else {
-                tokio::select! {
-                    received = timeout(patience, self.stream.read_buf(&mut self.input)) => received.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())),
-                    _ = stopped.wait_for(|stopped| *stopped), if !draining => continue,
+            let patience = if draining && self.input.is_empty() {
+                // What is on its way is still waited for, once.
+                if std::mem::replace(&mut is_last_call, true) {
+                    return;
                 }
+                Duration::from_millis(limits::DRAIN_LAST_CALL_MS)
+            } else {
+                self.patience()
+            };
+            let received = tokio::select! {
+                received = timeout(patience, self.stream.read_buf(&mut self.input)) => received.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())),
+                _ = stopped.wait_for(|stopped| *stopped), if !draining => continue,
             };
             match received {
                 Ok(0) | Err(_) => return,
@@ -276,9 +278,14 @@ impl Conversation {
         }
     }
 
-    /// Takes what the system holds already, without waiting; the end of input when it holds nothing.
-    fn read_what_is_there(&mut self) -> io::Result<usize> {
-        self.stream.try_read_buf(&mut self.input)
+    /// How long the client may take from now: with a message that it began, or with the next.
+    fn patience(&mut self) -> Duration {
+        if self.input.is_empty() {
+            return self.worker.limits.idle;
+        }
+        let now = self.worker.clock.now();
+        let began = *self.began.get_or_insert(now);
+        Duration::from_millis(self.worker.limits.message_ms.saturating_sub(now.millis_since(began)))
     }
 
     /// Answers complete messages, in order, until too much is unsent.
@@ -301,6 +308,7 @@ impl Conversation {
         };
         if at > 0 {
             self.input.drain(..at);
+            self.began = None;
             self.seat.touch(now);
         }
         next

@@ -10,7 +10,7 @@ use super::batch::Batch;
 use super::{Edge, Stop, answer_or_silence};
 use crate::answer::{Ask, Scratch, Transport};
 use crate::clock::Clock;
-use crate::limits::{UDP_DRAIN_MAX, WORKER_WAKE_MS};
+use crate::limits::{SOCKET_PAUSE_MS, UDP_DRAIN_MAX, WORKER_WAKE_MS};
 use crate::publish::Reader;
 use crate::telemetry::Telemetry;
 use crate::telemetry::tally::Counters;
@@ -56,7 +56,10 @@ impl Worker {
                     // A look lets go of a world that was replaced, so that the writer can free it.
                     self.reader.world();
                 }
-                Err(_) => self.counters.tally.count_socket_error(),
+                Err(_) => {
+                    self.counters.tally.count_socket_error();
+                    thread::park_timeout(Duration::from_millis(SOCKET_PAUSE_MS));
+                }
             }
         }
         self.drain(&mut batch, &mut scratch);

@@ -23,6 +23,8 @@ fn rfc4035_3_1_4_1_ds_of_an_apex_is_answered_by_the_zone_above_if_it_is_ours() {
     assert!(reply.authorities()[0].starts_with("example.com. "), "{:?}", reply.authorities());
     let reply = query("example.com", DS).ask(&world);
     assert!(reply.authorities()[0].starts_with("example.com. "), "the zone above is not ours");
+    let reply = query("signed.example.com", DS).ask(&world);
+    assert_eq!((reply.rcode(), reply.is_authoritative(), reply.counts()), ("NOERROR", true, [1, 1, 0, 0]), "what the parent says of it is kept");
 }
 
 #[test]

@@ -9,10 +9,10 @@ use aya_gslb::health::{Health, Observation, ProbeFailure, ProbeOutcome, Status};
 use aya_gslb::units::Moment;
 use aya_gslb::world::World;
 
-use crate::small::{Build, START, failed, passed, refused, slow, tcp, two_services};
+use crate::small::{Build, START, failed, geo, passed, refused, slow, tcp, two_services};
 
 fn controller(catalog: Arc<Catalog>) -> Controller {
-    Controller::new(catalog, Arc::default(), START)
+    Controller::new(catalog, geo(), START)
 }
 
 /// Tells the controller of an observation of the present plan.
@@ -33,7 +33,7 @@ fn health(world: &World, endpoint: u32) -> Health {
 }
 
 fn reload(controller: &mut Controller, catalog: Arc<Catalog>, allow_shrink: bool, now: Moment) -> Effects {
-    controller.handle(Event::Reloaded { catalog, geo: Arc::default(), allow_shrink }, now)
+    controller.handle(Event::Reloaded { catalog, geo: geo(), allow_shrink }, now)
 }
 
 #[test]
@@ -344,7 +344,7 @@ fn what_was_known_survives_a_restart_by_names() {
         .endpoint("east", 1, &[tcp(11)])
         .endpoint("west", 2, &[tcp(2)])
         .finish();
-    let mut second = Controller::new(turned, Arc::default(), now);
+    let mut second = Controller::new(turned, geo(), now);
     let effects = second.handle(Event::Restored(kept), now);
     let world = effects.publish.unwrap();
     let healths = [0, 1, 2, 3].map(|endpoint| health(&world, endpoint));

@@ -1,19 +1,17 @@
 //! How long it takes until a failure is published, on virtual time: schedule and controller together, over many phases.
 
-use std::sync::Arc;
-
 use aya_gslb::catalog::{EndpointId, ProbeSpec};
 use aya_gslb::control::{Controller, Event};
 use aya_gslb::health::{Health, Observation, ProbeFailure, ProbeOutcome};
 use aya_gslb::probe::schedule::Schedule;
 use aya_gslb::units::{Micros, Moment};
 
-use crate::small::{Build, START, tcp};
+use crate::small::{Build, START, geo, tcp};
 
 /// Milliseconds from the failure at `fails` until a world says so. Answers and refusals take one millisecond, time-outs the whole time-out.
 fn detected_after(spec: &ProbeSpec, failure: &ProbeFailure, seed: u64, fails: Moment) -> u64 {
     let catalog = Build::default().zone("example.com").service("api").endpoint("east", 1, std::slice::from_ref(spec)).finish();
-    let mut controller = Controller::new(catalog, Arc::default(), START);
+    let mut controller = Controller::new(catalog, geo(), START);
     let mut schedule = Schedule::new(seed, 512);
     schedule.replan(&controller.plan(), START);
     let mut now = START;

@@ -1,19 +1,26 @@
 //! Small catalogs, observations and moments for these tests.
 
 use std::net::{IpAddr, Ipv4Addr};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use aya_gslb::catalog::{
     AnswerKind, By, Catalog, Endpoint, Families, Load, Name, NodeId, Price, ProbeId, ProbeKind, ProbeSpec, ProbeTarget, RegionId, RrSet, Service, ServiceId,
     Soa, WhenAllDown, WhenNoneLeft, Zone, ZoneId,
 };
+use aya_gslb::geo::Geo;
 use aya_gslb::health::{Observation, ProbeFailure, ProbeOutcome};
 use aya_gslb::units::{Micros, Moment, Permille, Ttl};
 
-pub const START: Moment = Moment(1_700_000_000_000);
+pub(crate) const START: Moment = Moment(1_700_000_000_000);
+
+/// A geography that knows nothing, made once: its table is large.
+pub(crate) fn geo() -> Arc<Geo> {
+    static GEO: OnceLock<Arc<Geo>> = OnceLock::new();
+    Arc::clone(GEO.get_or_init(Arc::default))
+}
 
 /// A TCP probe of 192.0.2.`last` with the default numbers.
-pub fn tcp(last: u8) -> ProbeSpec {
+pub(crate) fn tcp(last: u8) -> ProbeSpec {
     ProbeSpec {
         target: ProbeTarget { address: IpAddr::V4(Ipv4Addr::new(192, 0, 2, last)), port: 443 },
         kind: ProbeKind::Tcp,
@@ -25,25 +32,25 @@ pub fn tcp(last: u8) -> ProbeSpec {
     }
 }
 
-pub fn passed(at: Moment) -> Observation {
+pub(crate) fn passed(at: Moment) -> Observation {
     Observation { at, outcome: ProbeOutcome::Passed, rtt: Micros::from_millis(20) }
 }
 
-pub fn slow(at: Moment) -> Observation {
+pub(crate) fn slow(at: Moment) -> Observation {
     Observation { at, outcome: ProbeOutcome::Slow, rtt: Micros::from_millis(900) }
 }
 
-pub fn refused(at: Moment) -> Observation {
+pub(crate) fn refused(at: Moment) -> Observation {
     failed(at, ProbeFailure::Refused)
 }
 
-pub fn failed(at: Moment, failure: ProbeFailure) -> Observation {
+pub(crate) fn failed(at: Moment, failure: ProbeFailure) -> Observation {
     Observation { at, outcome: ProbeOutcome::Failed(failure), rtt: Micros::from_millis(1) }
 }
 
 /// Makes a catalog of zones with services with endpoints, each in the order of their addition.
 #[derive(Default)]
-pub struct Build {
+pub(crate) struct Build {
     catalog: Catalog,
     services: Vec<Service>,
     endpoints: Vec<Endpoint>,
@@ -52,14 +59,14 @@ pub struct Build {
 }
 
 impl Build {
-    pub fn zone(mut self, apex: &str) -> Self {
+    pub(crate) fn zone(mut self, apex: &str) -> Self {
         let soa = Soa { ttl: 60, minimum: 60, serial: 1, rdata: Box::default() };
         let ns = RrSet { rtype: 2, ttl: 60, rdata: Box::default(), additional: Box::default() };
         self.zones.push(Zone { name: Name::parse(apex, &Name::root()).unwrap(), apex: NodeId(0), soa, ns });
         self
     }
 
-    pub fn service(mut self, label: &str) -> Self {
+    pub(crate) fn service(mut self, label: &str) -> Self {
         let zone = self.zones.len() - 1;
         let at = u32::try_from(self.endpoints.len()).unwrap();
         self.services.push(Service {
@@ -83,6 +90,7 @@ impl Build {
             when_none_left: WhenNoneLeft::Nodata,
             degraded_penalty: Micros::ZERO,
             load: Load { target: Permille(800), at_capacity: Micros::ZERO },
+            peak: None,
             https: None,
             latency_per_usd: Micros::ZERO,
             require: Box::default(),
@@ -92,7 +100,7 @@ impl Build {
     }
 
     /// An endpoint at 192.0.2.`last` with these probes; identical ones are one.
-    pub fn endpoint(mut self, name: &str, last: u8, probes: &[ProbeSpec]) -> Self {
+    pub(crate) fn endpoint(mut self, name: &str, last: u8, probes: &[ProbeSpec]) -> Self {
         let ids = probes.iter().map(|spec| {
             let known = self.probes.iter().position(|known| known == spec).unwrap_or_else(|| {
                 self.probes.push(spec.clone());
@@ -104,6 +112,7 @@ impl Build {
         self.endpoints.push(Endpoint {
             name: name.into(),
             service: ServiceId(u32::try_from(self.services.len() - 1).unwrap()),
+            seed: Endpoint::seed_of(&self.services.last().unwrap().name, name),
             region: RegionId(0),
             tier: 0,
             order: 0,
@@ -124,7 +133,7 @@ impl Build {
         self
     }
 
-    pub fn finish(self) -> Arc<Catalog> {
+    pub(crate) fn finish(self) -> Arc<Catalog> {
         let digest = self.probes.len() as u64 * 1_000 + self.endpoints.len() as u64;
         Arc::new(Catalog {
             zones: self.zones.into(),
@@ -138,7 +147,7 @@ impl Build {
 }
 
 /// Two services of two endpoints each: `api` at .1 and .2, `shop` at .3 and .4, each with its own probe.
-pub fn two_services() -> Arc<Catalog> {
+pub(crate) fn two_services() -> Arc<Catalog> {
     Build::default()
         .zone("gslb.example.com")
         .service("api")

@@ -45,8 +45,11 @@ pub fn world() -> World {
 
 fn load() -> Catalog {
     let file = |name: &str, text: &str| SourceFile { name: name.into(), text: text.into() };
-    let sources =
-        vec![file("example.com.toml", include_str!("zones/example.com.toml")), file("inner.example.com.toml", include_str!("zones/inner.example.com.toml"))];
+    let sources = vec![
+        file("example.com.toml", include_str!("zones/example.com.toml")),
+        file("inner.example.com.toml", include_str!("zones/inner.example.com.toml")),
+        file("signed.example.com.toml", include_str!("zones/signed.example.com.toml")),
+    ];
     compile(sources, &|_, path| Ok((path.into(), include_str!("zones/example.com.zone").into()))).unwrap_or_else(|failure| panic!("{failure}")).catalog
 }
 

@@ -59,7 +59,7 @@ pub(super) async fn drill(there: SocketAddr, verb: &str, region: &str, wanted: &
     for _ in 0..LOOKS_MAX {
         health = web::ask(there, "GET", &format!("/health/{region}")).await.map_err(no_demo)?.1;
         if health == wanted {
-            let tenths = watch.elapsed().0 / 100_000;
+            let tenths = watch.so_far().0 / 100_000;
             print(&format!("{region} is {wanted} after {}.{} s; ask again\n", tenths / 10, tenths % 10));
             return Ok(());
         }

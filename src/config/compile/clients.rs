@@ -149,14 +149,14 @@ impl Clients {
 
 /// The countries of a declared union.
 fn declared(name: &str, spec: &JurisdictionSpec, unions: &BTreeMap<Box<str>, Countries>, findings: &Findings) -> Option<Countries> {
-    let form = name.len() > 2 && name.bytes().all(|octet| octet.is_ascii_uppercase() || octet.is_ascii_digit() || octet == b'-');
-    if !form {
-        let finding = Finding::at(Code::BadName, spec.place, format!("\"{name}\" cannot be the name of a jurisdiction"));
-        findings.add(finding.label("three or more capital letters, digits and hyphens"));
+    if unions.contains_key(name) || country(name).is_some() {
+        findings.add(Finding::at(Code::Duplicate, spec.place, format!("jurisdiction \"{name}\" is built in")).label("give it another name"));
         return None;
     }
-    if unions.contains_key(name) {
-        findings.add(Finding::at(Code::Duplicate, spec.place, format!("jurisdiction \"{name}\" is built in")).label("give it another name"));
+    let form = name.len() > 2 && name.bytes().all(|octet| octet.is_ascii_uppercase() || octet.is_ascii_digit() || octet == b'-');
+    if !form {
+        let finding = Finding::at(Code::BadName, spec.place, format!("jurisdiction \"{name}\" has an impossible name"));
+        findings.add(finding.label("three or more capital letters, digits and hyphens"));
         return None;
     }
     let mut countries = Countries::new();

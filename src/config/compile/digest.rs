@@ -104,7 +104,9 @@ pub(super) fn of_catalog(catalog: &Catalog) -> u64 {
             Content::Cut { ns, ds, glue } => std::iter::once(ns).chain(ds).chain(glue).collect(),
         };
         digest.write_usize(sets.len());
-        sets.into_iter().for_each(|records| set(records, &mut digest));
+        for records in sets {
+            set(records, &mut digest);
+        }
     }
     digest.finish()
 }

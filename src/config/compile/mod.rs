@@ -25,6 +25,8 @@ use probes::Probes;
 use regions::Regions;
 use residency::Classes;
 
+const _: () = assert!(CLIENT_SETS_MAX <= 256, "the number of a client set has 8 bits");
+
 /// What services are linked against.
 struct Context<'a> {
     /// Where mistakes go.
@@ -92,7 +94,7 @@ pub(super) fn compile(mut specs: Specs, sources: &mut Vec<SourceFile>, masters: 
     }
     catalog.services = services.into();
     catalog.endpoints = endpoints.into();
-    catalog.regions = context.regions.regions.into();
+    catalog.regions = context.regions.all.into();
     catalog.residencies = context.residencies.into();
     catalog.client_sets = sets;
     catalog.latencies = latencies;
@@ -132,11 +134,10 @@ fn limit_specs(specs: &Specs, findings: &Findings) {
     for (what, count, most) in counts {
         too_many(findings, None, what, count, most);
     }
-    if specs.zones.is_empty() {
+    if specs.zones.is_empty() && !findings.has_error() {
         let finding = Finding::nowhere(Code::NoZone, "no file defines a zone");
         findings.add(finding.help("begin a file of the folder with `zone = \"gslb.example.com\"`"));
     }
-    const _: () = assert!(CLIENT_SETS_MAX <= 256, "an id of a client set has 8 bits");
 }
 
 /// Reports when there are more of something than the limit allows.

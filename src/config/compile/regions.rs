@@ -16,7 +16,7 @@ use crate::units::Coordinates;
 /// The regions of the catalog, by name.
 pub(super) struct Regions {
     /// By name.
-    pub(super) regions: Vec<Region>,
+    pub(super) all: Vec<Region>,
     /// What each costs.
     pub(super) prices: Vec<PriceSpec>,
     /// Where each is declared, if it is.
@@ -35,12 +35,12 @@ impl Regions {
         let mut names: BTreeSet<&str> = specs.regions.keys().map(AsRef::as_ref).collect();
         names.extend(met.iter().filter(|name| cloud_region(name).is_some()));
         too_many(findings, None, "regions", names.len(), REGIONS_MAX);
-        let mut regions = Self { regions: Vec::new(), prices: Vec::new(), places: Vec::new(), used: RegionSet::NONE, broken: BTreeSet::new() };
+        let mut regions = Self { all: Vec::new(), prices: Vec::new(), places: Vec::new(), used: RegionSet::NONE, broken: BTreeSet::new() };
         for name in names.into_iter().take(REGIONS_MAX) {
             let (spec, known) = (specs.regions.get(name), cloud_region(name));
             match region(name, spec, known, clients, findings) {
                 Some((region, price)) => {
-                    regions.regions.push(region);
+                    regions.all.push(region);
                     regions.prices.push(price);
                     regions.places.push(spec.map(|spec| spec.place));
                 }
@@ -52,7 +52,7 @@ impl Regions {
 
     /// The region of this name.
     pub(super) fn find(&self, name: &str) -> Option<RegionId> {
-        let index = self.regions.binary_search_by(|region| region.name.as_ref().cmp(name)).ok()?;
+        let index = self.all.binary_search_by(|region| region.name.as_ref().cmp(name)).ok()?;
         u16::try_from(index).ok().map(RegionId)
     }
 
@@ -83,7 +83,7 @@ impl Regions {
             return;
         }
         let mut finding = Finding::at(Code::UnknownRegion, place, message.to_owned()).label("no such region");
-        let declared = self.regions.iter().zip(&self.places).map(|(region, place)| (region.name.as_ref(), place));
+        let declared = self.all.iter().zip(&self.places).map(|(region, place)| (region.name.as_ref(), place));
         let candidates: BTreeMap<&str, &Option<Place>> = declared.collect();
         if let Some(near) = nearest(name, candidates.keys().copied()) {
             finding = finding.help(format!("did you mean \"{near}\"?"));
@@ -116,7 +116,7 @@ impl Regions {
         let word = selector.value.as_ref();
         let (kind, what) = word.split_once(':').unwrap_or(("", word));
         let test: Box<dyn Fn(&Region) -> bool + 's> = match kind {
-            "" if clients.is_jurisdiction(word) => return Some(self.all(move |region| region.is_under(word))),
+            "" if clients.is_jurisdiction(word) => return Some(self.passing(move |region| region.is_under(word))),
             "" if word.chars().all(|letter| letter.is_ascii_uppercase() || letter == '-') && word != "-" => {
                 let hint = clients.jurisdiction_hint(word);
                 let finding = Finding::at(Code::UnknownJurisdiction, selector.place, format!("there is no jurisdiction \"{word}\""));
@@ -133,13 +133,13 @@ impl Regions {
                 return None;
             }
         };
-        let found: Vec<RegionId> = self.all(test).collect();
+        let found: Vec<RegionId> = self.passing(test).collect();
         if found.is_empty() {
             let mut finding = Finding::at(Code::NoSuchRegions, selector.place, format!("\"{word}\" selects no region")).label("none of the catalog's regions");
             if kind.is_empty() || kind == "region" {
-                finding = finding.maybe_help(did_you_mean(what, self.regions.iter().map(|region| region.name.as_ref())));
+                finding = finding.maybe_help(did_you_mean(what, self.all.iter().map(|region| region.name.as_ref())));
             } else if kind == "tag" {
-                finding = finding.maybe_help(did_you_mean(what, self.regions.iter().flat_map(|region| &region.tags).map(AsRef::as_ref)));
+                finding = finding.maybe_help(did_you_mean(what, self.all.iter().flat_map(|region| &region.tags).map(AsRef::as_ref)));
             }
             findings.add(finding);
             return None;
@@ -148,13 +148,13 @@ impl Regions {
     }
 
     /// The regions that pass a test.
-    fn all<'s>(&'s self, test: impl Fn(&Region) -> bool + 's) -> Box<dyn Iterator<Item = RegionId> + 's> {
-        Box::new((0_u16..).zip(&self.regions).filter(move |(_, region)| test(region)).map(|(index, _)| RegionId(index)))
+    fn passing<'s>(&'s self, test: impl Fn(&Region) -> bool + 's) -> Box<dyn Iterator<Item = RegionId> + 's> {
+        Box::new((0_u16..).zip(&self.all).filter(move |(_, region)| test(region)).map(|(index, _)| RegionId(index)))
     }
 
     /// Lints regions that are declared and have no endpoint.
     pub(super) fn lint_unused(&self, findings: &Findings) {
-        for ((index, region), place) in (0_u16..).zip(&self.regions).zip(&self.places) {
+        for ((index, region), place) in (0_u16..).zip(&self.all).zip(&self.places) {
             if let (false, Some(place)) = (self.used.has(RegionId(index)), place) {
                 let message = format!("no client can ever get region \"{}\"", region.name);
                 findings.add(Finding::at(Code::UnusedRegion, *place, message).label("no service has an endpoint there"));
@@ -178,8 +178,12 @@ fn region(name: &str, spec: Option<&RegionSpec>, known: Option<&'static CloudReg
     let at: Option<Coordinates> = spec.and_then(|spec| spec.at).or(known.map(|known| known.at));
     let (Some(country), Some(at)) = (country, at) else {
         if let Some(spec) = spec {
-            let missing = if country.is_none() { "`country`" } else { "`at`" };
-            let finding = Finding::at(Code::MissingKey, spec.place, format!("region \"{name}\" has no {missing}")).label("no region of a known cloud");
+            let missing = match (country, at) {
+                (None, None) => "neither `country` nor `at`",
+                (None, _) => "no `country`",
+                _ => "no `at`",
+            };
+            let finding = Finding::at(Code::MissingKey, spec.place, format!("region \"{name}\" has {missing}")).label("no region of a known cloud");
             findings.add(finding.maybe_help(did_you_mean(name, cloud_regions().iter().map(|region| region.name.as_str()))));
         }
         return None;

@@ -25,7 +25,7 @@ pub(super) fn networks(specs: BTreeMap<Box<str>, NetworkSpec>, _clients: &Client
         }
         let country = spec.country.filter(|code| check_country(code, findings)).map(|code| code.value);
         let subdivision = spec.subdivision.filter(|code| {
-            let right = is_subdivision(&code.value) && country.as_ref().is_none_or(|country| code.value.starts_with(country.as_ref()));
+            let right = is_subdivision(&code.value) && country.as_ref().is_none_or(|country| code.value.starts_with(&**country));
             if !right {
                 let message = format!("\"{}\" is no subdivision of the network's country", code.value);
                 findings.add(Finding::at(Code::UnknownCountry, code.place, message).label("an ISO 3166-2 code such as \"US-CA\""));
@@ -44,13 +44,13 @@ pub(super) fn networks(specs: BTreeMap<Box<str>, NetworkSpec>, _clients: &Client
 
 /// Links the residency rules, by name. One that is wrong binds everybody to nothing here, and the load has an error.
 pub(super) fn residencies(specs: &BTreeMap<Box<str>, ResidencySpec>, clients: &mut Clients, regions: &Regions, findings: &Findings) -> Vec<Residency> {
-    let link = |(name, spec): (&Box<str>, &ResidencySpec)| Residency {
-        name: name.clone(),
+    let mut link = |name: &str, spec: &ResidencySpec| Residency {
+        name: name.into(),
         clients: clients.set(&spec.clients, findings).unwrap_or(ClientSet::UNKNOWN),
         regions: regions.select(&spec.regions, clients, findings).unwrap_or(RegionSet::ALL),
         unknown: if spec.applies_to_unknown { UnknownClient::Apply } else { UnknownClient::Exempt },
     };
-    specs.iter().take(RESIDENCIES_MAX).map(link).collect()
+    specs.iter().take(RESIDENCIES_MAX).map(|(name, spec)| link(name, spec)).collect()
 }
 
 /// Links the declared latencies: one row for each selector, the most specific first.
@@ -80,7 +80,7 @@ pub(super) fn latencies(specs: &[LatencySpec], clients: &Clients, regions: &Regi
         regions: regions.into_iter().map(|(region, (rtt, _))| (region, rtt)).collect(),
     };
     let mut rows: Vec<LatencyRow> = rows.into_iter().map(row).collect();
-    rows.sort_by_key(|row| rank(row));
+    rows.sort_by_key(rank);
     rows.into()
 }
 

@@ -33,15 +33,7 @@ impl Context<'_> {
         let when_all_down = self.when_all_down(&spec, start);
         let own = std::mem::take(&mut spec.endpoints);
         let linked = self.endpoints(id, &spec, &own, &standings);
-        for endpoint in &linked {
-            if let WhenAllDown::LastResort(last) = when_all_down
-                && endpoints.len() == last.index()
-            {
-                endpoints.push(Endpoint { last_resort: true, probes: Box::default(), ..endpoint.clone() });
-            } else {
-                endpoints.push(endpoint.clone());
-            }
-        }
+        endpoints.extend(linked);
         let mine = &endpoints[start as usize..];
         self.check_reach(&spec, &own, mine, &residency, tiers);
         self.lint_service(&spec, &own, mine);
@@ -83,10 +75,6 @@ impl Context<'_> {
             self.findings.add(finding.related(named.place, "has a canonical name").help("a service is all addresses or all `cname`"));
         }
         let misplaced = |place, message: String, label: &str| self.findings.add(Finding::at(Code::CnameMisplaced, place, message).label(label));
-        if spec.label.as_ref() == "@" {
-            let message = "a service at the apex cannot answer with a canonical name".to_owned();
-            misplaced(named.place, message, "the apex has SOA and NS, and a CNAME stands alone (RFC 1034 section 3.6.2)");
-        }
         if let Some(https) = &spec.https {
             let message = format!("service \"{}\" has both `cname` and `https`", spec.label);
             misplaced(https.place, message, "a CNAME stands alone (RFC 1034 section 3.6.2)");
@@ -144,12 +132,12 @@ impl Context<'_> {
             let selectors = &self.clients.get(clients).selectors;
             if !rules.is_empty() && selectors.iter().all(|selector| self.is_covered(selector, &rules)) {
                 let message = format!("service \"{}\" has a geo rule that never applies", spec.label);
-                let finding = Finding::at(Code::ShadowedGeoRule, rule.place, message).label("earlier rules take all of these clients");
+                let finding = Finding::at(Code::IdleGeoRule, rule.place, message).label("earlier rules take all of these clients");
                 self.findings.add(finding.related(spec.geo[0].place, "the first that matches counts"));
             }
             if !spec.endpoints.iter().any(|endpoint| self.region_of(endpoint).is_some_and(|region| regions.has(region))) {
                 let message = format!("service \"{}\" has a geo rule that prefers nothing", spec.label);
-                self.findings.add(Finding::at(Code::ShadowedGeoRule, rule.place, message).label("no endpoint of the service stands in these regions"));
+                self.findings.add(Finding::at(Code::IdleGeoRule, rule.place, message).label("no endpoint of the service stands in these regions"));
             }
             rules.push(GeoRule { clients, regions });
         }
@@ -206,6 +194,9 @@ impl Context<'_> {
             }
             let own_forms = endpoint.probe.as_deref().map(|choice| self.probes.forms(choice, self.findings));
             let forms = own_forms.as_ref().unwrap_or(&default_forms);
+            let last_resort = matches!(&spec.when_all_down, AllDownSpec::LastResort(name) if name.value == endpoint.name);
+            // The last resort is never probed: it is what is left when probes say that nothing is.
+            let forms = if last_resort { &[] } else { &forms[..] };
             let probes = self.probes.of_endpoint(forms, endpoint, &spec.name);
             if probes.is_empty() && !forms.is_empty() {
                 let message = format!("endpoint \"{}\" of service \"{}\" cannot be probed", endpoint.name, spec.label);
@@ -220,7 +211,7 @@ impl Context<'_> {
                 order: standing.order,
                 meets_require: meets(&spec.require, &endpoint.labels),
                 preferred: meets(&spec.prefer, &endpoint.labels),
-                last_resort: false,
+                last_resort,
                 weight: endpoint.weight,
                 bias: endpoint.bias,
                 price: per_million(spec.egress, spec.cpu, prices, spec.latency_per_usd.0),
@@ -315,7 +306,8 @@ impl Context<'_> {
             self.findings.add(finding.help(format!("write `[service.{}.probe.https]`, or `probe = []` when that is meant", spec.label)));
         }
         for (key, (ttl, place)) in [("steady", spec.ttl_steady), ("moving", spec.ttl_moving)] {
-            let place = place.unwrap_or(spec.place);
+            // Only what was written is to be doubted.
+            let Some(place) = place else { continue };
             if ttl.0 == 0 {
                 let message = format!("`{key}` of service \"{}\" is zero", spec.label);
                 self.findings.add(Finding::at(Code::TtlZero, place, message).label("every client asks every time; some resolvers keep it anyway"));

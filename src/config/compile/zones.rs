@@ -6,7 +6,7 @@ use crate::catalog::{Catalog, Endpoint, Name, Service, ServiceId, ZoneId};
 use crate::config::Masters;
 use crate::config::diagnostic::{Code, Finding, Findings};
 use crate::config::records::{self, Problem, Problems, ServiceName, StaticRecord, ZoneInput, master, parse_rdata};
-use crate::config::source::{At, SourceFile};
+use crate::config::source::{At, Place, SourceFile};
 use crate::config::spec::{RecordSpec, SoaSpec, ZoneSpec};
 
 /// A zone whose services are linked and whose master files have not been read.
@@ -91,7 +91,7 @@ fn read_master(zone: &mut ZoneInput, file: &At<Box<str>>, record_ttl: u32, sourc
         Ok(read) => read,
         Err(wrong) => {
             let message = format!("the records of zone {} cannot be read", zone.name);
-            return findings.add(Finding::at(Code::Unreadable, file.place, message).label(wrong));
+            return findings.add(Finding::at(Code::BadRecord, file.place, message).label(wrong));
         }
     };
     let top = folder_of(&file.value);
@@ -107,10 +107,6 @@ fn inline(spec: &ZoneSpec, findings: &Findings) -> Vec<StaticRecord> {
     let apex = &spec.apex.value;
     for (host, addresses) in &spec.ns {
         records.push(StaticRecord::ns(apex.clone(), &host.value, spec.record_ttl.0, host.place));
-        if host.value.is_within(apex) && addresses.is_empty() {
-            let finding = Finding::at(Code::BadRecord, host.place, format!("name server {} has no address", host.value));
-            findings.add(finding.label("is within the zone, so that nobody else knows it").help("write `ns1 = [\"192.0.2.53\"]`"));
-        }
         if let (false, Some(first)) = (host.value.is_within(apex), addresses.first()) {
             let finding = Finding::at(Code::BadRecord, first.place, format!("name server {} is not within zone {apex}", host.value));
             findings.add(finding.label("its addresses belong to its own zone").help("write an empty list"));
@@ -131,10 +127,21 @@ fn inline_record(record: &RecordSpec, spec: &ZoneSpec, findings: &Findings) -> O
         }
         Err(wrong) => {
             let message = format!("this {} record of {} does not read", record.rtype.value, record.owner);
-            findings.add(Finding::at(Code::BadRecord, record.data.place, message).label(wrong.message).maybe_help(wrong.help));
+            let place = within(record.data.place, &record.data.value, &wrong.span);
+            findings.add(Finding::at(Code::BadRecord, place, message).label(wrong.message).maybe_help(wrong.help));
             None
         }
     }
+}
+
+/// The piece `span` of a text that stands between quotes at a place; the whole where escapes or long quotes hide which octets those are.
+fn within(place: Place, text: &str, span: &std::ops::Range<usize>) -> Place {
+    let written = (place.end - place.start) as usize;
+    if written != text.len() + 2 || span.end > text.len() || span.is_empty() {
+        return place;
+    }
+    let start = place.start as usize + 1;
+    Place::new(place.file, start + span.start..start + span.end)
 }
 
 /// What the SOA record says.

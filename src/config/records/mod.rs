@@ -37,6 +37,7 @@ mod types;
 mod tests;
 
 pub use owners::{Built, ServiceName, ZoneInput, build};
+pub(in crate::config) use rdata::base64;
 pub use rdata::{RdataError, parse_rdata};
 pub use soa::SoaSpec;
 pub use svcb::{SvcParams, parse_params};

@@ -399,7 +399,7 @@ fn hex(text: &str) -> Option<Vec<u8>> {
 }
 
 /// Octets of base 64 (RFC 4648 §4) with its padding; `None` when it is not that, or empty.
-pub(super) fn base64(text: &str) -> Option<Vec<u8>> {
+pub(in crate::config) fn base64(text: &str) -> Option<Vec<u8>> {
     let data = text.trim_end_matches('=');
     let padding = text.len() - data.len();
     if data.is_empty() || !text.len().is_multiple_of(4) || padding > 2 {

@@ -103,6 +103,6 @@ fn is_word(text: &str) -> bool {
 
 /// That a text cannot be a name of the operator's.
 fn bad_word(name: &At<Box<str>>, noun: &str) -> Finding {
-    let message = format!("\"{}\" cannot be the name of a {noun}", name.value.escape_default());
+    let message = format!("{noun} \"{}\" has an impossible name", name.value.escape_default());
     Finding::at(Code::BadName, name.place, message).label("only letters, digits, `-`, `_` and `.`")
 }

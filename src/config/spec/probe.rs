@@ -1,5 +1,7 @@
 //! Probes as written: templates, and tables in services and endpoints.
 
+use std::fmt::Write as _;
+
 use toml::Spanned;
 use toml::de::DeValue;
 
@@ -53,6 +55,10 @@ pub(super) fn choice(table: &mut Table<'_, '_>) -> Option<ProbeChoice> {
 pub(super) fn forms(mut table: Table<'_, '_>) -> Vec<ProbeForm> {
     let mut forms = Vec::new();
     let subject = table.subject().to_owned();
+    if ["http", "https", "tcp", "tls"].into_iter().all(|kind| table.place_of(kind).is_none()) {
+        let message = format!("{subject} asks nothing");
+        table.report(Finding::at(Code::BadProbe, table.place(), message).label("needs one of http, https, tcp, tls"));
+    }
     for (key, tls) in [("http", false), ("https", true)] {
         if let Some(probe) = table.table(key, &keys::PROBE_HTTP, format!("{key} of {subject}")) {
             forms.extend(http(probe, tls));
@@ -69,10 +75,6 @@ pub(super) fn forms(mut table: Table<'_, '_>) -> Vec<ProbeForm> {
         let kind = ProbeKind::Tls { host: host(&mut probe), verify: probe.take("verify").unwrap_or(true) };
         forms.extend(common(&mut probe, 443, kind));
         probe.done();
-    }
-    if forms.is_empty() && !table.findings().has_error() {
-        let message = format!("{subject} asks nothing");
-        table.report(Finding::at(Code::BadProbe, table.place(), message).label("needs one of http, https, tcp, tls"));
     }
     table.done();
     forms
@@ -196,12 +198,11 @@ fn json(probe: &mut Table<'_, '_>) -> Box<[(Box<str>, Box<str>)]> {
             probe.report(finding.help(format!("write \"/{}\"", pointer.value.escape_default())));
             continue;
         }
-        match json_text(&value) {
-            Some(text) => assertions.push((pointer.value, text)),
-            None => {
-                let message = format!("{}: `json` compares with a text, a number, true or false", probe.subject());
-                probe.report(Finding::at(Code::BadProbe, pointer.place, message).label("none of these"));
-            }
+        if let Some(text) = json_text(&value) {
+            assertions.push((pointer.value, text));
+        } else {
+            let message = format!("{}: `json` compares with a text, a number, true or false", probe.subject());
+            probe.report(Finding::at(Code::BadProbe, pointer.place, message).label("none of these"));
         }
     }
     assertions.into()
@@ -225,7 +226,8 @@ fn quoted(text: &str) -> String {
         match character {
             '"' => quoted.push_str("\\\""),
             '\\' => quoted.push_str("\\\\"),
-            control if control < ' ' => quoted.push_str(&format!("\\u{:04x}", u32::from(control))),
+            // Writing to a text never fails.
+            control if control < ' ' => drop(write!(quoted, "\\u{:04x}", u32::from(control))),
             other => quoted.push(other),
         }
     }

@@ -101,8 +101,8 @@ pub(in crate::config) enum AllDownSpec {
 }
 
 /// Reads a service of the zone `apex`.
-pub(super) fn read(key: At<Box<str>>, mut whole: Table<'_, '_>, apex: &Name) -> Option<ServiceSpec> {
-    let name = owner(&key, &whole, apex)?;
+pub(super) fn read(key: &At<Box<str>>, mut whole: Table<'_, '_>, apex: &Name) -> Option<ServiceSpec> {
+    let name = owner(key, &whole, apex)?;
     let table = &mut whole;
     let (ttl_steady, ttl_moving) = ttl(table);
     let (egress, cpu, has_request) = request(table);

@@ -10,9 +10,13 @@ use crate::catalog::{HttpsTemplate, Name};
 use crate::config::diagnostic::{Code, Finding};
 use crate::config::keys;
 use crate::config::leaf::{Seconds, Text};
+use crate::config::records::base64;
 use crate::config::source::{At, Place};
 use crate::config::walk::Table;
 use crate::units::Ttl;
+
+/// Most octets of HTTPS parameters beside hints: with the question, hints and OPT they fit one datagram.
+const HTTPS_PARAMS_OCTETS_MAX: usize = 512;
 
 /// A zone.
 #[derive(Debug)]
@@ -84,17 +88,16 @@ pub(super) fn read(top: &mut Table<'_, '_>) -> Option<ZoneSpec> {
         }
         return None;
     };
-    let name = match apex.value.parse::<Name>() {
-        Ok(name) => name,
-        Err(wrong) => {
-            top.report(Finding::at(Code::BadName, apex.place, "`zone` must be a domain name").label(wrong.to_string()));
-            Name::root()
-        }
-    };
-    let apex = At { value: name, place: apex.place };
+    let parsed = apex.value.parse::<Name>();
+    if let Err(wrong) = &parsed {
+        top.report(Finding::at(Code::BadName, apex.place, "`zone` must be a domain name").label(wrong.to_string()));
+    }
+    // Without a name of its own the rest is read all the same, for its mistakes.
+    let named = parsed.is_ok();
+    let apex = At { value: parsed.unwrap_or_else(|_| Name::root()), place: apex.place };
     let service_tables = top.tables("service", &keys::SERVICE, "service", "");
-    let services = service_tables.into_iter().filter_map(|(key, table)| service::read(key, table, &apex.value)).collect();
-    Some(ZoneSpec {
+    let services = service_tables.into_iter().filter_map(|(key, table)| service::read(&key, table, &apex.value)).collect();
+    let spec = ZoneSpec {
         masters: top.list("records"),
         record_ttl: top.take::<Seconds>("record-ttl").map_or(Ttl(3600), |ttl| ttl.0),
         ns: name_servers(top, &apex),
@@ -102,7 +105,8 @@ pub(super) fn read(top: &mut Table<'_, '_>) -> Option<ZoneSpec> {
         records: records(top, &apex.value),
         services,
         apex,
-    })
+    };
+    named.then_some(spec)
 }
 
 /// Reads a name relative to `origin`.
@@ -203,15 +207,19 @@ pub(super) fn https(service: &mut Table<'_, '_>) -> Option<HttpsTemplate> {
     }
     let mut between_hints = Vec::new();
     if let Some(ech) = table.take_at::<Box<str>>("ech") {
-        match base64(&ech.value) {
-            Some(octets) => param(&mut between_hints, 5, &octets),
-            None => {
-                let message = format!("{}: `ech` must be base64", table.subject());
-                table.report(Finding::at(Code::WrongValue, ech.place, message).label("no base64 (RFC 4648 section 4)"));
-            }
+        if let Some(octets) = base64(&ech.value) {
+            param(&mut between_hints, 5, &octets);
+        } else {
+            let message = format!("{}: `ech` must be base64", table.subject());
+            table.report(Finding::at(Code::WrongValue, ech.place, message).label("no base64 (RFC 4648 section 4)"));
         }
     }
     let hints = table.take("hints").unwrap_or(true);
+    if before_hints.len() + between_hints.len() > HTTPS_PARAMS_OCTETS_MAX {
+        let message = format!("{} is too long for one datagram", table.subject());
+        let label = format!("{} octets of parameters, at most {HTTPS_PARAMS_OCTETS_MAX}", before_hints.len() + between_hints.len());
+        table.report(Finding::at(Code::AnswerTooLarge, table.place(), message).label(label));
+    }
     table.done();
     Some(HttpsTemplate { priority, before_hints: before_hints.into(), between_hints: between_hints.into(), after_hints: Box::default(), hints })
 }
@@ -239,31 +247,4 @@ fn param(params: &mut Vec<u8>, key: u16, value: &[u8]) {
     params.extend_from_slice(&key.to_be_bytes());
     params.extend_from_slice(&u16::try_from(value.len()).unwrap_or(0).to_be_bytes());
     params.extend_from_slice(value);
-}
-
-/// Decodes base64 (RFC 4648 §4) of at most 512 octets; `None` when it is none.
-fn base64(text: &str) -> Option<Vec<u8>> {
-    let digits = text.trim_end_matches('=');
-    if text.len() % 4 != 0 || text.len() - digits.len() > 2 || digits.len() > 682 || digits.is_empty() {
-        return None;
-    }
-    let mut octets = Vec::new();
-    let (mut bits, mut count) = (0_u32, 0);
-    for digit in digits.bytes() {
-        let value = match digit {
-            b'A'..=b'Z' => digit - b'A',
-            b'a'..=b'z' => digit - b'a' + 26,
-            b'0'..=b'9' => digit - b'0' + 52,
-            b'+' => 62,
-            b'/' => 63,
-            _ => return None,
-        };
-        bits = (bits << 6 | u32::from(value)) & 0xff_ffff;
-        count += 6;
-        if count >= 8 {
-            count -= 8;
-            octets.push(u8::try_from(bits >> count & 0xff).ok()?);
-        }
-    }
-    Some(octets)
 }
