@@ -6,8 +6,21 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What may stand at the top of the repository, beside dot-files and what `.gitignore` names.
-const TOP_LEVEL: &[&str] =
-    &["ARCHITECTURE.md", "CHANGELOG.md", "Cargo.lock", "Cargo.toml", "LICENSE-APACHE", "LICENSE-MIT", "README.md", "geoip", "scripts", "src", "tests", "zones"];
+const TOP_LEVEL: &[&str] = &[
+    "ARCHITECTURE.md",
+    "CHANGELOG.md",
+    "Cargo.lock",
+    "Cargo.toml",
+    "LICENSE-APACHE",
+    "LICENSE-MIT",
+    "README.md",
+    "docker-compose.yml",
+    "geoip",
+    "scripts",
+    "src",
+    "tests",
+    "zones",
+];
 
 /// Longest source file, in lines.
 const LINES_MAX: usize = 600;
