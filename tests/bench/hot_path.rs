@@ -53,7 +53,7 @@ fn world() -> World {
         A = "192.0.2.80"
         [service.api]
         residency = ["eu"]
-        request = { egress = "50 kB", cpu = "20 ms" }
+        request = { egress = "50 kB" }
         steering = { by = "score", spread = "3 ms", latency-per-usd = "2 ms" }
         "#,
     );
