@@ -9,6 +9,7 @@ use std::process::Command;
 use std::sync::Mutex;
 
 use aya_gslb::config::keys::SECTIONS;
+use aya_gslb::config::{self, SourceFile};
 use aya_gslb::telemetry::METRICS;
 
 #[test]
@@ -24,6 +25,16 @@ fn zone_reference_has_every_key_with_its_default() {
         }
     }
     assert_section_is("reference", &text);
+}
+
+#[test]
+fn smallest_zone_loads_and_there_is_nothing_to_say_about_it() {
+    let readme = std::fs::read_to_string(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let text = readme.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    let source = SourceFile { name: "README.md".into(), text: text.into() };
+    let loaded = config::compile(vec![source], &|_, path| Err(format!("{path} is not there"))).unwrap();
+    assert_eq!((loaded.catalog.zones.len(), loaded.catalog.services.len(), loaded.catalog.endpoints.len()), (1, 1, 2));
+    assert!(loaded.lints.is_empty(), "{:?}", loaded.lints);
 }
 
 #[test]
