@@ -69,7 +69,9 @@ fn source(prefixes: impl IntoIterator<Item = (IpNet, Record)>) -> Source {
 
 fn sets_of(numbers: &[u8]) -> ClientSets {
     let mut sets = ClientSets::NONE;
-    numbers.iter().for_each(|number| sets.insert(ClientSetId(*number)));
+    for number in numbers {
+        sets.insert(ClientSetId(*number));
+    }
     sets
 }
 
@@ -464,6 +466,7 @@ fn the_first_database_decides_on_the_country_and_later_ones_add_to_it() {
 
 #[test]
 fn declared_latencies_come_before_distance_the_most_specific_first() {
+    use RttSource::{Declared, Distance, Unknown};
     let row = |clients: Selector, countries: &[&str], rtts: &[(u16, i64)]| LatencyRow {
         clients,
         countries: countries.iter().map(|code| (*code).into()).collect(),
@@ -481,7 +484,6 @@ fn declared_latencies_come_before_distance_the_most_specific_first() {
         let place = geo.locate(ip(address), u8::MAX).locality;
         [0, 1, 2].map(|region| (geo.rtt(place, RegionId(region)).0 / 1000, geo.rtt_source(place, RegionId(region))))
     };
-    use RttSource::{Declared, Distance, Unknown};
     assert_eq!(rtts("84.128.7.1")[..2], [(70, Declared), (3, Declared)], "the office");
     assert_eq!(rtts("84.128.0.1")[..2], [(70, Declared), (20, Declared)], "Germany");
     assert_eq!(rtts("193.0.6.139")[..2], [(70, Declared), (60, Declared)], "the Netherlands");
