@@ -53,10 +53,12 @@ impl<'a> Turn<'a> {
         let catalog = &self.world.catalog;
         let endpoints = chosen.endpoints().iter().map(|&id| catalog.endpoint(id));
         let write = |set: &mut Set<'_>| {
-            if rtype == rtype::A {
-                endpoints.flat_map(|endpoint| &endpoint.a).take(STEERED_ADDRESSES_MAX).for_each(|a| set.address(rtype, ttl, a.octets()));
-            } else {
-                endpoints.flat_map(|endpoint| &endpoint.aaaa).take(STEERED_ADDRESSES_MAX).for_each(|a| set.address(rtype, ttl, a.octets()));
+            for endpoint in endpoints {
+                if rtype == rtype::A {
+                    endpoint.a.iter().for_each(|address| set.address(rtype, ttl, address.octets()));
+                } else {
+                    endpoint.aaaa.iter().for_each(|address| set.address(rtype, ttl, address.octets()));
+                }
             }
         };
         if section == Section::Answer { self.reply.need(section, write) } else { self.reply.offer(section, write) }

@@ -6,7 +6,7 @@
 use super::edns::{Ede, Edns, OPT_OCTETS, OPTION_ECS, OPTION_EDE};
 use super::query::QUESTION_START;
 use super::{Envelope, Lowered, Rcode, class, rtype};
-use crate::limits::UDP_REPLY_MAX;
+use crate::limits::{STEERED_ADDRESSES_MAX, UDP_REPLY_MAX};
 
 /// A reply that is being written.
 #[derive(Debug)]
@@ -218,11 +218,14 @@ impl Set<'_> {
         self.records += 1;
     }
 
-    /// Adds an address of QNAME, unless the set has it.
+    /// Adds an address of QNAME, unless the set has it or is as long as a steered one may be.
     #[inline]
     pub fn address<const N: usize>(&mut self, rtype: u16, ttl: u32, address: [u8; N]) {
+        if usize::from(self.records) >= STEERED_ADDRESSES_MAX {
+            return;
+        }
         let set = self.octets.get(self.start..self.at).unwrap_or_default();
-        if !set.is_empty() && set.chunks_exact(HEAD_OCTETS + N).any(|record| record[HEAD_OCTETS..] == address) {
+        if self.records > 0 && set.chunks_exact(HEAD_OCTETS + N).any(|record| record[HEAD_OCTETS..] == address) {
             return;
         }
         #[expect(clippy::cast_possible_truncation, reason = "an address has 4 or 16 octets")]
