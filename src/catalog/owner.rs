@@ -112,17 +112,23 @@ pub fn hash_label(parent: u64, label: &[u8]) -> u64 {
 /// fewer than eight follow the beginning of the last word, the result is that of another name; so keep `octets` that much longer.
 #[must_use]
 #[inline]
+#[expect(clippy::cast_possible_truncation, reason = "one to eight octets are left")]
 pub fn hash_label_in(parent: u64, octets: &[u8], mut at: usize, len: usize) -> u64 {
     let mut hash = hash_start(parent, len);
     let mut left = len;
-    while left > 0 {
-        let Some(word) = octets.get(at..).and_then(|rest| rest.first_chunk()) else { break };
-        let mask = if left < 8 { (1 << (8 * left)) - 1 } else { u64::MAX };
-        hash = hash_word(hash, u64::from_le_bytes(*word) & mask);
-        at += 8;
-        left = left.saturating_sub(8);
+    while left > 8 {
+        hash = hash_word(hash, word_at(octets, at));
+        (at, left) = (at + 8, left - 8);
     }
+    // One to eight octets are left of any label.
+    hash = hash_word(hash, word_at(octets, at) & u64::MAX.wrapping_shr(64_u32.wrapping_sub(8 * left as u32)));
     hash ^ (hash >> 29)
+}
+
+/// The eight octets from `at` on, the first of them lowest; 0 where there are fewer.
+#[inline]
+fn word_at(octets: &[u8], at: usize) -> u64 {
+    octets.get(at..).and_then(|rest| rest.first_chunk()).map_or(0, |word| u64::from_le_bytes(*word))
 }
 
 /// What every word is multiplied by.

@@ -49,8 +49,10 @@ impl<'a> Edns<'a> {
             rdata = rest;
             if u16::from_be_bytes([code_high, code_low]) == OPTION_ECS {
                 // Two subnets contradict each other: no reply could echo both.
-                let ecs = Ecs::read(data).filter(|_| self.ecs.is_none());
-                self.ecs = Some(ecs.ok_or(Rcode::FORMERR)?);
+                if self.ecs.is_some() {
+                    return Err(Rcode::FORMERR);
+                }
+                self.ecs = Some(Ecs::read(data).ok_or(Rcode::FORMERR)?);
             }
         }
         Ok(())

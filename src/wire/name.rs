@@ -72,10 +72,7 @@ impl Lowered {
             labels += 1;
         }
         let name = &octets[..at];
-        self.octets.get_mut(..at)?.copy_from_slice(name);
-        for word in self.octets.as_chunks_mut::<8>().0.iter_mut().take(at.div_ceil(8)) {
-            *word = lower(u64::from_ne_bytes(*word)).to_ne_bytes();
-        }
+        self.take_lowered(octets, at);
         let mut hash = hash_root();
         *self.hashes.get_mut(labels)? = hash;
         let mut end = at - 1;
@@ -87,6 +84,20 @@ impl Lowered {
         }
         (self.len, self.labels) = (at, labels);
         Some(name)
+    }
+
+    /// Takes the first `len` of some octets in lower case, and mostly a few more, for they go eight at a time.
+    #[inline]
+    fn take_lowered(&mut self, octets: &[u8], len: usize) {
+        if let Some(words) = octets.get(..len.next_multiple_of(8)) {
+            for (word, place) in words.as_chunks::<8>().0.iter().zip(self.octets.as_chunks_mut::<8>().0) {
+                *place = lower(u64::from_ne_bytes(*word)).to_ne_bytes();
+            }
+        } else {
+            let place = &mut self.octets[..len];
+            place.copy_from_slice(&octets[..len]);
+            place.make_ascii_lowercase();
+        }
     }
 
     /// Number of labels, the root not counted.

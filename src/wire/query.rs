@@ -81,7 +81,9 @@ pub fn parse<'m>(message: &'m [u8], name: &mut Lowered) -> Parsed<'m> {
 /// Reads what follows the header. Fills in the envelope as far as it gets, so that even a refusal has its question and its OPT.
 #[inline]
 fn read_sections<'a>(message: &'a [u8], counts: [u8; 8], envelope: &mut Envelope<'a>, name: &mut Lowered) -> Result<Question<'a>, Rcode> {
-    let [questions, answers, authorities, additional] = [0, 2, 4, 6].map(|at| u16::from_be_bytes([counts[at], counts[at + 1]]));
+    let [q0, q1, a0, a1, n0, n1, r0, r1] = counts;
+    let (questions, additional) = (u16::from_be_bytes([q0, q1]), u16::from_be_bytes([r0, r1]));
+    let (answers, authorities) = (u16::from_be_bytes([a0, a1]), u16::from_be_bytes([n0, n1]));
     let mut at = QUESTION_START;
     let mut question = Err(Rcode::FORMERR);
     for _ in 0..questions {
