@@ -221,3 +221,64 @@ fn aya_check_json_says_the_same() {
     let told: serde_json::Value = serde_json::from_str(&told).unwrap();
     assert_eq!((code, &told["catalog"]["endpoints"], &told["diagnostics"]), (Some(0), &25.into(), &serde_json::json!([])));
 }
+
+/// A stream of numbers that looks random (xorshift64*).
+struct Numbers(u64);
+
+impl Numbers {
+    fn below(&mut self, bound: usize) -> usize {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        usize::try_from(self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33).unwrap() % bound
+    }
+}
+
+/// A text in which some words are exchanged for those of another; once in a while a piece is lost, moved or put in, too.
+fn mutated(text: &str, other: &str, numbers: &mut Numbers) -> String {
+    let split = |text: &str| text.split_inclusive(|character: char| !character.is_alphanumeric()).map(str::to_owned).collect::<Vec<_>>();
+    let (mut pieces, foreign) = (split(text), split(other));
+    for _ in 0..=numbers.below(5) {
+        let (at, from) = (numbers.below(pieces.len()), &foreign[numbers.below(foreign.len())]);
+        match numbers.below(24) {
+            0 => pieces.insert(at, from.clone()),
+            1 => pieces[at].clear(),
+            2 => pieces.swap(at, at / 2),
+            3 => pieces.insert(at, ["\"", "-", "9999999999999999999", "[", "}", "\\", "é", "\0", "*", "\n[[service]]\n", "= {"][from.len() % 11].into()),
+            _ => {
+                let is_word = |piece: &str| piece.chars().count() > 1;
+                let end = pieces[at].char_indices().next_back().map_or(0, |(end, _)| end);
+                let word = from.char_indices().next_back().map_or("", |(end, _)| &from[..end]);
+                if is_word(&pieces[at]) && !word.is_empty() {
+                    pieces[at].replace_range(..end, word);
+                }
+            }
+        }
+    }
+    pieces.concat()
+}
+
+#[test]
+fn no_text_makes_it_panic_and_every_refusal_says_where() {
+    let seed = std::env::var("AYA_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(0x5eed);
+    let rounds = std::env::var("AYA_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(4_000);
+    let mut numbers = Numbers(seed);
+    let texts: Vec<String> = cases("good").into_iter().chain(cases("bad")).map(|(_, _, text)| text).filter(|text| text.len() < 4_000).collect();
+    let mut linked = 0;
+    for _ in 0..rounds {
+        let (one, other) = (numbers.below(texts.len()), numbers.below(texts.len()));
+        let text = mutated(&texts[one], &texts[other], &mut numbers).replace("\n#--- ", "\n# ");
+        let fetch = |_asking: &str, path: &str| Ok((path.to_owned(), text.clone()));
+        match compile(vec![SourceFile { name: "case.toml".into(), text: text.as_str().into() }], &fetch) {
+            Ok(_) => linked += 1,
+            Err(failure) => {
+                assert!(!failure.diagnostics.is_empty(), "AYA_SEED={seed}: {text}");
+                linked += usize::from(failure.diagnostics.iter().all(|diagnostic| diagnostic.code != Code::Syntax));
+                for diagnostic in &failure.diagnostics {
+                    assert!(!draw(diagnostic, &failure.sources, false).is_empty());
+                }
+            }
+        }
+    }
+    assert!(linked > rounds / 10, "most texts were no TOML, so that little was linked: {linked} of {rounds}");
+}

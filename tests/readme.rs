@@ -9,14 +9,15 @@ use std::process::Command;
 use std::sync::Mutex;
 
 use aya_gslb::config::keys::SECTIONS;
+use aya_gslb::config::{self, SourceFile};
 use aya_gslb::telemetry::METRICS;
 
 #[test]
 fn zone_reference_has_every_key_with_its_default() {
     let mut text = String::new();
     for section in SECTIONS {
-        let header = if section.path.is_empty() { "The top of a file".to_owned() } else { format!("`{}`", section.path) };
-        writeln!(text, "\n**{header}** {}\n\n| key | form | default | meaning |\n|---|---|---|---|", section.about).unwrap();
+        let header = if section.path.is_empty() { String::new() } else { format!("**`{}`** ", section.path) };
+        writeln!(text, "\n{header}{}\n\n| key | form | default | meaning |\n|---|---|---|---|", section.about).unwrap();
         for key in section.keys {
             let default = if key.default.is_empty() { "–" } else { key.default };
             let cells = [key.name, key.form, default, key.about].map(|cell| cell.replace('|', "\\|"));
@@ -24,6 +25,16 @@ fn zone_reference_has_every_key_with_its_default() {
         }
     }
     assert_section_is("reference", &text);
+}
+
+#[test]
+fn smallest_zone_loads_and_there_is_nothing_to_say_about_it() {
+    let readme = std::fs::read_to_string(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("README.md")).unwrap();
+    let text = readme.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    let source = SourceFile { name: "README.md".into(), text: text.into() };
+    let loaded = config::compile(vec![source], &|_, path| Err(format!("{path} is not there"))).unwrap();
+    assert_eq!((loaded.catalog.zones.len(), loaded.catalog.services.len(), loaded.catalog.endpoints.len()), (1, 1, 2));
+    assert!(loaded.lints.is_empty(), "{:?}", loaded.lints);
 }
 
 #[test]
@@ -44,14 +55,18 @@ fn commands_are_those_of_the_program() {
     for verb in verbs.filter_map(|line| line.split_whitespace().next()).filter(|verb| *verb != "help") {
         let help = help_of(&[verb]);
         let lines: Vec<&str> = help.lines().map(str::trim_end).filter(|line| !line.contains("-h, --help") && !line.contains("-V, --version")).collect();
-        writeln!(text, "\n```text\n{}\n```", lines.join("\n").trim_end()).unwrap();
+        writeln!(text, "\n```text\n{}\n```", lines.join("\n").trim_end_matches("Options:").trim_end()).unwrap();
     }
     assert_section_is("commands", &text);
 }
 
 /// What `aya … --help` prints.
 fn help_of(verbs: &[&str]) -> String {
-    let output = Command::new(env!("CARGO_BIN_EXE_aya")).args(verbs).arg("-h").env("COLUMNS", "140").output().unwrap();
+    let mut aya = Command::new(env!("CARGO_BIN_EXE_aya"));
+    for (variable, _) in std::env::vars_os().filter(|(variable, _)| variable.to_string_lossy().starts_with("AYA_")) {
+        aya.env_remove(variable);
+    }
+    let output = aya.args(verbs).arg("-h").env("COLUMNS", "140").output().unwrap();
     assert!(output.status.success(), "{output:?}");
     String::from_utf8(output.stdout).unwrap()
 }

@@ -14,12 +14,16 @@ use std::time::Duration;
 
 use aya_gslb::cli::load::{Content, LoadError, Loaded};
 use aya_gslb::cli::node::{Node, Options, ReloadError, StartError};
+use aya_gslb::clock::Clock;
 use aya_gslb::config::{self, SourceFile};
 use aya_gslb::geo::Geo;
 use aya_gslb::health::Health;
-use aya_gslb::server::Engine;
+use aya_gslb::publish::Worlds;
+use aya_gslb::server::{self, Edge, Engine, Server};
+use aya_gslb::telemetry::Telemetry;
+use aya_gslb::world::World;
 use support::ask::query;
-use support::{A, AAAA};
+use support::{A, AAAA, NS};
 
 use hickory_proto::op::{Message, ResponseCode};
 
@@ -114,7 +118,8 @@ fn get(server: SocketAddr, path: &str) -> (u16, String, String) {
     (head.split(' ').nth(1).unwrap().parse().unwrap(), head.to_owned(), body.to_owned())
 }
 
-fn metric(text: &str, series: &str) -> f64 {
+/// A series whose value is whole.
+fn metric(text: &str, series: &str) -> u64 {
     let line = text.lines().find(|line| line.strip_prefix(series).is_some_and(|rest| rest.starts_with(' ')));
     line.unwrap_or_else(|| panic!("no {series} in\n{text}")).rsplit(' ').next().unwrap().parse().unwrap()
 }
@@ -271,8 +276,8 @@ fn a_reload_that_fails_keeps_the_old_world_and_is_counted() {
     node.reload().unwrap();
     assert_eq!(answers(&ask_udp(&udp(node.addresses()[0]), &octets)), ["192.0.2.20"]);
     let (_, _, text) = get(node.admin_address().unwrap(), "/metrics");
-    assert_eq!(metric(&text, r#"aya_reloads_total{outcome="applied"}"#), 1.0);
-    assert_eq!(metric(&text, r#"aya_reloads_total{outcome="refused"}"#), 1.0);
+    assert_eq!(metric(&text, r#"aya_reloads_total{outcome="applied"}"#), 1);
+    assert_eq!(metric(&text, r#"aya_reloads_total{outcome="refused"}"#), 1);
 }
 
 #[test]
@@ -305,15 +310,15 @@ fn metrics_tell_what_was_answered_and_a_reload_loses_none_of_it() {
     let queries = |zone: &str, service: &str, region: &str, reason: &str| {
         metric(&text, &format!(r#"aya_queries_total{{zone="{zone}",service="{service}",region="{region}",reason="{reason}"}}"#))
     };
-    assert_eq!(queries("test.example", "api.test.example", "aws-eu-west-1", "best"), 4.0);
-    assert_eq!(queries("test.example", "", "", "static"), 1.0);
-    assert_eq!(queries("", "", "", "not-ours"), 1.0);
-    for (rcode, replies) in [("noerror", 4.0), ("nxdomain", 1.0), ("refused", 1.0), ("servfail", 0.0)] {
+    assert_eq!(queries("test.example", "api.test.example", "aws-eu-west-1", "best"), 4);
+    assert_eq!(queries("test.example", "", "", "static"), 1);
+    assert_eq!(queries("", "", "", "not-ours"), 1);
+    for (rcode, replies) in [("noerror", 4), ("nxdomain", 1), ("refused", 1), ("servfail", 0)] {
         assert_eq!(metric(&text, &format!(r#"aya_responses_total{{rcode="{rcode}",transport="udp"}}"#)), replies, "{rcode}");
     }
-    assert_eq!(metric(&text, r#"aya_answer_panics_total{transport="udp"}"#), 0.0);
-    assert!(metric(&text, "aya_world_generation") >= 2.0);
-    assert_eq!(metric(&text, "aya_tcp_connections"), 0.0);
+    assert_eq!(metric(&text, r#"aya_answer_panics_total{transport="udp"}"#), 0);
+    assert!(metric(&text, "aya_world_generation") >= 2);
+    assert_eq!(metric(&text, "aya_tcp_connections"), 0);
     assert_eq!(get(node.metrics_address().unwrap(), "/v1/status").0, 404, "the metrics listener tells nothing else");
 }
 
@@ -366,9 +371,9 @@ fn a_node_answers_at_once_and_is_ready_after_the_first_round_of_probes() {
     let change = changes.blocking_recv().unwrap();
     assert_eq!((change.from, change.to), (Health::Unknown, Health::Up));
     let (_, _, text) = get(admin, "/metrics");
-    assert_eq!(metric(&text, r#"aya_endpoint_health{service="api.test.example",endpoint="aws-eu-west-1"}"#), 1.0);
-    assert!(metric(&text, r#"aya_probe_results_total{service="api.test.example",endpoint="aws-eu-west-1",outcome="passed"}"#) >= 1.0);
-    assert!(metric(&text, r#"aya_probe_rtt_seconds_count{region="aws-eu-west-1"}"#) >= 1.0);
+    assert_eq!(metric(&text, r#"aya_endpoint_health{service="api.test.example",endpoint="aws-eu-west-1"}"#), 1);
+    assert!(metric(&text, r#"aya_probe_results_total{service="api.test.example",endpoint="aws-eu-west-1",outcome="passed"}"#) >= 1);
+    assert!(metric(&text, r#"aya_probe_rtt_seconds_count{region="aws-eu-west-1"}"#) >= 1);
     let (_, _, status) = get(admin, "/v1/status");
     assert!(status.contains(r#""endpoint":"aws-eu-west-1""#) && status.contains(r#""health":"up""#), "{status}");
 }
@@ -521,5 +526,28 @@ fn serve_says_what_is_wrong_and_exits_with_2() {
     no_geoip.wait_for("no/such/folder");
     for mut process in [broken, in_use, no_geoip] {
         assert_eq!(process.child.wait().unwrap().code(), Some(2));
+    }
+}
+
+#[test]
+fn a_panic_of_answering_is_silence_and_a_count_and_the_worker_goes_on() {
+    // A world without statuses: what is static is answered, what is steered is a defect.
+    let Loaded { catalog, geo, .. } = loaded(&zone("192.0.2.10")).unwrap();
+    let mut world = World::unmeasured(1, Arc::clone(&catalog), geo);
+    (world.statuses.of, world.statuses.versions) = (Box::new([]), Box::new([]));
+    let edge = Edge { worlds: Worlds::fixed(world.into()), clock: Clock::system() };
+    for engine in [Engine::Native, Engine::Portable] {
+        let telemetry = Telemetry::new(4, &catalog);
+        let bound = server::bind(&[ANY_V4], 1).unwrap();
+        let address = bound[0].address;
+        let server = Server::start(bound, engine, &edge, &telemetry).unwrap();
+        let socket = udp(address);
+        socket.send(&query("api.test.example", A).octets()).unwrap();
+        let mut steady = query("test.example", NS);
+        steady.id = 77;
+        assert_eq!(ask_udp(&socket, &steady.octets()).metadata.id, 77, "the first reply is to the second query");
+        let text = telemetry.render(&edge.worlds.load(), true, edge.clock.now());
+        assert_eq!(metric(&text, r#"aya_answer_panics_total{transport="udp"}"#), 1, "{engine:?}");
+        server.drain();
     }
 }

@@ -4,9 +4,11 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::net::IpAddr;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
+use super::load::drawn;
+use super::{Exit, chain};
 use crate::catalog::Catalog;
+use crate::config;
 use crate::config::geoip::read_databases;
 use crate::geo::{Geo, Lookup, Source, lookup};
 
@@ -42,18 +44,19 @@ struct LookupArgs {
     json: bool,
 }
 
-/// Runs `aya geoip`. The exit code is 2 when a file cannot be read.
-pub fn run(args: &GeoipArgs) -> ExitCode {
+/// Runs `aya geoip`: [`Exit::Error`] when a file cannot be read.
+#[expect(clippy::print_stderr, reason = "this is where people are told")]
+pub fn run(args: &GeoipArgs) -> Exit {
     let GeoipVerb::Lookup(args) = &args.verb;
     match answer(args) {
         // A reader that has gone away, as `head` does, is no failure.
         Ok(text) => {
             _ = std::io::stdout().write_all(text.as_bytes());
-            ExitCode::SUCCESS
+            Exit::Ok
         }
         Err(message) => {
-            _ = writeln!(std::io::stderr(), "error: {message}");
-            ExitCode::from(2)
+            eprintln!("aya: {message}");
+            Exit::Error
         }
     }
 }
@@ -76,13 +79,8 @@ fn answer(args: &LookupArgs) -> Result<String, String> {
 fn catalog(args: &LookupArgs) -> Result<Catalog, String> {
     match &args.zones {
         None => Ok(Catalog::default()),
-        Some(_) => Err("--zones is not known yet".into()),
+        Some(zones) => config::load(&[zones]).map(|loaded| loaded.catalog).map_err(|failure| drawn(&failure)),
     }
-}
-
-/// An error with what it comes from.
-fn chain(error: &dyn std::error::Error) -> String {
-    std::iter::successors(Some(error), |error| error.source()).map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 /// The facts for people: a line each.
@@ -140,4 +138,42 @@ fn as_json(address: IpAddr, facts: &Lookup) -> serde_json::Value {
 fn built(seconds: u64) -> Option<String> {
     let moment = jiff::Timestamp::from_second(i64::try_from(seconds).ok()?).ok()?;
     (seconds > 0).then(|| format!("built {}", moment.strftime("%Y-%m-%d")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What `aya geoip lookup` with these words says.
+    fn says(words: &[&str]) -> Result<String, String> {
+        #[derive(clap::Parser)]
+        struct Line {
+            #[command(flatten)]
+            args: LookupArgs,
+        }
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/geoip");
+        let line = <Line as clap::Parser>::try_parse_from(["lookup"].iter().chain(words).chain(&["--geoip", folder])).expect("a command line");
+        answer(&line.args)
+    }
+
+    #[test]
+    fn an_address_is_told_with_place_prefix_source_and_law() {
+        let text = says(&["84.128.0.1"]).expect("the shipped database");
+        let expected = "84.128.0.1\n  locality      DE\n  leaf          84.128.0.0/10\n  source        iptoasn-country.mmdb (built 2026-06-17)\n  country       DE\n  \
+                        continent     EU\n  jurisdictions ADEQUATE, DE, EEA, EU, UK-ADEQUATE\n";
+        assert_eq!(&text[..expected.len().min(text.len())], expected);
+        assert!(text.contains("(of the country)"), "{text}");
+    }
+
+    #[test]
+    fn what_nobody_knows_is_unknown_and_no_error() {
+        let text = says(&["192.0.2.1", "2001:db8::1", "--json"]).expect("the shipped database");
+        let list: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+        assert_eq!((&list[0]["locality"], &list[1]["source"]), (&"unknown".into(), &serde_json::Value::Null));
+    }
+
+    #[test]
+    fn zones_that_cannot_be_read_are_an_error() {
+        assert!(says(&["192.0.2.1", "--zones", "no/such/folder"]).is_err());
+    }
 }

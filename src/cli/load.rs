@@ -39,7 +39,7 @@ pub enum LoadError {
 }
 
 /// Every mistake, as people read it.
-fn drawn(failure: &Failure) -> String {
+pub(super) fn drawn(failure: &Failure) -> String {
     let mut text = draw_all(&failure.diagnostics, &failure.sources).join("\n\n");
     if failure.more > 0 {
         let _ = write!(text, "\n\nand {} more", failure.more);

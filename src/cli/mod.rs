@@ -66,7 +66,7 @@ pub fn run(line: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::Serve(args) => serve::run(&args).into(),
         Verb::Check(args) => check::run(&args).into(),
         Verb::Explain(args) => explain::run(&args).into(),
-        Verb::Geoip(args) => geoip::run(&args),
+        Verb::Geoip(args) => geoip::run(&args).into(),
         Verb::Demo(args) => demo::run(&args).into(),
     }
 }

@@ -325,3 +325,85 @@ impl Conversation {
         matches!(written, Ok(Ok(())))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::{Shutdown, TcpStream};
+
+    use super::*;
+    use crate::geo::Geo;
+    use crate::world::World;
+
+    /// Longer than any limit that a test sets, shorter than those it does not.
+    const PATIENCE: Duration = Duration::from_secs(20);
+
+    /// Serves an empty catalog under these limits while a client does its part.
+    fn serve_while(limits: Limits, client: impl FnOnce(SocketAddr) + Send + 'static) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let address = listener.local_addr().unwrap();
+        let catalog = Arc::default();
+        let telemetry = Telemetry::new(1, &catalog);
+        let geo = Arc::new(Geo::without_databases(&catalog));
+        let edge = Edge { worlds: crate::publish::Worlds::fixed(World::unmeasured(1, catalog, geo).into()), clock: Clock::system() };
+        let (stop, stopped) = watch::channel(false);
+        let client = thread::spawn(move || {
+            client(address);
+            stop.send_replace(true);
+        });
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let worker = Worker::new(&edge, telemetry.counters(Transport::Tcp), limits);
+        LocalSet::new().block_on(&runtime, serve(vec![listener], worker, stopped));
+        client.join().unwrap();
+    }
+
+    /// A connection that is patient.
+    fn connect(address: SocketAddr) -> TcpStream {
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream
+    }
+
+    #[test]
+    fn rfc7766_6_2_3_a_silent_connection_is_closed() {
+        let limits = Limits { idle: Duration::from_millis(50), ..Limits::default() };
+        serve_while(limits, |address| assert_eq!(connect(address).read(&mut [0; 1]).unwrap(), 0));
+    }
+
+    #[test]
+    fn a_message_that_is_sent_too_slowly_closes_the_connection_long_before_it_would_be_idle() {
+        let limits = Limits { idle: 100 * PATIENCE, message_ms: 50, ..Limits::default() };
+        serve_while(limits, |address| {
+            let mut slow = connect(address);
+            slow.write_all(&[0, 40, 1, 2, 3]).unwrap();
+            assert_eq!(slow.read(&mut [0; 1]).unwrap(), 0);
+        });
+    }
+
+    #[test]
+    fn silence_is_no_reply_and_does_not_end_the_connection() {
+        serve_while(Limits::default(), |address| {
+            // A response deserves no reply (RFC 1035 §4.1.1: QR); the query behind it does: REFUSED, since there is no zone.
+            let mut messages = vec![0, 12, 7, 7, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+            messages.extend([0, 17, 8, 8, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1]);
+            let mut stream = connect(address);
+            stream.write_all(&messages).unwrap();
+            stream.shutdown(Shutdown::Write).unwrap();
+            let mut replies = Vec::new();
+            stream.read_to_end(&mut replies).unwrap();
+            assert_eq!((&replies[2..4], replies[5] & 0x0f, replies.len()), (&[8, 8][..], 5, 2 + 17));
+        });
+    }
+
+    #[test]
+    fn at_the_cap_of_the_worker_the_most_idle_is_told_to_go() {
+        let limits = Limits { caps: Caps { total: 1, per_prefix: 50 }, ..Limits::default() };
+        serve_while(limits, |address| {
+            let mut first = connect(address);
+            let newcomer = connect(address);
+            assert_eq!(first.read(&mut [0; 1]).unwrap(), 0);
+            drop(newcomer);
+        });
+    }
+}

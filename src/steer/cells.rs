@@ -4,7 +4,8 @@
 //! status touches its services' cells only. The client's prefix is never in the key: candidates that share clients are settled for
 //! each query. What does not fit a cell (more candidates than it holds, a prefix wider than a leaf) is decided anew.
 
-use super::pick::{Candidate, Terms, settle};
+use super::decision::Candidate;
+use super::settle::{Terms, settle};
 use super::{Ask, Chosen, Decision, Family, Reason, Silent, Verdict, decide};
 use crate::catalog::EndpointId;
 use crate::limits::{CELL_CANDIDATES_MAX, CELLS};

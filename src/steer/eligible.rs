@@ -3,15 +3,13 @@
 //! Endpoints of the service are bits of a `u64`: at most 64 (`limits::ENDPOINTS_PER_SERVICE_MAX`). What the law, an operator's `out` or
 //! `require` excludes never comes back; the rest gives way in a fixed order.
 
-use super::pick::see_excluded;
+use super::decision::Bits;
+use super::witness::see_excluded;
 use super::{Ask, Exclusion, Family, Reason, Relaxation, Step, Verdict, Witness};
 use crate::catalog::{Catalog, ClientSet, Endpoint, EndpointId, Families, RegionSet, Residency, Service, UnknownClient, WhenAllDown, WhenNoneLeft};
 use crate::geo::ClientSets;
 use crate::health::Intent;
 use crate::world::World;
-
-/// Bits of a service's endpoints, the first endpoint the lowest bit.
-pub(super) type Bits = u64;
 
 /// What eligibility leaves.
 #[derive(Clone, Copy, Debug)]

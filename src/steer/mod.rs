@@ -9,15 +9,17 @@
 //! - No published answer set is empty because of health unless the zone's policy says so.
 
 mod cells;
+mod decision;
 mod eligible;
 mod pick;
 mod rendezvous;
 mod score;
+mod settle;
 mod witness;
 
 pub use cells::Cells;
+pub use decision::{Candidate, Chosen, Decision, Reason, Verdict};
 pub use eligible::binds;
-pub use pick::{Candidate, Chosen, Decision, Reason, Verdict};
 pub use witness::{Exclusion, Recorder, Relaxation, Silent, Step, Witness};
 
 use std::net::IpAddr;

@@ -2,7 +2,8 @@
 //!
 //! `score = rtt + price + load + penalty + bias`
 
-use super::eligible::{Bits, Eligible};
+use super::decision::Bits;
+use super::eligible::Eligible;
 use super::{Ask, Step, Witness};
 use crate::catalog::{Endpoint, EndpointId, Load, Service};
 use crate::health::Status;

@@ -1,6 +1,7 @@
 //! Who watches a decision: nobody on the hot path, a recorder for explanations.
 
-use crate::catalog::{EndpointId, ResidencyId};
+use super::decision::Bits;
+use crate::catalog::{EndpointId, ResidencyId, Service};
 use crate::units::Micros;
 
 /// Told every step of a decision. The silent one compiles to nothing.
@@ -111,4 +112,13 @@ pub enum Relaxation {
     Drain,
     /// That endpoints that are down are not given (`when-all-down`).
     Down,
+}
+
+/// Tells the witness that these endpoints are out.
+pub(super) fn see_excluded(bits: Bits, exclusion: Exclusion, service: &Service, witness: &mut impl Witness) {
+    let mut rest = bits;
+    while rest != 0 {
+        witness.see(Step::Excluded(EndpointId(service.endpoints.start + rest.trailing_zeros()), exclusion));
+        rest &= rest - 1;
+    }
 }

@@ -143,19 +143,7 @@ fn labels_of(subject: Subject, catalog: &Catalog) -> [Box<str>; 4] {
 
 /// A reason's number as a label.
 fn reason_word(number: u8) -> &'static str {
-    /// Every reason, with its label.
-    const WORDS: [(Reason, &str); 9] = [
-        (Reason::Best, "best"),
-        (Reason::Failover, "failover"),
-        (Reason::BeyondMaxRtt, "beyond-max-rtt"),
-        (Reason::NotPreferred, "not-preferred"),
-        (Reason::Draining, "draining"),
-        (Reason::AsIfUp, "as-if-up"),
-        (Reason::LastResort, "last-resort"),
-        (Reason::AllDown, "all-down"),
-        (Reason::NoneLeft, "none-left"),
-    ];
-    WORDS.iter().find(|(reason, _)| *reason as u8 == number).map_or(OTHER, |(_, word)| word)
+    Reason::ALL.get(usize::from(number)).map_or(OTHER, |reason| reason.as_str())
 }
 
 /// An RCODE as a label, in the RFCs' words (RFC 6895 §2.3); the last slot is all others.

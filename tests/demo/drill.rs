@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use hickory_proto::op::Message;
@@ -21,6 +22,8 @@ struct Demo {
     server: SocketAddr,
     control: SocketAddr,
     zones: PathBuf,
+    /// What it prints, line by line.
+    told: Receiver<String>,
 }
 
 impl Demo {
@@ -30,10 +33,21 @@ impl Demo {
         let control = SocketAddr::from(([127, 0, 0, 1], ports.next().unwrap()));
         let zones = zones_on(name, &ports.collect::<Vec<_>>());
         let mut child = demo(server, control, &zones).stdout(Stdio::piped()).spawn().unwrap();
-        let told = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
-        let last = told.inspect(|line| println!("{line}")).find(|line| line.contains("Ctrl-C"));
-        assert!(last.is_some(), "the demo tells what to try when it is ready");
-        Self { child, server, control, zones }
+        let (tell, told) = channel();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        std::thread::spawn(move || lines.for_each(|line| drop(tell.send(line))));
+        let demo = Self { child, server, control, zones, told };
+        demo.wait_until_told("Ctrl-C");
+        demo
+    }
+
+    /// Waits until it prints a line that has this.
+    fn wait_until_told(&self, wanted: &str) {
+        let mut before = Vec::new();
+        while !before.last().is_some_and(|line: &String| line.contains(wanted)) {
+            let next = self.told.recv_timeout(Duration::from_secs(60));
+            before.push(next.unwrap_or_else(|_| panic!("wanted {wanted}, was told {before:#?}")));
+        }
     }
 
     /// The first address that a client in Germany gets for `api`.
@@ -81,6 +95,9 @@ fn zones_on(name: &str, ports: &[u16]) -> PathBuf {
     fs::create_dir_all(&folder).unwrap();
     for entry in fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("zones")).unwrap() {
         let path = entry.unwrap().path();
+        if path.is_dir() {
+            continue;
+        }
         let mut text = fs::read_to_string(&path).unwrap().replace("interval = \"5s\"", "interval = \"1s\"").replace("timeout = \"2s\"", "timeout = \"1s\"");
         for (old, new) in (18_081..).zip(ports) {
             text = text.replace(&format!("127.0.0.1:{old}\""), &format!("127.0.0.1:{new}\""));
@@ -118,15 +135,26 @@ fn failed_region_hands_over_to_the_second_of_the_bill_and_comes_back_when_healed
     let failed = demo.drill("fail", "dc-frankfurt");
     assert!(failed.status.success(), "{failed:?}");
     assert_eq!(demo.answer(), bill[1]);
+    demo.wait_until_told("dc-frankfurt: up → down");
+    demo.wait_until_told(&format!("{} (dc-frankfurt) → {}", bill[0], bill[1]));
 
     let healed = demo.drill("heal", "dc-frankfurt");
     assert!(healed.status.success(), "{healed:?}");
     assert_eq!(demo.answer(), bill[0]);
 
+    demo.wait_until_told("dc-frankfurt: down → up");
+
     let unknown = demo.drill("fail", "dc-atlantis");
     assert_eq!(unknown.status.code(), Some(2));
     let told = String::from_utf8(unknown.stderr).unwrap();
     assert!(told.contains("\"dc-atlantis\"") && told.contains("dc-frankfurt"), "{told}");
+}
+
+#[test]
+fn interrupted_demo_ends_by_itself_with_code_0() {
+    let mut demo = Demo::start("interrupt");
+    assert!(Command::new("kill").args(["-INT", &demo.child.id().to_string()]).status().unwrap().success());
+    assert_eq!(demo.child.wait().unwrap().code(), Some(0));
 }
 
 #[test]

@@ -3,94 +3,21 @@
 //! Pure. [`explain`] runs [`steer::decide`] with a recording witness and the same [`steer::Decision::choose`]; nothing is ranked here,
 //! only worded. What is printed and what is serialised are one value.
 
-use std::fmt;
+mod request;
+mod table;
+
+pub use request::{Named, Request, RequestError, explain_request, find, glob_matches, regions_named};
+
 use std::net::IpAddr;
 
 use serde::Serialize;
 
-use crate::catalog::{AnswerKind, By, EndpointId, Name, NameError, RegionId, RegionSet, Service, ServiceId, ZoneId};
+use crate::catalog::{AnswerKind, By, EndpointId, RegionSet, Service, ServiceId};
 use crate::geo::{Located, RttSource};
 use crate::health::{Health, Intent, Status};
 use crate::steer::{self, Ask, Chosen, Client, Exclusion, Family, Recorder, Relaxation, Step, Verdict};
 use crate::units::Micros;
 use crate::world::World;
-
-/// A question as people put it, on a command line or in an URL.
-#[derive(Clone, Copy, Debug)]
-pub struct Request<'a> {
-    /// The owner name.
-    pub name: &'a str,
-    /// The client: an address, or a prefix as in `192.0.2.0/24`.
-    pub client: &'a str,
-    /// The type, in any case; absent it is `A`.
-    pub qtype: Option<&'a str>,
-    /// Regions taken as down: names, globs with `*`, or `cloud:NAME`, separated by commas.
-    pub down: &'a str,
-}
-
-/// Why a question has no explanation.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RequestError {
-    /// The name does not read.
-    #[error("{0:?} is no name: {1}")]
-    BadName(String, #[source] NameError),
-    /// The client does not read.
-    #[error("{0:?} is neither an address nor a prefix such as 192.0.2.0/24")]
-    BadClient(String),
-    /// The type is none that a service answers.
-    #[error("{0:?} is not steered: ask for A, AAAA, HTTPS, CNAME or ANY")]
-    BadType(String),
-    /// No region is meant.
-    #[error("no region is called {0:?}")]
-    NoSuchRegion(String),
-    /// The name is ours, and nothing is steered there.
-    #[error("{0} is not steered")]
-    NotSteered(Name),
-    /// No zone holds the name.
-    #[error("{0} is in no zone here")]
-    NotOurs(Name),
-}
-
-/// Explains what people ask.
-///
-/// # Errors
-/// [`RequestError`] when the question does not read or asks for nothing that is steered.
-pub fn explain_request(request: &Request<'_>, world: &World) -> Result<Explanation, RequestError> {
-    let name: Name = request.name.parse().map_err(|error| RequestError::BadName(request.name.to_owned(), error))?;
-    let (address, source_len) = parse_client(request.client).ok_or_else(|| RequestError::BadClient(request.client.to_owned()))?;
-    let family = match request.qtype.map(str::to_ascii_uppercase).as_deref() {
-        None | Some("A") => Family::V4,
-        Some("AAAA") => Family::V6,
-        Some("HTTPS" | "CNAME" | "ANY") => Family::Any,
-        Some(other) => return Err(RequestError::BadType(other.to_owned())),
-    };
-    let service = match find(&name, world) {
-        Named::Service(service) => service,
-        Named::Static(_) => return Err(RequestError::NotSteered(name)),
-        Named::NotOurs => return Err(RequestError::NotOurs(name)),
-    };
-    let question = Question { service, family, address, source_len };
-    let mut down = RegionSet::NONE;
-    for word in request.down.split(',').map(str::trim).filter(|word| !word.is_empty()) {
-        let regions = regions_named(world, word);
-        if regions.is_empty() {
-            return Err(RequestError::NoSuchRegion(word.to_owned()));
-        }
-        for region in &regions {
-            down.insert(region);
-        }
-    }
-    Ok(if down.is_empty() { explain(&question, world) } else { explain(&question, &with_regions_down(world, &down)) })
-}
-
-/// An address with all its bits, or a prefix.
-fn parse_client(text: &str) -> Option<(IpAddr, u8)> {
-    if let Ok(address) = text.parse::<IpAddr>() {
-        return Some((address, if address.is_ipv4() { 32 } else { 128 }));
-    }
-    let prefix: ipnet::IpNet = text.parse().ok()?;
-    Some((prefix.network(), prefix.prefix_len()))
-}
 
 /// What is to be explained.
 #[derive(Clone, Copy, Debug)]
@@ -229,28 +156,6 @@ pub fn as_if_measured_up(world: &World) -> World {
         }
     }
     world
-}
-
-/// The regions that a word names: one region, or all that a glob with `*` matches, or `cloud:NAME`.
-#[must_use]
-pub fn regions_named(world: &World, word: &str) -> RegionSet {
-    let regions = (0_u16..).map(RegionId).zip(&world.catalog.regions);
-    match word.strip_prefix("cloud:") {
-        Some(cloud) => regions.filter(|(_, region)| region.cloud.as_ref() == cloud).map(|(id, _)| id).collect(),
-        None => regions.filter(|(_, region)| glob_matches(word, &region.name)).map(|(id, _)| id).collect(),
-    }
-}
-
-/// Whether `text` is as `pattern` says, where `*` stands for any run of characters.
-#[must_use]
-pub fn glob_matches(pattern: &str, text: &str) -> bool {
-    match pattern.split_once('*') {
-        None => pattern == text,
-        Some((head, rest)) => {
-            let Some(after) = text.strip_prefix(head) else { return false };
-            (0..=after.len()).filter(|at| after.is_char_boundary(*at)).any(|at| glob_matches(rest, &after[at..]))
-        }
-    }
 }
 
 /// Decides once more, with a witness, and words what it saw.
@@ -455,146 +360,5 @@ fn exclusion_text(exclusion: Exclusion, id: EndpointId, world: &World) -> String
         Exclusion::Weight => "its weight is 0".to_owned(),
         Exclusion::Tier => format!("it stands in tier {}", endpoint.tier + 1),
         Exclusion::Geo => "a geo rule prefers other regions for this client".to_owned(),
-    }
-}
-
-/// The explanation as a table for people, at most 160 columns wide for usual names.
-impl fmt::Display for Explanation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let several = if self.client.wide { ", several places inside: the law of all of them binds" } else { "" };
-        writeln!(f, "{} for {} ({}, leaf /{}{several})", self.name, self.client.prefix, self.client.locality, self.client.leaf)?;
-        let rules: Vec<String> =
-            self.residency.iter().map(|view| format!("{} {}", view.rule, if view.binds { "binds this client" } else { "does not bind" })).collect();
-        if !rules.is_empty() {
-            writeln!(f, "residency: {}", rules.join("; "))?;
-        }
-        if let Some(tier) = self.tier {
-            writeln!(f, "tier {tier}")?;
-        }
-        if let Some(rule) = self.geo_rule {
-            writeln!(f, "geo rule {rule} applies")?;
-        }
-        if !self.relaxed.is_empty() {
-            writeln!(f, "nothing was left, so these gave way: {}", self.relaxed.join(", "))?;
-        }
-        let width = self.endpoints.iter().map(|view| view.endpoint.chars().count()).max().unwrap_or(0);
-        for view in &self.endpoints {
-            writeln!(f, "{}", view.line(width))?;
-        }
-        match self.verdict {
-            "serve" => {
-                let answer: Vec<&str> =
-                    self.endpoints.iter().filter(|view| view.answer.is_some()).flat_map(|view| &view.addresses).map(String::as_str).collect();
-                write!(f, "answer: {}", if answer.is_empty() { "no record of this type".to_owned() } else { answer.join(", ") })?;
-            }
-            other => write!(f, "answer: {}", other.to_uppercase())?,
-        }
-        let pace = if self.moving { "moving" } else { "steady" };
-        write!(f, " · TTL {} s ({pace}) · scope /{} · {}, by {}", self.ttl, self.scope, self.reason, self.by)
-    }
-}
-
-impl EndpointView {
-    /// One line of the table.
-    fn line(&self, width: usize) -> String {
-        let mark = match (self.answer, &self.excluded) {
-            (Some(_), _) => "→",
-            (None, Some(_)) => "✗",
-            (None, None) => " ",
-        };
-        let share = self.share.map(|share| format!(", share {}.{:02} %", share / 100, share % 100)).unwrap_or_default();
-        let tail = match &self.excluded {
-            Some(why) => format!(" · out: {why}"),
-            None => String::new(),
-        };
-        format!(" {mark} {:width$}  {}  [{}{share}]{tail}", self.endpoint, self.bill, self.status)
-    }
-}
-
-/// `18.2 ms rtt + 9.1 ms price + 0 load + 0 penalty = 27.3 ms`; a bias is shown when there is one.
-impl fmt::Display for BillView {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let term = |micros: i64| if micros == 0 { "0".to_owned() } else { Micros(micros).to_string() };
-        write!(f, "{} rtt + {} price + {} load + {} penalty", Micros(self.rtt), term(self.price), term(self.load), term(self.penalty))?;
-        match self.bias {
-            0 => {}
-            less if less < 0 => write!(f, " - {} bias", Micros(-less))?,
-            more => write!(f, " + {} bias", Micros(more))?,
-        }
-        write!(f, " = {}", Micros(self.total))
-    }
-}
-
-/// What a name is, when it is asked to be explained.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Named {
-    /// A service: it can be explained.
-    Service(ServiceId),
-    /// A name of ours with static records, or below one: nothing is steered there.
-    Static(ZoneId),
-    /// No zone of ours holds it.
-    NotOurs,
-}
-
-/// What `name` is: an exact service, a service by wildcard, a static name, or not ours.
-#[must_use]
-pub fn find(name: &Name, world: &World) -> Named {
-    let catalog = &world.catalog;
-    if let Some(service) = catalog.service_named(name) {
-        return Named::Service(service);
-    }
-    let mut ancestor = Some(name.clone());
-    while let Some(candidate) = ancestor {
-        if let Some(node) = catalog.owners.find(&candidate) {
-            let node = catalog.owners.node(node);
-            let source = if candidate == *name { None } else { node.wildcard };
-            return match source.map(|id| &catalog.owners.node(id).content) {
-                Some(crate::catalog::Content::Service { service, .. }) => Named::Service(*service),
-                _ => Named::Static(node.zone),
-            };
-        }
-        ancestor = candidate.parent();
-    }
-    Named::NotOurs
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_client_is_an_address_or_a_prefix() {
-        assert_eq!(parse_client("192.0.2.1"), Some(([192, 0, 2, 1].into(), 32)));
-        assert_eq!(parse_client("2001:db8::/32").map(|(_, len)| len), Some(32));
-        for wrong in ["", "192.0.2.0/33", "192.0.2", "2001:db8::/129", "192.0.2.0/", "192.0.2.0/-1"] {
-            assert_eq!(parse_client(wrong), None, "{wrong}");
-        }
-    }
-
-    #[test]
-    fn globs_match_whole_names() {
-        for (pattern, text, expected) in
-            [("aws-*", "aws-eu-west-1", true), ("*-eu-*", "aws-eu-west-1", true), ("aws", "aws-eu-west-1", false), ("*", "", true), ("a*a", "a", false)]
-        {
-            assert_eq!(glob_matches(pattern, text), expected, "{pattern} {text}");
-        }
-    }
-
-    #[test]
-    fn clients_are_addresses_or_prefixes() {
-        assert_eq!(parse_client("192.0.2.1"), Some(([192, 0, 2, 1].into(), 32)));
-        assert_eq!(parse_client("192.0.2.1/24"), Some(([192, 0, 2, 0].into(), 24)));
-        assert_eq!(parse_client("2001:db8::/32").map(|(_, len)| len), Some(32));
-        for wrong in ["", "192.0.2.1/33", "192.0.2", "2001:db8::/129", "192.0.2.1/"] {
-            assert_eq!(parse_client(wrong), None, "{wrong}");
-        }
-    }
-
-    #[test]
-    fn a_bill_reads_like_one() {
-        let bill = BillView { rtt: 18_200, price: 9_100, total: 27_300, ..BillView::default() };
-        assert_eq!(bill.to_string(), "18.2 ms rtt + 9.1 ms price + 0 load + 0 penalty = 27.3 ms");
-        let biased = BillView { rtt: 18_200, bias: -5_000, total: 13_200, ..BillView::default() };
-        assert_eq!(biased.to_string(), "18.2 ms rtt + 0 price + 0 load + 0 penalty - 5.0 ms bias = 13.2 ms");
     }
 }
