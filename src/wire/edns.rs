@@ -104,7 +104,11 @@ impl<'a> Ecs<'a> {
 /// The first address of an IPv4 prefix of at most 32 bits; `None` when bits are set beyond them.
 #[inline]
 fn prefix_v4(octets: &[u8], source: u8) -> Option<u32> {
-    let bits = octets.iter().rev().fold(0, |bits: u32, octet| bits >> 8 | u32::from(*octet) << 24);
+    let bits = match *octets {
+        [a, b, c] => u32::from_be_bytes([a, b, c, 0]),
+        [a, b, c, d] => u32::from_be_bytes([a, b, c, d]),
+        _ => octets.iter().rev().fold(0, |bits, octet| bits >> 8 | u32::from(*octet) << 24),
+    };
     let beyond = u32::MAX.checked_shr(u32::from(source)).unwrap_or(0);
     (bits & beyond == 0).then_some(bits)
 }
