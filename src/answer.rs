@@ -29,13 +29,12 @@ use crate::world::World;
 
 /// Answers one query. `reply` is as long as the transport allows at most; it should have room for 512 octets at least.
 pub fn answer(query: &[u8], ask: &Ask, world: &World, scratch: &mut Scratch, reply: &mut [u8]) -> Outcome {
-    match parse(query) {
+    match parse(query, &mut scratch.name) {
         Parsed::Silent => Outcome::SILENCE,
         Parsed::Broken { envelope, rcode } => refuse_broken(&envelope, rcode, ask, reply),
         Parsed::Query { envelope, question } => {
             let Some(reply) = Reply::start(reply, reply_max(ask, envelope.edns.as_ref()), &envelope) else { return Outcome::SILENCE };
-            scratch.name.read(question.name);
-            let mut turn = Turn { ask, world, question, edns: envelope.edns, name: &scratch.name, cells: &mut scratch.cells, reply };
+            let mut turn = Turn { ask, world, question, envelope: &envelope, name: &scratch.name, cells: &mut scratch.cells, reply };
             let said = turn.look_up();
             turn.close(said)
         }
@@ -50,8 +49,8 @@ struct Turn<'a> {
     world: &'a World,
     /// What it asks.
     question: Question<'a>,
-    /// Its OPT.
-    edns: Option<Edns<'a>>,
+    /// What its reply copies.
+    envelope: &'a Envelope<'a>,
     /// QNAME in lower case.
     name: &'a Lowered,
     /// Decisions that still hold.
@@ -91,10 +90,17 @@ impl<'a> Turn<'a> {
     #[inline]
     fn way_down(&self, skip: usize) -> Option<(&'a Node, bool)> {
         let owners = &self.world.catalog.owners;
-        (skip..=self.name.labels()).find_map(|skip| {
-            let suffix = self.name.suffix(skip);
-            owners.find_hashed(suffix.hash, suffix.octets).map(|node| (owners.node(node), skip == 0))
-        })
+        let mut skipped = skip;
+        loop {
+            let suffix = self.name.suffix(skipped);
+            if let Some(node) = owners.find_hashed(suffix.hash, suffix.octets) {
+                return Some((owners.node(node), skipped == 0));
+            }
+            if skipped == self.name.labels() {
+                return None;
+            }
+            skipped += 1;
+        }
     }
 
     /// Answers with what stands at a node, in the name of QNAME.

@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use aya_gslb::answer::Transport;
 use aya_gslb::catalog::{Content, Name, NodeId, RrSet};
-use aya_gslb::wire::{Parsed, parse};
+use aya_gslb::wire::{Lowered, Parsed, parse};
 use hickory_proto::op::{Edns, Message, OpCode, Query as HickoryQuery};
 use hickory_proto::rr::rdata::opt::{ClientSubnet, EdnsOption};
 use hickory_proto::rr::{DNSClass, Name as HickoryName, Record, RecordType};
@@ -80,7 +80,7 @@ proptest! {
             message.set_edns(edns);
         }
         let octets = message.to_vec().unwrap();
-        let Parsed::Query { envelope, question } = parse(&octets) else { panic!("{:?}", parse(&octets)) };
+        let Parsed::Query { envelope, question } = parse(&octets, &mut Lowered::default()) else { panic!("{octets:02x?}") };
         prop_assert_eq!((envelope.id, envelope.opcode, envelope.recursion_desired), (id, 0, rd));
         prop_assert_eq!((question.qtype, question.qclass), (qtype, qclass));
         let mut decoder = BinDecoder::new(question.name);
@@ -154,7 +154,7 @@ fn uphold(octets: &[u8], reply: &Reply, transport: Transport) -> Result<(), Test
     prop_assert_eq!(&reply.octets[..2], &octets[..2], "ID");
     prop_assert_eq!(reply.octets[2] & 0xf9, 0x80 | octets[2] & 0x79, "QR, OPCODE and RD");
     prop_assert_eq!(reply.octets[3] & 0xf0, 0, "RA, Z, AD, CD");
-    let limit = match (transport, parse(octets)) {
+    let limit = match (transport, parse(octets, &mut Lowered::default())) {
         (Transport::Tcp, _) => 65_535,
         (_, Parsed::Query { envelope, .. } | Parsed::Broken { envelope, .. }) => envelope.edns.map_or(512, |edns| usize::from(edns.udp_size).clamp(512, 1232)),
         (_, Parsed::Silent) => 0,

@@ -20,7 +20,7 @@ impl Turn<'_> {
     #[inline]
     pub(super) fn whom(&self) -> Whom {
         let geo = &self.world.geo;
-        let Some(ecs) = self.edns.and_then(|edns| edns.ecs) else { return Whom { client: self.resolver(), scope: None } };
+        let Some(ecs) = self.envelope.edns.as_ref().and_then(|edns| edns.ecs.as_ref()) else { return Whom { client: self.resolver(), scope: None } };
         if ecs.source == 0 {
             // The client does not want to be told apart (§7.1.2); it is answered all the same (§7.5).
             return Whom { client: self.resolver(), scope: Some(0) };

@@ -36,12 +36,12 @@ impl<'a> Turn<'a> {
     /// Answers with the addresses of one family.
     #[inline]
     fn addresses(&mut self, served: &Served<'_>, rtype: u16) -> Said {
-        let (chosen, said) = match self.choose(served, if rtype == rtype::A { Family::V4 } else { Family::V6 }) {
-            Ok(chosen) => chosen,
-            Err(said) => return said,
-        };
+        let (chosen, said) = self.choose(served, if rtype == rtype::A { Family::V4 } else { Family::V6 });
+        if chosen.verdict != Verdict::Serve {
+            return self.nothing(served, &chosen, said);
+        }
         if self.put_addresses(Section::Answer, served, &chosen, rtype) == 0 && !self.reply.is_truncated() {
-            return self.nothing(served, said);
+            return self.nothing(served, &chosen, said);
         }
         said
     }
@@ -53,10 +53,12 @@ impl<'a> Turn<'a> {
         let catalog = &self.world.catalog;
         let endpoints = chosen.endpoints().iter().map(|&id| catalog.endpoint(id));
         let write = |set: &mut Set<'_>| {
-            if rtype == rtype::A {
-                endpoints.flat_map(|endpoint| &endpoint.a).take(STEERED_ADDRESSES_MAX).for_each(|a| set.address(rtype, ttl, a.octets()));
-            } else {
-                endpoints.flat_map(|endpoint| &endpoint.aaaa).take(STEERED_ADDRESSES_MAX).for_each(|a| set.address(rtype, ttl, a.octets()));
+            for endpoint in endpoints {
+                if rtype == rtype::A {
+                    endpoint.a.iter().for_each(|address| set.address(rtype, ttl, address.octets()));
+                } else {
+                    endpoint.aaaa.iter().for_each(|address| set.address(rtype, ttl, address.octets()));
+                }
             }
         };
         if section == Section::Answer { self.reply.need(section, write) } else { self.reply.offer(section, write) }
@@ -71,10 +73,10 @@ impl<'a> Turn<'a> {
             self.reply.need(Section::Answer, |set| put_https(set, ttl, template, [].into_iter()));
             return Said::AUTHORITATIVE;
         }
-        let (chosen, said) = match self.choose(served, Family::Any) {
-            Ok(chosen) => chosen,
-            Err(said) => return said,
-        };
+        let (chosen, said) = self.choose(served, Family::Any);
+        if chosen.verdict != Verdict::Serve {
+            return self.nothing(served, &chosen, said);
+        }
         let (ttl, catalog) = (served.ttl(&chosen), &self.world.catalog);
         let endpoints = chosen.endpoints().iter().map(|&id| catalog.endpoint(id));
         self.reply.need(Section::Answer, |set| put_https(set, ttl, template, endpoints));
@@ -85,19 +87,19 @@ impl<'a> Turn<'a> {
 
     /// Answers with the one CNAME, whatever was asked (RFC 1034 §3.6.2). It is not followed (RFC 7871 §7.2.1).
     fn canonical_name(&mut self, served: &Served<'_>) -> Said {
-        let (chosen, said) = match self.choose(served, Family::Any) {
-            Ok(chosen) => chosen,
-            Err(said) => return said,
-        };
+        let (chosen, said) = self.choose(served, Family::Any);
+        if chosen.verdict != Verdict::Serve {
+            return self.nothing(served, &chosen, said);
+        }
         let catalog = &self.world.catalog;
-        let Some(target) = chosen.endpoints().first().and_then(|&id| catalog.endpoint(id).cname.as_ref()) else { return self.nothing(served, said) };
+        let Some(target) = chosen.endpoints().first().and_then(|&id| catalog.endpoint(id).cname.as_ref()) else { return self.nothing(served, &chosen, said) };
         self.reply.need(Section::Answer, |set| set.record(Owner::QNAME, rtype::CNAME, served.ttl(&chosen), target.wire()));
         said
     }
 
-    /// Decides. With a verdict other than to serve, the reply is complete: `Err` is what it says.
+    /// Decides, and says what every reply by that decision says.
     #[inline]
-    fn choose(&mut self, served: &Served<'_>, family: Family) -> Result<(Chosen, Said), Said> {
+    fn choose(&mut self, served: &Served<'_>, family: Family) -> (Chosen, Said) {
         let Whom { client, scope } = self.whom();
         let family = if served.service.families == Families::Separate { family } else { Family::Any };
         let chosen = self.cells.choose(&steer::Ask { service: served.id, client, family }, self.world);
@@ -107,17 +109,16 @@ impl<'a> Turn<'a> {
             steered: Some(Steered { service: served.id, endpoint: chosen.endpoints().first().copied(), reason: chosen.reason }),
             ..Said::AUTHORITATIVE
         };
-        match chosen.verdict {
-            Verdict::Serve => Ok((chosen, said)),
-            Verdict::Nodata => Err(self.nothing(served, said)),
-            Verdict::Servfail => Err(Said { rcode: Rcode::SERVFAIL, authoritative: false, ..said }),
-        }
+        (chosen, said)
     }
 
     /// Says that this client gets nothing, and only for as long as something moving is remembered. Unlike the NODATA of a type that the
     /// service does not have, it is for this client: so SCOPE stays that of the decision, lest a resolver give it to everybody.
     #[cold]
-    fn nothing(&mut self, served: &Served<'_>, said: Said) -> Said {
+    fn nothing(&mut self, served: &Served<'_>, chosen: &Chosen, said: Said) -> Said {
+        if chosen.verdict == Verdict::Servfail {
+            return Said { rcode: Rcode::SERVFAIL, authoritative: false, ..said };
+        }
         self.negative(served.zone, Rcode::NOERROR, Some(served.service.ttl_moving.0));
         said
     }

@@ -17,7 +17,7 @@ mod service;
 mod zone;
 
 pub use name::{Name, NameError};
-pub use owner::{Content, Node, NodeId, OwnerNames, RrSet, hash_label, hash_name, hash_root};
+pub use owner::{Content, Node, NodeId, OwnerNames, RrSet, hash_label, hash_label_in, hash_name, hash_root};
 pub use policy::{ClientSet, LatencyRow, Network, Residency, Selector, UnknownClient};
 pub use region::{Region, RegionSet, RegionSetIter};
 pub use service::{

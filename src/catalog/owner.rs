@@ -98,23 +98,52 @@ pub const fn hash_root() -> u64 {
 
 /// The hash of the name that `label` (lower case) makes in front of a name with the hash `parent`.
 #[must_use]
-#[inline]
 pub fn hash_label(parent: u64, label: &[u8]) -> u64 {
-    const MULTIPLIER: u64 = 0xf135_7aea_2e62_a9c5;
-    let mut hash = (parent ^ label.len() as u64).wrapping_mul(MULTIPLIER);
-    let mut chunks = label.chunks_exact(8);
-    for chunk in &mut chunks {
+    let mut hash = hash_start(parent, label.len());
+    for chunk in label.chunks(8) {
         let mut word = [0; 8];
-        word.copy_from_slice(chunk);
-        hash = (hash.rotate_left(23) ^ u64::from_le_bytes(word)).wrapping_mul(MULTIPLIER);
-    }
-    let rest = chunks.remainder();
-    if !rest.is_empty() {
-        let mut word = [0; 8];
-        word[..rest.len()].copy_from_slice(rest);
-        hash = (hash.rotate_left(23) ^ u64::from_le_bytes(word)).wrapping_mul(MULTIPLIER);
+        word[..chunk.len()].copy_from_slice(chunk);
+        hash = hash_word(hash, u64::from_le_bytes(word));
     }
     hash ^ (hash >> 29)
+}
+
+/// As [`hash_label`], for the label of `len` octets that begins at `at`: eight octets are loaded at once, whatever follows the label. Where
+/// fewer than eight follow the beginning of the last word, the result is that of another name; so keep `octets` that much longer.
+#[must_use]
+#[inline]
+#[expect(clippy::cast_possible_truncation, reason = "one to eight octets are left")]
+pub fn hash_label_in(parent: u64, octets: &[u8], mut at: usize, len: usize) -> u64 {
+    let mut hash = hash_start(parent, len);
+    let mut left = len;
+    while left > 8 {
+        hash = hash_word(hash, word_at(octets, at));
+        (at, left) = (at + 8, left - 8);
+    }
+    // One to eight octets are left of any label.
+    hash = hash_word(hash, word_at(octets, at) & u64::MAX.wrapping_shr(64_u32.wrapping_sub(8 * left as u32)));
+    hash ^ (hash >> 29)
+}
+
+/// The eight octets from `at` on, the first of them lowest; 0 where there are fewer.
+#[inline]
+fn word_at(octets: &[u8], at: usize) -> u64 {
+    octets.get(at..).and_then(|rest| rest.first_chunk()).map_or(0, |word| u64::from_le_bytes(*word))
+}
+
+/// What every word is multiplied by.
+const MULTIPLIER: u64 = 0xf135_7aea_2e62_a9c5;
+
+/// The hash before a label's first word.
+#[inline]
+const fn hash_start(parent: u64, len: usize) -> u64 {
+    (parent ^ len as u64).wrapping_mul(MULTIPLIER)
+}
+
+/// The hash with eight more octets, the first of them lowest; zeros behind the last.
+#[inline]
+const fn hash_word(hash: u64, word: u64) -> u64 {
+    (hash.rotate_left(23) ^ word).wrapping_mul(MULTIPLIER)
 }
 
 /// The hash of a whole name.

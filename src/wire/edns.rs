@@ -49,8 +49,10 @@ impl<'a> Edns<'a> {
             rdata = rest;
             if u16::from_be_bytes([code_high, code_low]) == OPTION_ECS {
                 // Two subnets contradict each other: no reply could echo both.
-                let ecs = Ecs::read(data).filter(|_| self.ecs.is_none());
-                self.ecs = Some(ecs.ok_or(Rcode::FORMERR)?);
+                if self.ecs.is_some() {
+                    return Err(Rcode::FORMERR);
+                }
+                self.ecs = Some(Ecs::read(data).ok_or(Rcode::FORMERR)?);
             }
         }
         Ok(())
@@ -81,21 +83,14 @@ impl<'a> Ecs<'a> {
     #[inline]
     pub fn read(data: &'a [u8]) -> Option<Self> {
         let (&[family_high, family_low, source, scope], octets) = data.split_first_chunk()?;
-        let max = match u16::from_be_bytes([family_high, family_low]) {
-            1 => 32,
-            2 => 128,
+        if scope != 0 || octets.len() != usize::from(source).div_ceil(8) {
+            return None;
+        }
+        let address = match u16::from_be_bytes([family_high, family_low]) {
+            1 if source <= 32 => IpAddr::V4(Ipv4Addr::from_bits(prefix_v4(octets, source)?)),
+            2 if source <= 128 => IpAddr::V6(Ipv6Addr::from_bits(prefix_v6(octets, source)?)),
             _ => return None,
         };
-        if source > max || scope != 0 || octets.len() != usize::from(source).div_ceil(8) {
-            return None;
-        }
-        let mut bits = [0; 16];
-        bits.get_mut(..octets.len())?.copy_from_slice(octets);
-        let bits = u128::from_be_bytes(bits);
-        if bits.checked_shl(u32::from(source)).is_some_and(|beyond| beyond != 0) {
-            return None;
-        }
-        let address = if max == 32 { IpAddr::V4(Ipv4Addr::from_bits((bits >> 96) as u32)) } else { IpAddr::V6(Ipv6Addr::from_bits(bits)) };
         Some(Self { address, source, data })
     }
 
@@ -104,6 +99,28 @@ impl<'a> Ecs<'a> {
     pub fn option_octets(&self) -> usize {
         4 + self.data.len()
     }
+}
+
+/// The first address of an IPv4 prefix of at most 32 bits; `None` when bits are set beyond them.
+#[inline]
+fn prefix_v4(octets: &[u8], source: u8) -> Option<u32> {
+    let bits = match *octets {
+        [a, b, c] => u32::from_be_bytes([a, b, c, 0]),
+        [a, b, c, d] => u32::from_be_bytes([a, b, c, d]),
+        _ => octets.iter().rev().fold(0, |bits, octet| bits >> 8 | u32::from(*octet) << 24),
+    };
+    let beyond = u32::MAX.checked_shr(u32::from(source)).unwrap_or(0);
+    (bits & beyond == 0).then_some(bits)
+}
+
+/// The first address of an IPv6 prefix of at most 128 bits; `None` when bits are set beyond them.
+#[inline]
+fn prefix_v6(octets: &[u8], source: u8) -> Option<u128> {
+    let mut bits = [0; 16];
+    bits.get_mut(..octets.len())?.copy_from_slice(octets);
+    let bits = u128::from_be_bytes(bits);
+    let beyond = u128::MAX.checked_shr(u32::from(source)).unwrap_or(0);
+    (bits & beyond == 0).then_some(bits)
 }
 
 /// Extended error codes (RFC 8914 §4; RFC 9824 §8 for the last).

@@ -1,25 +1,7 @@
 //! Names in messages: their end, and a query name in lower case with the hash of each of its ancestors.
 
-use crate::catalog::{hash_label, hash_root};
+use crate::catalog::{hash_label_in, hash_root};
 use crate::limits::{LABEL_OCTETS_MAX, LABELS_MAX, NAME_OCTETS_MAX};
-
-/// The end of the uncompressed name that begins at `start`: the index behind its root label. `None` when it is cut off, longer than 255
-/// octets, or holds anything but plain labels: in a question a pointer has nothing to point back to (RFC 1035 §4.1.4).
-#[must_use]
-#[inline]
-pub fn uncompressed_end(message: &[u8], start: usize) -> Option<usize> {
-    let mut at = start;
-    loop {
-        let len = usize::from(*message.get(at)?);
-        at += 1 + len;
-        if len == 0 {
-            return (at - start <= NAME_OCTETS_MAX).then_some(at);
-        }
-        if len > LABEL_OCTETS_MAX || at - start >= NAME_OCTETS_MAX {
-            return None;
-        }
-    }
-}
 
 /// The end of the owner name that begins at `start`, which may end in a pointer. The pointer is not followed, only required to point to
 /// somewhere before the name and behind the header, so that loops and forward pointers are refused without walking them.
@@ -42,12 +24,15 @@ pub fn end(message: &[u8], start: usize) -> Option<usize> {
     }
 }
 
+/// Octets of the buffer: the longest name, and as many more as are loaded at once from its end.
+const BUFFER_OCTETS: usize = NAME_OCTETS_MAX + 1 + 8;
+
 /// A query name in lower case, with the place of each label and the hash of each suffix: what every look-up of it and of its ancestors
 /// needs. Kept by a worker from query to query, so that nothing is cleared.
 #[derive(Debug)]
 pub struct Lowered {
     /// The name in lower case, valid up to `len`.
-    octets: [u8; NAME_OCTETS_MAX],
+    octets: [u8; BUFFER_OCTETS],
     /// Where each label begins, the leftmost first and the root last.
     starts: [u8; LABELS_MAX + 1],
     /// The hash of the suffix that begins at that label.
@@ -62,41 +47,57 @@ impl Default for Lowered {
     fn default() -> Self {
         let mut hashes = [0; LABELS_MAX + 1];
         hashes[0] = hash_root();
-        Self { octets: [0; NAME_OCTETS_MAX], starts: [0; LABELS_MAX + 1], hashes, len: 1, labels: 0 }
+        Self { octets: [0; BUFFER_OCTETS], starts: [0; LABELS_MAX + 1], hashes, len: 1, labels: 0 }
     }
 }
 
 impl Lowered {
-    /// Takes in another name: uncompressed octets as [`uncompressed_end`] found them. Octets that are no such name become the root.
+    /// Takes in the uncompressed name that `octets` begin with. Returns its octets; `None` when it is cut off, longer than 255 octets, or
+    /// holds anything but plain labels: in a question a pointer has nothing to point back to (RFC 1035 §4.1.4). Then this is the root.
     #[inline]
     #[expect(clippy::cast_possible_truncation, reason = "a name has at most 255 octets")]
-    pub fn read(&mut self, name: &[u8]) {
+    pub fn read<'m>(&mut self, octets: &'m [u8]) -> Option<&'m [u8]> {
+        (self.len, self.labels) = (0, 0);
         let (mut at, mut labels) = (0, 0);
-        while let Some(&len) = name.get(at).filter(|&&len| len != 0) {
-            if labels == LABELS_MAX {
+        loop {
+            let len = usize::from(*octets.get(at)?);
+            *self.starts.get_mut(labels)? = at as u8;
+            at += 1 + len;
+            if len == 0 {
                 break;
             }
-            self.starts[labels] = at as u8;
+            if len > LABEL_OCTETS_MAX || at >= NAME_OCTETS_MAX {
+                return None;
+            }
             labels += 1;
-            at += 1 + usize::from(len);
         }
-        let octets = self.octets.get_mut(..name.len());
-        let Some(octets) = octets.filter(|octets| at + 1 == octets.len()) else { return *self = Self::default() };
-        octets.copy_from_slice(name);
-        // Length octets are at most 63, below every letter: the whole can be lowered at once.
-        octets.make_ascii_lowercase();
-        self.starts[labels] = at as u8;
+        let name = &octets[..at];
+        self.take_lowered(octets, at);
         let mut hash = hash_root();
-        self.hashes[labels] = hash;
-        let mut end = at;
-        for label in (0..labels).rev() {
-            let start = usize::from(self.starts[label]);
-            hash = hash_label(hash, &octets[start + 1..end]);
-            self.hashes[label] = hash;
+        *self.hashes.get_mut(labels)? = hash;
+        let mut end = at - 1;
+        for (start, place) in self.starts[..labels].iter().zip(&mut self.hashes).rev() {
+            let start = usize::from(*start);
+            hash = hash_label_in(hash, &self.octets, start + 1, end - start - 1);
+            *place = hash;
             end = start;
         }
-        self.len = name.len();
-        self.labels = labels;
+        (self.len, self.labels) = (at, labels);
+        Some(name)
+    }
+
+    /// Takes the first `len` of some octets in lower case, and mostly a few more, for they go eight at a time.
+    #[inline]
+    fn take_lowered(&mut self, octets: &[u8], len: usize) {
+        if let Some(words) = octets.get(..len.next_multiple_of(8)) {
+            for (word, place) in words.as_chunks::<8>().0.iter().zip(self.octets.as_chunks_mut::<8>().0) {
+                *place = lower(u64::from_ne_bytes(*word)).to_ne_bytes();
+            }
+        } else {
+            let place = &mut self.octets[..len];
+            place.copy_from_slice(&octets[..len]);
+            place.make_ascii_lowercase();
+        }
     }
 
     /// Number of labels, the root not counted.
@@ -128,10 +129,22 @@ impl Lowered {
     }
 }
 
+/// Eight octets with every `A` to `Z` in lower case. In a name the length octets may go along: they are at most 63, below every letter.
+#[inline]
+const fn lower(word: u64) -> u64 {
+    const ONES: u64 = 0x0101_0101_0101_0101;
+    let low_bits = word & (0x7f * ONES);
+    let from_a = low_bits + (0x80 - b'A' as u64) * ONES;
+    let beyond_z = low_bits + (0x7f - b'Z' as u64) * ONES;
+    // The highest bit of each octet says: an ASCII octet, not below `A`, not beyond `Z`. A quarter of it is 0x20.
+    let upper = from_a & !beyond_z & !word & (0x80 * ONES);
+    word | upper >> 2
+}
+
 /// A query name or one of its ancestors.
 #[derive(Clone, Copy, Debug)]
 pub struct Suffix<'a> {
-    /// Its hash by [`hash_label`].
+    /// Its hash by [`crate::catalog::hash_label`].
     pub hash: u64,
     /// Its wire octets, lower case.
     pub octets: &'a [u8],
@@ -151,7 +164,7 @@ mod tests {
             let mut name: Name = text.parse().unwrap();
             let mut wire = name.wire().to_vec();
             wire.make_ascii_uppercase();
-            lowered.read(&wire);
+            assert_eq!(lowered.read(&[&wire[..], b"what follows"].concat()), Some(&wire[..]));
             assert_eq!(lowered.labels(), name.label_count());
             for skip in 0..=lowered.labels() {
                 let suffix = lowered.suffix(skip);
@@ -163,18 +176,25 @@ mod tests {
     }
 
     #[test]
+    fn letters_and_only_letters_are_lowered() {
+        for octet in 0..=u8::MAX {
+            let lowered = lower(u64::from_ne_bytes([octet, b'A', octet, 0xff, b'z', octet, 0, octet])).to_ne_bytes();
+            let octet = octet.to_ascii_lowercase();
+            assert_eq!(lowered, [octet, b'a', octet, 0xff, b'z', octet, 0, octet]);
+        }
+    }
+
+    #[test]
     fn the_longest_name_and_the_most_labels_fit() {
         let most: Vec<u8> = [1, b'A'].repeat(127).into_iter().chain([0]).collect();
-        assert_eq!(uncompressed_end(&most, 0), Some(255));
         let mut lowered = Lowered::default();
-        lowered.read(&most);
+        assert_eq!(lowered.read(&most), Some(&most[..]));
         assert_eq!(lowered.labels(), 127);
         assert_eq!(lowered.suffix(126).octets, b"\x01a\0");
         let too_long: Vec<u8> = [1, b'A'].repeat(128).into_iter().chain([0]).collect();
-        assert_eq!(uncompressed_end(&too_long, 0), None);
         assert_eq!(end(&too_long, 0), None);
-        lowered.read(&too_long);
-        assert_eq!(lowered.labels(), 0);
+        assert_eq!(lowered.read(&too_long), None);
+        assert_eq!((lowered.labels(), lowered.suffix(0).octets), (0, &b""[..]));
     }
 
     #[test]
@@ -189,6 +209,6 @@ mod tests {
         assert_eq!(end(&message, 25), None, "label type 0x40");
         assert_eq!(end(&message, 26), None, "label type 0x80");
         assert_eq!(end(&message, 27), None, "nothing at all");
-        assert_eq!(uncompressed_end(&message, 15), None);
+        assert_eq!(Lowered::default().read(&message[15..]), None);
     }
 }

@@ -2,7 +2,7 @@
 //! its counts claim.
 
 use super::edns::Edns;
-use super::{Rcode, name, rtype};
+use super::{Lowered, Rcode, name, rtype};
 
 /// What a message is.
 #[derive(Clone, Copy, Debug)]
@@ -55,17 +55,17 @@ pub struct Question<'a> {
 pub const QUESTION_START: usize = 12;
 
 /// Reads a message. Octets behind the last record that the header counts are ignored. AA, TC, RA, Z, AD, CD and RCODE of a query mean
-/// nothing to an authoritative server and are not looked at.
+/// nothing to an authoritative server and are not looked at. `name` takes in QNAME.
 #[must_use]
 #[inline]
-pub fn parse(message: &[u8]) -> Parsed<'_> {
+pub fn parse<'m>(message: &'m [u8], name: &mut Lowered) -> Parsed<'m> {
     let Some(&[id_high, id_low, flags, _, ref counts @ ..]) = message.first_chunk::<QUESTION_START>() else { return Parsed::Silent };
     if flags & 0x80 != 0 {
         return Parsed::Silent;
     }
     let mut envelope =
         Envelope { id: u16::from_be_bytes([id_high, id_low]), opcode: flags >> 3 & 0x0f, recursion_desired: flags & 1 != 0, ..Envelope::default() };
-    let read = read_sections(message, *counts, &mut envelope);
+    let read = read_sections(message, *counts, &mut envelope, name);
     let rcode = match read {
         _ if envelope.opcode != 0 => Rcode::NOTIMP,
         Ok(question) => return Parsed::Query { envelope, question },
@@ -80,12 +80,14 @@ pub fn parse(message: &[u8]) -> Parsed<'_> {
 
 /// Reads what follows the header. Fills in the envelope as far as it gets, so that even a refusal has its question and its OPT.
 #[inline]
-fn read_sections<'a>(message: &'a [u8], counts: [u8; 8], envelope: &mut Envelope<'a>) -> Result<Question<'a>, Rcode> {
-    let [questions, answers, authorities, additional] = [0, 2, 4, 6].map(|at| u16::from_be_bytes([counts[at], counts[at + 1]]));
+fn read_sections<'a>(message: &'a [u8], counts: [u8; 8], envelope: &mut Envelope<'a>, name: &mut Lowered) -> Result<Question<'a>, Rcode> {
+    let [q0, q1, a0, a1, n0, n1, r0, r1] = counts;
+    let (questions, additional) = (u16::from_be_bytes([q0, q1]), u16::from_be_bytes([r0, r1]));
+    let (answers, authorities) = (u16::from_be_bytes([a0, a1]), u16::from_be_bytes([n0, n1]));
     let mut at = QUESTION_START;
     let mut question = Err(Rcode::FORMERR);
     for _ in 0..questions {
-        let (read, end) = read_question(message, at)?;
+        let (read, end) = read_question(message, at, name)?;
         question = Ok(read);
         at = end;
     }
@@ -120,8 +122,8 @@ fn read_sections<'a>(message: &'a [u8], counts: [u8; 8], envelope: &mut Envelope
 
 /// The question that begins at `at`, and its end.
 #[inline]
-fn read_question(message: &[u8], at: usize) -> Result<(Question<'_>, usize), Rcode> {
-    let end = name::uncompressed_end(message, at).ok_or(Rcode::FORMERR)?;
+fn read_question<'m>(message: &'m [u8], at: usize, name: &mut Lowered) -> Result<(Question<'m>, usize), Rcode> {
+    let end = at + name.read(&message[at..]).ok_or(Rcode::FORMERR)?.len();
     let &[type_high, type_low, class_high, class_low] = message[end..].first_chunk().ok_or(Rcode::FORMERR)?;
     let question = Question { name: &message[at..end], qtype: u16::from_be_bytes([type_high, type_low]), qclass: u16::from_be_bytes([class_high, class_low]) };
     Ok((question, end + 4))

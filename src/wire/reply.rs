@@ -6,7 +6,7 @@
 use super::edns::{Ede, Edns, OPT_OCTETS, OPTION_ECS, OPTION_EDE};
 use super::query::QUESTION_START;
 use super::{Envelope, Lowered, Rcode, class, rtype};
-use crate::limits::UDP_REPLY_MAX;
+use crate::limits::{STEERED_ADDRESSES_MAX, UDP_REPLY_MAX};
 
 /// A reply that is being written.
 #[derive(Debug)]
@@ -166,11 +166,14 @@ impl<'a> Reply<'a> {
         let [_, extended] = (closing.rcode.0 >> 4).to_be_bytes();
         let dnssec_ok = u8::from(edns.dnssec_ok) << 7;
         let mut set = Set { octets: self.octets, start: self.at, at: self.at, records: 0, overflow: false };
-        set.put(&[0, TYPE[0], TYPE[1], SIZE[0], SIZE[1], extended, 0, dnssec_ok, 0, 0, len]);
+        let head = [0, TYPE[0], TYPE[1], SIZE[0], SIZE[1], extended, 0, dnssec_ok, 0, 0, len];
         if let Some((&[f0, f1, source, _], address)) = ecs.split_first_chunk() {
+            let [h0, h1, h2, h3, h4, h5, h6, h7, h8, h9, h10] = head;
             let [_, code] = OPTION_ECS.to_be_bytes();
-            set.put(&[0, code, 0, ecs_len, f0, f1, source, closing.scope]);
+            set.put(&[h0, h1, h2, h3, h4, h5, h6, h7, h8, h9, h10, 0, code, 0, ecs_len, f0, f1, source, closing.scope]);
             set.put_slice(address);
+        } else {
+            set.put(&head);
         }
         if let Some(Ede(info)) = ede {
             let [_, code] = OPTION_EDE.to_be_bytes();
@@ -218,17 +221,28 @@ impl Set<'_> {
         self.records += 1;
     }
 
-    /// Adds an address of QNAME, unless the set has it.
+    /// Adds an address of QNAME, unless the set has it or is as long as a steered one may be.
     #[inline]
     pub fn address<const N: usize>(&mut self, rtype: u16, ttl: u32, address: [u8; N]) {
+        if usize::from(self.records) >= STEERED_ADDRESSES_MAX {
+            return;
+        }
         let set = self.octets.get(self.start..self.at).unwrap_or_default();
-        if !set.is_empty() && set.chunks_exact(HEAD_OCTETS + N).any(|record| record[HEAD_OCTETS..] == address) {
+        if self.records > 0 && set.chunks_exact(HEAD_OCTETS + N).any(|record| record[HEAD_OCTETS..] == address) {
             return;
         }
         #[expect(clippy::cast_possible_truncation, reason = "an address has 4 or 16 octets")]
-        self.put(&head(Owner::QNAME.tail, rtype, ttl, N as u16));
-        self.put(&address);
-        self.records += 1;
+        let head = head(Owner::QNAME.tail, rtype, ttl, N as u16);
+        let place = self.octets.get_mut(self.at..).and_then(|room| room.get_mut(..HEAD_OCTETS + N));
+        match place.and_then(|place| place.split_first_chunk_mut()) {
+            Some((place, rest)) => {
+                *place = head;
+                rest.copy_from_slice(&address);
+                self.at += HEAD_OCTETS + N;
+                self.records += 1;
+            }
+            None => self.overflow = true,
+        }
     }
 
     /// Puts octets of a known number.

@@ -40,7 +40,8 @@ struct Case {
     reply: Vec<u8>,
 }
 
-/// One service in all regions: scored by distance and price, under a residency rule, near equals sharing the clients.
+/// Two services in all regions, scored by distance, under a residency rule: `api` by price as well, `shared` with near equals sharing the
+/// clients.
 fn world() -> World {
     let mut text = String::from(
         r#"
@@ -54,12 +55,16 @@ fn world() -> World {
         [service.api]
         residency = ["eu"]
         request = { egress = "50 kB" }
-        steering = { by = "score", spread = "3 ms", latency-per-usd = "2 ms" }
+        steering = { by = "score", latency-per-usd = "2 ms" }
         "#,
     );
-    for (number, region) in REGIONS.iter().enumerate() {
-        text += &format!("endpoint.{region} = {{ a = [\"192.0.2.{number}\"], aaaa = [\"2001:db8::{number}\"] }}\n");
-    }
+    let endpoints = |service: &str| -> String {
+        let endpoint = |(number, region)| format!("[service.{service}.endpoint.{region}]\na = [\"192.0.2.{number}\"]\naaaa = [\"2001:db8::{number}\"]\n");
+        REGIONS.iter().enumerate().map(endpoint).collect()
+    };
+    text += &endpoints("api");
+    text += "[service.shared]\nresidency = [\"eu\"]\nsteering = { by = \"score\", spread = \"20 ms\" }\n";
+    text += &endpoints("shared");
     let source = SourceFile { name: "bench.toml".into(), text: text.into() };
     let catalog = compile(vec![source], &|_, _| Err("none".into())).unwrap_or_else(|failure| panic!("{failure}")).catalog;
     let geo = Geo::compile(&catalog, &[]).unwrap();
@@ -86,6 +91,7 @@ fn case(name: &str, subnet: Option<[u8; 3]>) -> &'static mut Case {
 #[library_benchmark]
 #[bench::steered_with_subnet(case("api.gslb.example.com", Some([198, 51, 100])))]
 #[bench::steered_with_subnet_mixed_case(case("aPi.GsLb.ExAmPlE.cOm", Some([203, 0, 113])))]
+#[bench::shared_with_subnet(case("shared.gslb.example.com", Some([198, 51, 100])))]
 #[bench::steered_without_subnet(case("api.gslb.example.com", None))]
 #[bench::static_name(case("static.gslb.example.com", None))]
 fn answer_warm(case: &'static mut Case) -> Outcome {

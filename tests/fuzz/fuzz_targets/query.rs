@@ -9,7 +9,7 @@ use std::cell::RefCell;
 
 use aya_gslb::answer::{Ask, Scratch, Transport, answer};
 use aya_gslb::units::Moment;
-use aya_gslb::wire::{Parsed, parse};
+use aya_gslb::wire::{Lowered, Parsed, parse};
 use aya_gslb::world::World;
 use hickory_proto::op::Message;
 use libfuzzer_sys::fuzz_target;
@@ -34,7 +34,7 @@ fuzz_target!(|octets: &[u8]| {
         assert_eq!(reply[2] & 0xf9, 0x80 | query[2] & 0x79, "QR, OPCODE, RD");
         assert_eq!(reply[3] & 0xf0, 0, "RA, Z, AD, CD");
         assert_eq!(reply[2] & 2 != 0, outcome.truncated, "TC");
-        let edns = match parse(query) {
+        let edns = match parse(query, &mut Lowered::default()) {
             Parsed::Query { envelope, question } => {
                 let end = 12 + question.name.len() + 4;
                 assert_eq!(reply[12..end], query[12..end], "the question comes back");
