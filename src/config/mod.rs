@@ -1,6 +1,6 @@
 //! TOML and master files → [`Catalog`], or every mistake at once.
 //!
-//! Edge storey: [`load`] reads a folder; [`compile`] is the same over texts, for tests, fuzzing and whoever has no disk. Nothing here
+//! Edge storey: [`load()`] reads a folder; [`compile()`] is the same over texts, for tests, fuzzing and whoever has no disk. Nothing here
 //! draws a diagnostic: that is the command line's affair.
 //!
 //! | file | what it does |
