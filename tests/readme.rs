@@ -75,7 +75,7 @@ fn help_of(verbs: &[&str]) -> String {
 fn assert_section_is(name: &str, expected: &str) {
     // The tests run side by side, and each may rewrite its section.
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
-    let _held = ONE_AT_A_TIME.lock().unwrap();
+    let _held = ONE_AT_A_TIME.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("README.md");
     let readme = std::fs::read_to_string(&path).unwrap();
     let begin = readme.find(&format!("<!-- {name}: begin")).unwrap();
