@@ -105,7 +105,7 @@ fn decision() -> (&'static World, steer::Ask) {
     (world, steer::Ask { service, client, family: Family::Any })
 }
 
-/// Where several share the clients, a lot is drawn for each of them: by the client's prefix, so that it cannot be kept in the cell.
+// Where several share the clients, a lot is drawn for each of them: by the client's prefix, so that it cannot be kept in the cell.
 #[library_benchmark]
 #[bench::shared_with_subnet(case("shared.gslb.example.com", Some([198, 51, 100])))]
 fn answer_shared(case: &'static mut Case) -> Outcome {
