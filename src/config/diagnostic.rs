@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::fmt;
 
+use super::near::Hints;
 use super::source::{Place, SourceFile, Spot, spot};
 use crate::limits::DIAGNOSTICS_MAX;
 
@@ -255,6 +256,8 @@ pub(super) struct Findings {
     syntax: Cell<bool>,
     /// Whether there was any error.
     error: Cell<bool>,
+    /// Finds what was probably meant.
+    pub(super) hints: Hints,
 }
 
 impl Findings {

@@ -1,24 +1,56 @@
 //! "Did you mean …?"
 
-/// The candidate that `word` was probably meant to be, as a hint.
-pub(super) fn did_you_mean<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
-    nearest(word, candidates).map(|near| format!("did you mean \"{near}\"?"))
+use std::cell::Cell;
+
+/// Looks for what was probably meant, for all mistakes of one load together: no longer than [`STEPS_MAX`], so that countless mistakes among
+/// countless names are told as quickly as few.
+#[derive(Debug, Default)]
+pub(super) struct Hints {
+    /// Steps taken so far.
+    steps: Cell<usize>,
 }
 
-/// The nearest candidate by edit distance; none when all are too far: more than a third of the word, at least one edit.
-pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let most = (word.chars().count() / 3).max(1);
-    let near = candidates.into_iter().filter_map(|candidate| Some((distance(word, candidate, most)?, candidate)));
-    near.min().map(|(_, candidate)| candidate)
+/// Most steps of one load. Reading a candidate takes one for each character, comparing it one for each pair: enough for a thousand unknown
+/// regions, each compared with those of all known clouds.
+const STEPS_MAX: usize = 20_000_000;
+
+/// Characters of the longest word that hints are looked for.
+const WORD_MAX: usize = 255;
+
+impl Hints {
+    /// The candidate that `word` was probably meant to be, as a hint.
+    pub(super) fn did_you_mean<'a>(&self, word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
+        self.nearest(word, candidates).map(|near| format!("did you mean \"{near}\"?"))
+    }
+
+    /// The nearest candidate by edit distance; none when all are too far: more than a third of the word, at least one edit. None, too, when
+    /// the steps are used up.
+    pub(super) fn nearest<'a>(&self, word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+        let word: Vec<char> = word.chars().take(WORD_MAX + 1).collect();
+        if word.len() > WORD_MAX {
+            return None;
+        }
+        let most = (word.len() / 3).max(1);
+        let mut near = None;
+        for candidate in candidates {
+            // What is longer than this is too far, whatever it says.
+            let other: Vec<char> = candidate.chars().take(word.len() + most + 1).collect();
+            let comparable = word.len().abs_diff(other.len()) <= most;
+            let steps = self.steps.get() + 1 + other.len() + if comparable { word.len() * other.len() } else { 0 };
+            self.steps.set(steps);
+            if steps > STEPS_MAX {
+                return None;
+            }
+            if comparable && let Some(edits) = distance(&word, &other, most) {
+                near = Some(near.map_or((edits, candidate), |nearest: (usize, &str)| nearest.min((edits, candidate))));
+            }
+        }
+        near.map(|(_, candidate)| candidate)
+    }
 }
 
 /// Edits (insert, delete, replace, swap neighbours) that turn one word into the other; `None` when more than `most`.
-fn distance(one: &str, other: &str, most: usize) -> Option<usize> {
-    let one: Vec<char> = one.chars().collect();
-    let other: Vec<char> = other.chars().collect();
-    if one.len().abs_diff(other.len()) > most || one.len() > 255 {
-        return None;
-    }
+fn distance(one: &[char], other: &[char], most: usize) -> Option<usize> {
     let mut before_last: Vec<usize> = Vec::new();
     let mut last: Vec<usize> = (0..=other.len()).collect();
     for row in 1..=one.len() {
@@ -42,10 +74,22 @@ mod tests {
 
     #[test]
     fn a_typing_mistake_is_recognised_and_another_word_is_not() {
+        let hints = Hints::default();
         let regions = ["aws-eu-west-1", "aws-us-east-1", "gcp-europe-west3"];
-        assert_eq!(nearest("aws-eu-wset-1", regions), Some("aws-eu-west-1"));
-        assert_eq!(nearest("ttl", ["tll", "tier"]), Some("tll"));
-        assert_eq!(nearest("moon", regions), None);
-        assert_eq!(did_you_mean("spraed", ["spread"]).as_deref(), Some("did you mean \"spread\"?"));
+        assert_eq!(hints.nearest("aws-eu-wset-1", regions), Some("aws-eu-west-1"));
+        assert_eq!(hints.nearest("ttl", ["tll", "tier"]), Some("tll"));
+        assert_eq!(hints.nearest("moon", regions), None);
+        assert_eq!(hints.nearest("spread", ["spreads", "sprea", "spreed"]), Some("sprea"), "of the equally near, the first by name");
+        assert_eq!(hints.did_you_mean("spraed", ["spread"]).as_deref(), Some("did you mean \"spread\"?"));
+        assert_eq!(hints.nearest(&"a".repeat(256), [&*"a".repeat(256)]), None, "nobody mistypes such a word");
+    }
+
+    #[test]
+    fn countless_names_and_mistakes_end_the_search_for_hints() {
+        let hints = Hints::default();
+        assert_eq!(hints.nearest("aws-eu-wset-1", std::iter::repeat("aws-eu-west-2")), None, "the names never end");
+        assert_eq!(hints.nearest("ttl", ["tll"]), None, "the steps are those of all mistakes together");
+        let hints = Hints::default();
+        assert_eq!(hints.nearest("ttl", std::iter::repeat("a name of another length")), None);
     }
 }

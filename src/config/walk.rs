@@ -11,7 +11,6 @@ use toml::de::{DeArray, DeTable, DeValue};
 
 use super::diagnostic::{Code, Finding, Findings};
 use super::keys::Section;
-use super::near::did_you_mean;
 use super::source::{At, Place};
 
 /// What a leaf has to say against its value.
@@ -133,7 +132,7 @@ impl<'f, 'i> Table<'f, 'i> {
         let found = words.iter().find(|(word, _)| *word == at.value.as_ref()).map(|(_, value)| *value);
         if found.is_none() {
             let all = words.iter().map(|(word, _)| format!("\"{word}\"")).collect::<Vec<_>>().join(", ");
-            let hint = did_you_mean(&at.value, words.iter().map(|(word, _)| *word));
+            let hint = self.findings.hints.did_you_mean(&at.value, words.iter().map(|(word, _)| *word));
             let message = format!("{}: `{key}` must be one of {all}", self.subject);
             self.report(Finding::at(Code::WrongValue, at.place, message).label("no such word").maybe_help(hint));
         }
@@ -257,7 +256,7 @@ impl<'f, 'i> Table<'f, 'i> {
     pub(super) fn done(self) {
         for key in self.entries.keys() {
             let place = Place::new(self.file, key.span());
-            let hint = did_you_mean(key.get_ref(), self.section.keys.iter().map(|known| known.name));
+            let hint = self.findings.hints.did_you_mean(key.get_ref(), self.section.keys.iter().map(|known| known.name));
             let message = format!("{} has an unknown key `{}`", self.subject, key.get_ref());
             self.report(Finding::at(Code::UnknownKey, place, message).label("nobody reads this").maybe_help(hint));
         }

@@ -6,7 +6,6 @@ use super::too_many;
 use crate::catalog::known::{self, country};
 use crate::catalog::{ClientSet, ClientSetId, Selector};
 use crate::config::diagnostic::{Code, Finding, Findings};
-use crate::config::near::did_you_mean;
 use crate::config::source::{At, Place};
 use crate::config::spec::{JurisdictionSpec, Specs};
 use crate::limits::CLIENT_SETS_MAX;
@@ -102,13 +101,13 @@ impl Clients {
     }
 
     /// The jurisdiction that was probably meant.
-    pub(super) fn jurisdiction_hint(&self, text: &str) -> Option<String> {
+    pub(super) fn jurisdiction_hint(&self, text: &str, findings: &Findings) -> Option<String> {
         let upper = text.to_ascii_uppercase();
         let upper = if upper == "UK" { "GB".into() } else { upper };
         if upper != text && self.is_jurisdiction(&upper) {
             return Some(format!("did you mean \"{upper}\"?"));
         }
-        did_you_mean(text, self.unions.keys().map(AsRef::as_ref).filter(|name| name.len() > 2))
+        findings.hints.did_you_mean(text, self.unions.keys().map(AsRef::as_ref).filter(|name| name.len() > 2))
     }
 
     /// Reads one selector, or reports why it is none.
@@ -127,11 +126,11 @@ impl Clients {
             },
             Some(("network", name)) if self.networks.contains(name) => Some(Selector::Network(name.into())),
             Some(("network", name)) => {
-                let hint = did_you_mean(name, self.networks.iter().map(AsRef::as_ref));
+                let hint = findings.hints.did_you_mean(name, self.networks.iter().map(AsRef::as_ref));
                 report(Code::UnknownNetwork, format!("there is no network \"{name}\""), "no such network", hint)
             }
             Some((kind, _)) => {
-                let hint = did_you_mean(kind, ["continent", "asn", "network"]);
+                let hint = findings.hints.did_you_mean(kind, ["continent", "asn", "network"]);
                 report(Code::BadSelector, format!("clients cannot be selected by \"{kind}\""), "continent:, asn: or network:", hint)
             }
             None if word == "*" => Some(Selector::Any),
@@ -139,7 +138,7 @@ impl Clients {
             None if self.is_jurisdiction(word) => Some(Selector::Jurisdiction(word.into())),
             None if is_subdivision(word) => Some(Selector::Subdivision(word.into())),
             None => {
-                let hint = self.jurisdiction_hint(word);
+                let hint = self.jurisdiction_hint(word, findings);
                 let label = "no country (ISO 3166-1), subdivision, or union of countries";
                 report(Code::UnknownJurisdiction, format!("there is no jurisdiction \"{word}\""), label, hint)
             }

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::catalog::{Name, ProbeId, ProbeKind, ProbeSpec, ProbeTarget};
 use crate::config::diagnostic::{Code, Finding, Findings};
-use crate::config::near::did_you_mean;
 use crate::config::source::Place;
 use crate::config::spec::{EndpointSpec, ProbeChoice, ProbeForm};
 
@@ -36,7 +35,7 @@ impl Probes {
                 forms.extend(template.iter().cloned());
                 self.used.insert(name.value.clone());
             } else {
-                let hint = did_you_mean(&name.value, self.templates.keys().map(AsRef::as_ref));
+                let hint = findings.hints.did_you_mean(&name.value, self.templates.keys().map(AsRef::as_ref));
                 let message = format!("there is no probe template \"{}\"", name.value);
                 findings.add(Finding::at(Code::UnknownProbe, name.place, message).label("no such template").maybe_help(hint));
             }

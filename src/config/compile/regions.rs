@@ -7,7 +7,6 @@ use super::too_many;
 use crate::catalog::known::{CloudRegion, cloud_region, cloud_regions};
 use crate::catalog::{Region, RegionId, RegionSet};
 use crate::config::diagnostic::{Code, Finding, Findings};
-use crate::config::near::{did_you_mean, nearest};
 use crate::config::source::{At, Place};
 use crate::config::spec::{EndpointSpec, PriceSpec, RegionSpec, Specs};
 use crate::limits::REGIONS_MAX;
@@ -85,12 +84,12 @@ impl Regions {
         let mut finding = Finding::at(Code::UnknownRegion, place, message.to_owned()).label("no such region");
         let declared = self.all.iter().zip(&self.places).map(|(region, place)| (region.name.as_ref(), place));
         let candidates: BTreeMap<&str, &Option<Place>> = declared.collect();
-        if let Some(near) = nearest(name, candidates.keys().copied()) {
+        if let Some(near) = findings.hints.nearest(name, candidates.keys().copied()) {
             finding = finding.help(format!("did you mean \"{near}\"?"));
             if let Some(place) = candidates[near] {
                 finding = finding.related(*place, "declared here");
             }
-        } else if let Some(hint) = did_you_mean(name, cloud_regions().iter().map(|region| region.name.as_str())) {
+        } else if let Some(hint) = findings.hints.did_you_mean(name, cloud_regions().iter().map(|region| region.name.as_str())) {
             finding = finding.help(hint);
         } else {
             finding = finding.help(format!("declare it: `[region.{name}]` with `country` and `at`"));
@@ -118,7 +117,7 @@ impl Regions {
         let test: Box<dyn Fn(&Region) -> bool + 's> = match kind {
             "" if clients.is_jurisdiction(word) => return Some(self.passing(move |region| region.is_under(word))),
             "" if word.chars().all(|letter| letter.is_ascii_uppercase() || letter == '-') && word != "-" => {
-                let hint = clients.jurisdiction_hint(word);
+                let hint = clients.jurisdiction_hint(word, findings);
                 let finding = Finding::at(Code::UnknownJurisdiction, selector.place, format!("there is no jurisdiction \"{word}\""));
                 findings.add(finding.label("no country (ISO 3166-1) or union of countries").maybe_help(hint));
                 return None;
@@ -127,7 +126,7 @@ impl Regions {
             "tag" => Box::new(move |region| region.tags.iter().any(|tag| tag.as_ref() == what)),
             "cloud" => Box::new(move |region| glob(what, &region.cloud)),
             _ => {
-                let hint = did_you_mean(kind, ["tag", "cloud", "region"]);
+                let hint = findings.hints.did_you_mean(kind, ["tag", "cloud", "region"]);
                 let finding = Finding::at(Code::BadSelector, selector.place, format!("regions cannot be selected by \"{kind}\""));
                 findings.add(finding.label("tag:, cloud: or region:").maybe_help(hint));
                 return None;
@@ -137,9 +136,9 @@ impl Regions {
         if found.is_empty() {
             let mut finding = Finding::at(Code::NoSuchRegions, selector.place, format!("\"{word}\" selects no region")).label("none of the catalog's regions");
             if kind.is_empty() || kind == "region" {
-                finding = finding.maybe_help(did_you_mean(what, self.all.iter().map(|region| region.name.as_ref())));
+                finding = finding.maybe_help(findings.hints.did_you_mean(what, self.all.iter().map(|region| region.name.as_ref())));
             } else if kind == "tag" {
-                finding = finding.maybe_help(did_you_mean(what, self.all.iter().flat_map(|region| &region.tags).map(AsRef::as_ref)));
+                finding = finding.maybe_help(findings.hints.did_you_mean(what, self.all.iter().flat_map(|region| &region.tags).map(AsRef::as_ref)));
             }
             findings.add(finding);
             return None;
@@ -184,7 +183,7 @@ fn region(name: &str, spec: Option<&RegionSpec>, known: Option<&'static CloudReg
                 _ => "no `at`",
             };
             let finding = Finding::at(Code::MissingKey, spec.place, format!("region \"{name}\" has {missing}")).label("no region of a known cloud");
-            findings.add(finding.maybe_help(did_you_mean(name, cloud_regions().iter().map(|region| region.name.as_str()))));
+            findings.add(finding.maybe_help(findings.hints.did_you_mean(name, cloud_regions().iter().map(|region| region.name.as_str()))));
         }
         return None;
     };

@@ -1,6 +1,6 @@
 //! Networks, residency rules and declared latencies.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ipnet::IpNet;
 
@@ -56,15 +56,15 @@ pub(super) fn residencies(specs: &BTreeMap<Box<str>, ResidencySpec>, clients: &m
 /// Links the declared latencies: one row for each selector, the most specific first.
 pub(super) fn latencies(specs: &[LatencySpec], clients: &Clients, regions: &Regions, findings: &Findings) -> Box<[LatencyRow]> {
     let mut rows: BTreeMap<Selector, BTreeMap<RegionId, (Micros, Place)>> = BTreeMap::new();
-    let mut wrong: Vec<&str> = Vec::new();
+    let mut wrong: BTreeSet<&str> = BTreeSet::new();
     let mut specs: Vec<&LatencySpec> = specs.iter().collect();
     specs.sort_by_key(|spec| spec.region.place);
     for spec in specs {
-        if wrong.contains(&spec.clients.value.as_ref()) {
+        if wrong.contains(spec.clients.value.as_ref()) {
             continue;
         }
         let Some(selector) = clients.selector(&spec.clients, findings) else {
-            wrong.push(&spec.clients.value);
+            wrong.insert(&spec.clients.value);
             continue;
         };
         let message = format!("latency of \"{}\" names an unknown region", spec.clients.value);

@@ -8,7 +8,6 @@ use crate::catalog::{
     ZoneId,
 };
 use crate::config::diagnostic::{Code, Finding};
-use crate::config::near::did_you_mean;
 use crate::config::source::At;
 use crate::config::spec::{AllDownSpec, EndpointSpec, PriceSpec, ServiceSpec};
 use crate::limits::{ENDPOINTS_PER_SERVICE_MAX, STEERED_ADDRESSES_MAX};
@@ -114,7 +113,7 @@ impl Context<'_> {
                 self.residencies_used[index] = true;
                 rules.extend(u8::try_from(index).ok().map(ResidencyId));
             } else {
-                let hint = did_you_mean(&name.value, self.residencies.iter().map(|rule| rule.name.as_ref()));
+                let hint = self.findings.hints.did_you_mean(&name.value, self.residencies.iter().map(|rule| rule.name.as_ref()));
                 let message = format!("service \"{}\" names an unknown residency rule", spec.label);
                 self.findings.add(Finding::at(Code::UnknownResidency, name.place, message).label("no such rule").maybe_help(hint));
             }
@@ -171,7 +170,7 @@ impl Context<'_> {
         if let Some(index) = spec.endpoints.iter().position(|endpoint| endpoint.name == name.value) {
             return WhenAllDown::LastResort(EndpointId(start.saturating_add(u32::try_from(index).unwrap_or(0))));
         }
-        let hint = did_you_mean(&name.value, spec.endpoints.iter().map(|endpoint| endpoint.name.as_ref()));
+        let hint = self.findings.hints.did_you_mean(&name.value, spec.endpoints.iter().map(|endpoint| endpoint.name.as_ref()));
         let message = format!("service \"{}\" has an unknown endpoint as its last resort", spec.label);
         self.findings.add(Finding::at(Code::UnknownEndpoint, name.place, message).label("no such endpoint").maybe_help(hint));
         WhenAllDown::AsIfUp

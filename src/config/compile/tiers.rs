@@ -5,7 +5,6 @@ use super::regions::glob;
 use super::too_many;
 use crate::catalog::By;
 use crate::config::diagnostic::{Code, Finding};
-use crate::config::near::did_you_mean;
 use crate::config::spec::{AllDownSpec, ServiceSpec};
 use crate::limits::TIERS_MAX;
 
@@ -35,7 +34,7 @@ pub(super) fn stand(context: &Context<'_>, spec: &ServiceSpec) -> (Vec<Standing>
             let is_pattern = name.value.contains('*');
             let matching: Vec<usize> = (0..spec.endpoints.len()).filter(|&index| glob(&name.value, &spec.endpoints[index].name)).collect();
             if matching.is_empty() {
-                let hint = did_you_mean(&name.value, spec.endpoints.iter().map(|endpoint| endpoint.name.as_ref()));
+                let hint = context.findings.hints.did_you_mean(&name.value, spec.endpoints.iter().map(|endpoint| endpoint.name.as_ref()));
                 let message = format!("service \"{}\" has a tier with an unknown endpoint", spec.label);
                 context.findings.add(Finding::at(Code::UnknownEndpoint, name.place, message).label("no such endpoint").maybe_help(hint));
             }

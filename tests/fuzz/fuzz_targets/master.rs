@@ -55,11 +55,18 @@ fn judge_record(record: &StaticRecord) {
 /// Zones are built of anything; without errors, every owner is found, and what stands there fits its neighbours.
 fn judge_zones(origin: &Name, records: Vec<StaticRecord>, texts: &[&str]) {
     let child = origin.child(b"child").expect("a short name");
-    let service = |label: &[u8], id, kind| ServiceName { name: origin.child(label).expect("a short name"), id: ServiceId(id), kind, digest: 1, place: Place::default() };
+    let service =
+        |label: &[u8], id, kind| ServiceName { name: origin.child(label).expect("a short name"), id: ServiceId(id), kind, digest: 1, place: Place::default() };
     let mut parent = ZoneInput { name: origin.clone(), place: Place::default(), soa: None, records, services: Vec::new() };
     parent.services = vec![service(b"api", 0, AnswerKind::Addresses), service(b"www", 1, AnswerKind::Cname)];
     let owners: Vec<Name> = parent.records.iter().map(|record| record.owner.clone()).collect();
-    let child = ZoneInput { name: child.clone(), place: Place::default(), soa: None, records: vec![StaticRecord::ns(child, &Name::root(), 60, Place::default())], services: Vec::new() };
+    let child = ZoneInput {
+        name: child.clone(),
+        place: Place::default(),
+        soa: None,
+        records: vec![StaticRecord::ns(child, &Name::root(), 60, Place::default())],
+        services: Vec::new(),
+    };
     let built = build(&[parent, child]);
     built.problems.list.iter().for_each(|problem| judge_place(problem, texts));
     assert!(built.owners.nodes().is_sorted_by(|a, b| a.zone <= b.zone));
