@@ -17,7 +17,7 @@ use crate::world::World;
 pub(super) struct Ranked {
     /// Who may be answered.
     pub(super) eligible: Eligible,
-    /// Score by index within the service; of endpoints in the field, and of missing ones, whose recovery may matter. What a curious witness
+    /// Score by index within the service; of endpoints in the field, and of missing and moving ones, which may matter. What a curious witness
     /// made score besides is never read.
     pub(super) scores: [i64; ENDPOINTS_PER_SERVICE_MAX],
 }
@@ -30,13 +30,13 @@ impl Ranked {
     }
 }
 
-/// Scores every endpoint of the field. Missing ones are scored, too: the choice asks whether their recovery would change it.
+/// Scores every endpoint of the field. Missing and moving ones are scored, too: the choice asks whether they might change it.
 #[inline]
 pub(super) fn rank<W: Witness>(ask: &Ask, world: &World, ranked: &mut Ranked, witness: &mut W) {
     let service = world.catalog.service(ask.service);
     let rtt = world.geo.rtt_row(ask.client.located.locality);
     let statuses = world.statuses_of(service);
-    let wanted = if W::CURIOUS { service.lineup.all() } else { ranked.eligible.field | ranked.eligible.missing };
+    let wanted = if W::CURIOUS { service.lineup.all() } else { ranked.eligible.field | ranked.eligible.missing | ranked.eligible.moving };
     let rows = service.lineup.rows.iter().zip(statuses).zip(&mut ranked.scores);
     for (index, ((row, status), score)) in (0_u32..).zip(rows) {
         if wanted >> index & 1 == 0 {
