@@ -32,6 +32,9 @@ pub const CLIENT_SETS_MAX: usize = 256;
 pub const RESIDENCIES_MAX: usize = 64;
 /// Most localities; their number has 16 bits in the table.
 pub const LOCALITIES_MAX: usize = 65_536;
+/// Largest amount of one term of a score, in microseconds either way: eleven days. A sum of terms can never overflow, and leaves a sort key
+/// room for the endpoint's number.
+pub const SCORE_TERM_MAX: i64 = 1_000_000_000_000;
 /// Most tiers of one service.
 pub const TIERS_MAX: usize = 16;
 /// Most services of a catalog.

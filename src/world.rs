@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::catalog::{Catalog, EndpointId, ServiceId};
+use crate::catalog::{Catalog, EndpointId, Service, ServiceId};
 use crate::geo::Geo;
 use crate::health::Status;
 use crate::units::Moment;
@@ -51,6 +51,13 @@ impl World {
     #[inline]
     pub fn status(&self, endpoint: EndpointId) -> &Status {
         &self.statuses.of[endpoint.index()]
+    }
+
+    /// The statuses of a service's endpoints, in their order.
+    #[must_use]
+    #[inline]
+    pub fn statuses_of(&self, service: &Service) -> &[Status] {
+        &self.statuses.of[service.endpoints.start as usize..service.endpoints.end as usize]
     }
 
     /// The generation at which the service's inputs last changed.

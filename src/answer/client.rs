@@ -6,31 +6,23 @@ use super::Turn;
 use crate::geo::{LocalityId, is_special};
 use crate::steer::Client;
 
-/// Whom the decision is for.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Whom {
-    /// The client.
-    pub(super) client: Client,
-    /// SCOPE, if the subnet was not used; else it comes from the decision.
-    pub(super) scope: Option<u8>,
-}
-
 impl Turn<'_> {
-    /// Finds out whom to decide for.
+    /// Finds out whom to decide for. Sets `scope` where the subnet was not used: otherwise SCOPE comes from the decision.
     #[inline]
-    pub(super) fn whom(&self) -> Whom {
-        let geo = &self.world.geo;
-        let Some(ecs) = self.envelope.edns.as_ref().and_then(|edns| edns.ecs.as_ref()) else { return Whom { client: self.resolver(), scope: None } };
+    pub(super) fn client(&self, scope: &mut Option<u8>) -> Client {
+        let Some(ecs) = self.envelope.edns.as_ref().and_then(|edns| edns.ecs.as_ref()) else { return self.resolver() };
         if ecs.source == 0 {
             // The client does not want to be told apart (§7.1.2); it is answered all the same (§7.5).
-            return Whom { client: self.resolver(), scope: Some(0) };
+            *scope = Some(0);
+            return self.resolver();
         }
-        let client = Client::at(ecs.address, ecs.source, geo);
+        let client = Client::at(ecs.address, ecs.source, &self.world.geo);
         // An operator's own network may well be a private one; any other private address says nothing.
         if client.located.locality == LocalityId::UNKNOWN && is_special(ecs.address, ecs.source) {
-            return Whom { client: self.resolver(), scope: Some(client.located.leaf) };
+            *scope = Some(client.located.leaf);
+            return self.resolver();
         }
-        Whom { client, scope: None }
+        client
     }
 
     /// The resolver as the client. Its IPv4 address may come as an IPv4-mapped one from a socket that serves both families.

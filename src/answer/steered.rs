@@ -2,7 +2,6 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::client::Whom;
 use super::{Said, Steered, Turn};
 use crate::catalog::{AnswerKind, Endpoint, Families, HttpsTemplate, RrSet, Service, ServiceId, ZoneId};
 use crate::limits::STEERED_ADDRESSES_MAX;
@@ -17,14 +16,13 @@ impl<'a> Turn<'a> {
         let served = Served { zone, id, service };
         let qtype = match self.question.qtype {
             // RFC 8482 §4.1: one RRset is enough.
-            rtype::ANY if self.any_endpoint(service, has_a) => rtype::A,
+            rtype::ANY if service.lineup.v4 != 0 => rtype::A,
             rtype::ANY => rtype::AAAA,
             asked => asked,
         };
         match (service.kind, qtype) {
             (AnswerKind::Cname, _) => self.canonical_name(&served),
-            (AnswerKind::Addresses, rtype::A) if self.any_endpoint(service, has_a) => self.addresses(&served, rtype::A),
-            (AnswerKind::Addresses, rtype::AAAA) if self.any_endpoint(service, has_aaaa) => self.addresses(&served, rtype::AAAA),
+            (AnswerKind::Addresses, rtype::A | rtype::AAAA) if has_any(service, qtype) => self.addresses(&served, qtype),
             (AnswerKind::Addresses, rtype::HTTPS) => match &service.https {
                 Some(template) => self.https(&served, template),
                 None => self.records(zone, records),
@@ -98,15 +96,17 @@ impl<'a> Turn<'a> {
     }
 
     /// Decides, and says what every reply by that decision says.
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "measured: what it returns would be copied twice on the path that nearly every query takes")]
     fn choose(&mut self, served: &Served<'_>, family: Family) -> (Chosen, Said) {
-        let Whom { client, scope } = self.whom();
         let family = if served.service.families == Families::Separate { family } else { Family::Any };
-        let chosen = self.cells.choose(&steer::Ask { service: served.id, client, family }, self.world);
+        let mut scope = None;
+        let ask = steer::Ask { service: served.id, client: self.client(&mut scope), family };
+        let chosen = self.cells.choose(&ask, self.world);
         let said = Said {
             scope: scope.unwrap_or(chosen.scope),
             ede: self.world.statuses.stale.then_some(Ede::STALE_ANSWER),
-            steered: Some(Steered { service: served.id, endpoint: chosen.endpoints().first().copied(), reason: chosen.reason }),
+            steered: Some(Steered { service: served.id, endpoint: (chosen.count > 0).then_some(chosen.endpoints[0]), reason: chosen.reason }),
             ..Said::AUTHORITATIVE
         };
         (chosen, said)
@@ -122,12 +122,12 @@ impl<'a> Turn<'a> {
         self.negative(served.zone, Rcode::NOERROR, Some(served.service.ttl_moving.0));
         said
     }
+}
 
-    /// Whether any endpoint of the service has something.
-    #[inline]
-    fn any_endpoint(&self, service: &Service, has: fn(&Endpoint) -> bool) -> bool {
-        self.world.catalog.endpoints_of(service).any(|(_, endpoint)| has(endpoint))
-    }
+/// Whether any endpoint of the service has an address that A, or else AAAA, asks for.
+#[inline]
+fn has_any(service: &Service, rtype: u16) -> bool {
+    (if rtype == rtype::A { service.lineup.v4 } else { service.lineup.v6 }) != 0
 }
 
 /// The service that is answered for.
@@ -146,16 +146,6 @@ impl Served<'_> {
     fn ttl(&self, chosen: &Chosen) -> u32 {
         if chosen.moving { self.service.ttl_moving.0 } else { self.service.ttl_steady.0 }
     }
-}
-
-/// Whether an endpoint has an IPv4 address.
-fn has_a(endpoint: &Endpoint) -> bool {
-    !endpoint.a.is_empty()
-}
-
-/// Whether an endpoint has an IPv6 address.
-fn has_aaaa(endpoint: &Endpoint) -> bool {
-    !endpoint.aaaa.is_empty()
 }
 
 /// SvcParamKey `ipv4hint` (RFC 9460 §14.3.2).

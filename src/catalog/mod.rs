@@ -9,6 +9,7 @@
 //! - The endpoints of a service are contiguous.
 
 pub mod known;
+mod lineup;
 mod name;
 mod owner;
 mod policy;
@@ -16,6 +17,7 @@ mod region;
 mod service;
 mod zone;
 
+pub use lineup::{Bits, Lineup, Row};
 pub use name::{Name, NameError};
 pub use owner::{Content, Node, NodeId, OwnerNames, RrSet, hash_label, hash_label_in, hash_name, hash_root};
 pub use policy::{ClientSet, LatencyRow, Network, Residency, Selector, UnknownClient};

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::Range;
 
-use super::{ClientSetId, EndpointId, Name, ProbeId, RegionId, RegionSet, ResidencyId, ServiceId, ZoneId};
+use super::{ClientSetId, EndpointId, Lineup, Name, ProbeId, RegionId, RegionSet, ResidencyId, ServiceId, ZoneId};
 use crate::units::{MicroUsd, Micros, Permille, Ttl};
 
 /// An owner name whose answer is steered.
@@ -55,6 +55,8 @@ pub struct Service {
     pub https: Option<HttpsTemplate>,
     /// Latency worth one US dollar per million requests, for explanations; zero when price plays no part.
     pub latency_per_usd: Micros,
+    /// Its endpoints as steering reads them.
+    pub lineup: Lineup,
     /// What an endpoint must have, for explanations: labels, already judged in [`Endpoint::meets_require`].
     pub require: Box<[Requirement]>,
     /// What an endpoint should have, already judged in [`Endpoint::preferred`]; relaxed second.

@@ -87,6 +87,13 @@ impl Status {
     /// Of an endpoint that is up and at rest.
     pub const UP: Self = Self { health: Health::Up, ..Self::UNMEASURED };
 
+    /// Whether nothing about it is out of the ordinary for eligibility: up, at rest, and no operator's word on it.
+    #[must_use]
+    #[inline]
+    pub const fn is_plain(&self) -> bool {
+        matches!(self.health, Health::Up) && matches!(self.intent, Intent::None) && !self.moving
+    }
+
     /// Whether eligibility counts it as down: measured so, and no operator says otherwise.
     #[must_use]
     pub const fn is_down(&self) -> bool {

@@ -3,9 +3,6 @@
 use crate::catalog::EndpointId;
 use crate::limits::{ANSWERS_MAX, ENDPOINTS_PER_SERVICE_MAX};
 
-/// Bits of a service's endpoints, the first endpoint the lowest bit.
-pub(super) type Bits = u64;
-
 /// An endpoint that may be answered, with its share of the clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Candidate {
@@ -86,7 +83,7 @@ pub struct Decision {
     pub sharing: u8,
     /// How many endpoints are answered at most, of distinct regions.
     pub answers: u8,
-    /// Number of candidates.
+    /// Number of candidates. A decision that gives every client one fixed endpoint has only that one, unless a curious witness looks on.
     pub count: u8,
     /// The candidates, best first; valid up to `count`.
     pub candidates: [Candidate; ENDPOINTS_PER_SERVICE_MAX],

@@ -56,12 +56,10 @@ pub enum Family {
 pub struct Client {
     /// Where it is.
     pub located: Located,
-    /// Its address cut to [`Client::hashed_len`], left-aligned in 128 bits.
-    pub prefix: u128,
+    /// Its address, left-aligned in 128 bits.
+    bits: u128,
     /// How many bits shares of clients are told apart by: min(source, /24 or /56).
     pub hashed_len: u8,
-    /// Whether the prefix is of IPv6.
-    pub v6: bool,
 }
 
 impl Client {
@@ -69,13 +67,18 @@ impl Client {
     #[must_use]
     #[inline]
     pub fn at(address: IpAddr, source_len: u8, geo: &Geo) -> Self {
-        let (bits, cap, v6) = match address {
-            IpAddr::V4(address) => (u128::from(address.to_bits()) << 96, V4_PREFIX_MAX, false),
-            IpAddr::V6(address) => (address.to_bits(), V6_HASHED_MAX, true),
+        let (bits, cap) = match address {
+            IpAddr::V4(address) => (u128::from(address.to_bits()) << 96, V4_PREFIX_MAX),
+            IpAddr::V6(address) => (address.to_bits(), V6_HASHED_MAX),
         };
         let hashed_len = source_len.min(cap);
-        let prefix = if hashed_len == 0 { 0 } else { bits & (u128::MAX << (128 - u32::from(hashed_len))) };
-        Self { located: geo.locate(address, source_len), prefix, hashed_len, v6 }
+        Self { located: geo.locate(address, source_len), bits, hashed_len }
+    }
+
+    /// Its address cut to [`Client::hashed_len`] bits: what draws lots for it, and nothing more of it.
+    #[must_use]
+    pub const fn prefix(&self) -> u128 {
+        if self.hashed_len == 0 { 0 } else { self.bits & (u128::MAX << (128 - self.hashed_len as u32)) }
     }
 }
 
@@ -83,6 +86,7 @@ impl Client {
 #[must_use]
 pub fn decide(ask: &Ask, world: &World, witness: &mut impl Witness) -> Decision {
     let eligible = eligible::admit(ask, world, witness);
-    let ranked = score::rank(ask, world, eligible, witness);
+    let mut ranked = score::Ranked::of(eligible);
+    score::rank(ask, world, &mut ranked, witness);
     pick::choose(ask, world, &ranked, witness)
 }

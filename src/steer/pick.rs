@@ -1,16 +1,17 @@
 //! Picks: tiers first, then preferences by place, then score, weight or order.
 
-use super::decision::{Bits, Candidate, Decision, Reason, Verdict};
+use super::decision::{Candidate, Decision, Reason, Verdict};
 use super::score::Ranked;
 use super::witness::see_excluded;
 use super::{Ask, Exclusion, Step, Witness};
-use crate::catalog::{By, Catalog, EndpointId, GeoRule, RegionSet, Service};
+use crate::catalog::{Bits, By, EndpointId, Service};
 use crate::health::Status;
-use crate::limits::ENDPOINTS_PER_SERVICE_MAX;
+use crate::limits::{ENDPOINTS_PER_SERVICE_MAX, SCORE_TERM_MAX};
 use crate::world::World;
 
 /// Chooses among the field.
-pub(super) fn choose(ask: &Ask, world: &World, ranked: &Ranked, witness: &mut impl Witness) -> Decision {
+#[inline]
+pub(super) fn choose<W: Witness>(ask: &Ask, world: &World, ranked: &Ranked, witness: &mut W) -> Decision {
     let service = world.catalog.service(ask.service);
     let mut decision = Decision {
         verdict: ranked.eligible.verdict,
@@ -22,48 +23,62 @@ pub(super) fn choose(ask: &Ask, world: &World, ranked: &Ranked, witness: &mut im
         count: 0,
         candidates: [Candidate { endpoint: EndpointId(0), weight: 0 }; ENDPOINTS_PER_SERVICE_MAX],
     };
-    if decision.verdict != Verdict::Serve {
-        return decision;
+    if decision.verdict == Verdict::Serve {
+        fill(&mut decision, ask, world, ranked, witness);
     }
-    let field = prefer_weight(service, ranked, witness);
-    let field = prefer_tier(world, service, field, witness);
-    let rule = rule_for(ask, service);
-    let field = prefer_place(rule, world, service, field, witness);
-    order(&mut decision, service, world, ranked, field);
-    share(&mut decision, service, world, ranked);
-    explain_missing(&mut decision, service, &world.catalog, ranked, rule.map(|(_, rule)| &rule.regions));
     decision
 }
 
+/// Fills in the candidates.
+#[inline]
+fn fill<W: Witness>(decision: &mut Decision, ask: &Ask, world: &World, ranked: &Ranked, witness: &mut W) {
+    let service = world.catalog.service(ask.service);
+    let field = prefer_weight(service, ranked.eligible.field, witness);
+    let field = prefer_tier(service, field, witness);
+    let near = near(ask, service);
+    let field = prefer_place(near, service, field, witness);
+    let reach = reach(service);
+    if reach.is_none() && service.answers <= 1 && !W::CURIOUS {
+        take_best(decision, service, ranked, field);
+    } else {
+        order(decision, service, world, ranked, field, reach);
+    }
+    if ranked.eligible.missing | ranked.eligible.moving != 0 {
+        explain_missing(decision, service, ranked, near.map_or(0, |(_, near)| near));
+    }
+}
+
 /// Whether the decision depends on where the client is.
+#[inline]
 fn consults_place(service: &Service) -> bool {
     service.by == By::Score || !service.residency.is_empty() || !service.geo.is_empty() || service.max_rtt.is_some()
 }
 
 /// Leaves out what has no weight, while anything that has some is left.
-fn prefer_weight(service: &Service, ranked: &Ranked, witness: &mut impl Witness) -> Bits {
-    let (field, weightless) = (ranked.eligible.field, ranked.eligible.weightless);
-    if field & !weightless == 0 {
+#[inline]
+fn prefer_weight(service: &Service, field: Bits, witness: &mut impl Witness) -> Bits {
+    let weighty = field & service.lineup.weighty;
+    if weighty == 0 {
         return field;
     }
-    see_excluded(field & weightless, Exclusion::Weight, service, witness);
-    field & !weightless
+    see_excluded(field & !weighty, Exclusion::Weight, service, witness);
+    weighty
 }
 
 /// The first tier with `min-live` endpoints in the field; if none has so many, the first that has any.
-fn prefer_tier(world: &World, service: &Service, field: Bits, witness: &mut impl Witness) -> Bits {
+#[inline]
+fn prefer_tier(service: &Service, field: Bits, witness: &mut impl Witness) -> Bits {
     if service.tiers <= 1 {
         return field;
     }
     let mut fallback = None;
-    for tier in 0..service.tiers {
-        let members = members_of_tier(world, service, field, tier);
-        let live = members.count_ones();
-        if live >= u32::from(service.min_live.max(1)) {
+    for (tier, members) in (0_u8..service.tiers).zip(&service.lineup.tiers) {
+        let members = field & members;
+        if members.count_ones() >= u32::from(service.min_live.max(1)) {
             fallback = Some((tier, members));
             break;
         }
-        if live > 0 && fallback.is_none() {
+        if members != 0 && fallback.is_none() {
             fallback = Some((tier, members));
         }
     }
@@ -73,103 +88,115 @@ fn prefer_tier(world: &World, service: &Service, field: Bits, witness: &mut impl
     members
 }
 
-/// The endpoints of the field that stand in this tier.
-fn members_of_tier(world: &World, service: &Service, field: Bits, tier: u8) -> Bits {
-    let mut members = 0;
-    let mut rest = field;
-    while rest != 0 {
-        let bit = rest & rest.wrapping_neg();
-        rest ^= bit;
-        if world.catalog.endpoint(at(service, bit.trailing_zeros())).tier == tier {
-            members |= bit;
-        }
-    }
-    members
-}
-
-/// The first geo rule that names the client, and its place in the list.
+/// The endpoints that the first geo rule for this client prefers, and the rule's place in the list.
 #[inline]
-fn rule_for<'a>(ask: &Ask, service: &'a Service) -> Option<(u8, &'a GeoRule)> {
+fn near(ask: &Ask, service: &Service) -> Option<(u8, Bits)> {
     let sets = ask.client.located.sets;
-    (0_u8..).zip(&service.geo).find(|(_, rule)| sets.has(rule.clients))
+    let rule = (0_u8..).zip(service.geo.iter().zip(&service.lineup.near)).find(|(_, (rule, _))| sets.has(rule.clients));
+    rule.map(|(index, (_, near))| (index, *near))
 }
 
-/// Narrows the field to the regions that a geo rule prefers; never to nothing.
-fn prefer_place(rule: Option<(u8, &GeoRule)>, world: &World, service: &Service, field: Bits, witness: &mut impl Witness) -> Bits {
-    let Some((index, rule)) = rule else { return field };
-    let mut preferred = 0;
-    let mut rest = field;
-    while rest != 0 {
-        let bit = rest & rest.wrapping_neg();
-        rest ^= bit;
-        if rule.regions.has(world.catalog.endpoint(at(service, bit.trailing_zeros())).region) {
-            preferred |= bit;
-        }
-    }
-    if preferred == 0 {
-        return field;
-    }
-    witness.see(Step::Geo(index));
-    see_excluded(field & !preferred, Exclusion::Geo, service, witness);
-    preferred
-}
-
-/// What the service ranks by, lower first; equal ones stand in the order of their names.
+/// Narrows the field to what a geo rule prefers; never to nothing.
 #[inline]
-fn key(service: &Service, world: &World, ranked: &Ranked, index: u32) -> (bool, i64) {
-    let unknown = ranked.eligible.unknown >> index & 1 == 1;
-    let key = match service.by {
-        By::Score => ranked.scores[index as usize % ENDPOINTS_PER_SERVICE_MAX],
-        By::Order => i64::from(world.catalog.endpoint(at(service, index)).order),
+fn prefer_place(near: Option<(u8, Bits)>, service: &Service, field: Bits, witness: &mut impl Witness) -> Bits {
+    match near {
+        Some((index, near)) if field & near != 0 => {
+            witness.see(Step::Geo(index));
+            see_excluded(field & !near, Exclusion::Geo, service, witness);
+            field & near
+        }
+        _ => field,
+    }
+}
+
+/// Bits of a sort key that hold the endpoint's index.
+const INDEX_BITS: u32 = ENDPOINTS_PER_SERVICE_MAX.trailing_zeros();
+/// What puts an endpoint that was never measured behind all others: more than any score.
+const UNKNOWN: i64 = 1 << 60;
+const _: () = assert!(1 << INDEX_BITS == ENDPOINTS_PER_SERVICE_MAX);
+const _: () = assert!((8 * SCORE_TERM_MAX) << INDEX_BITS < UNKNOWN, "a sum of at most eight terms stays below");
+
+/// What the service ranks by, lower first, in one number with the index: equal ones stand in the order of their names.
+#[inline]
+fn key(service: &Service, ranked: &Ranked, index: u32) -> i64 {
+    let unknown = if ranked.eligible.unknown >> index & 1 == 1 { UNKNOWN } else { 0 };
+    key_among_peers(service, ranked, index) + unknown
+}
+
+/// The same among endpoints of which all were measured, or none.
+#[inline]
+fn key_among_peers(service: &Service, ranked: &Ranked, index: u32) -> i64 {
+    let place = index as usize % ENDPOINTS_PER_SERVICE_MAX;
+    let rank = match service.by {
+        By::Score => ranked.scores[place],
+        By::Order => service.lineup.rows.get(place).map_or(0, |row| i64::from(row.order)),
         By::Weight => 0,
     };
-    (unknown, key)
+    (rank << INDEX_BITS) + i64::from(index)
 }
 
-/// Puts the field into the decision, best first: an insertion sort, for fields are small.
-fn order(decision: &mut Decision, service: &Service, world: &World, ranked: &Ranked, field: Bits) {
-    let mut keys = [(false, 0_i64); ENDPOINTS_PER_SERVICE_MAX];
+/// How much more than the best others may score and still share its clients; `None` where nobody shares.
+#[inline]
+fn reach(service: &Service) -> Option<i64> {
+    match service.by {
+        By::Order => None,
+        By::Score => (service.spread.0 > 0).then(|| service.spread.0.min(SCORE_TERM_MAX)),
+        By::Weight => Some(0),
+    }
+}
+
+/// Puts only the best into the decision, where the answer needs no other: the first of what [`order`] would put there.
+#[inline]
+fn take_best(decision: &mut Decision, service: &Service, ranked: &Ranked, field: Bits) {
+    // Those that were never measured rank after all others, so they matter only where there are no others.
+    let known = field & !ranked.eligible.unknown;
+    let mut rest = if known == 0 { field } else { known };
+    let mut best = i64::MAX;
+    while rest != 0 {
+        best = best.min(key_among_peers(service, ranked, rest.trailing_zeros()));
+        rest &= rest - 1;
+    }
+    decision.candidates[0].endpoint = at(service, index_of(best));
+    decision.count = 1;
+}
+
+/// Puts the field into the decision, best first, and finds who shares the clients with the best.
+fn order(decision: &mut Decision, service: &Service, world: &World, ranked: &Ranked, field: Bits, reach: Option<i64>) {
+    let mut keys = [0_i64; ENDPOINTS_PER_SERVICE_MAX];
     let mut count = 0;
     let mut rest = field;
     while rest != 0 {
-        let index = rest.trailing_zeros();
+        keys[count] = key(service, ranked, rest.trailing_zeros());
         rest &= rest - 1;
-        let key = key(service, world, ranked, index);
-        let mut place = count;
-        while place > 0 && keys[place - 1] > key {
-            keys[place] = keys[place - 1];
-            decision.candidates[place] = decision.candidates[place - 1];
-            place -= 1;
-        }
-        keys[place] = key;
-        decision.candidates[place] = Candidate { endpoint: at(service, index), weight: 0 };
         count += 1;
     }
+    let keys = &mut keys[..count];
+    keys.sort_unstable();
+    for (candidate, key) in decision.candidates.iter_mut().zip(&*keys) {
+        candidate.endpoint = at(service, index_of(*key));
+    }
     decision.count = u8::try_from(count).unwrap_or(u8::MAX);
+    if let Some(reach) = reach {
+        share(decision, service, world, keys, reach);
+    }
 }
 
-/// Finds who shares the clients with the best, and their weights.
-fn share(decision: &mut Decision, service: &Service, world: &World, ranked: &Ranked) {
-    let count = usize::from(decision.count);
-    let Some(best) = decision.candidates[..count].first() else { return };
-    let (unknown, lowest) = key(service, world, ranked, best.endpoint.0 - service.endpoints.start);
-    let reach = match service.by {
-        By::Order => return,
-        By::Score if service.spread.0 <= 0 => return,
-        By::Score => lowest.saturating_add(service.spread.0),
-        By::Weight => lowest,
-    };
-    let within = decision.candidates[..count]
-        .iter()
-        .take_while(|candidate| {
-            let (other, score) = key(service, world, ranked, candidate.endpoint.0 - service.endpoints.start);
-            other == unknown && score <= reach
-        })
-        .count();
-    for candidate in &mut decision.candidates[..within] {
-        candidate.weight = effective_weight(world.catalog.endpoint(candidate.endpoint).weight, world.status(candidate.endpoint));
+/// Finds who is within `reach` of the best, and their weights.
+fn share(decision: &mut Decision, service: &Service, world: &World, keys: &[i64], reach: i64) {
+    // The shift leaves the rank without the index; a key's unknown bit is far above any reach.
+    let farthest = keys.first().map_or(0, |best| (best >> INDEX_BITS) + reach);
+    let within = keys.iter().take_while(|key| **key >> INDEX_BITS <= farthest).count();
+    for (candidate, key) in decision.candidates.iter_mut().zip(&keys[..within]) {
+        let weight = service.lineup.rows.get(index_of(*key) as usize).map_or(0, |row| row.weight);
+        candidate.weight = effective_weight(weight, world.status(candidate.endpoint));
     }
     decision.sharing = u8::try_from(within).unwrap_or(u8::MAX);
+}
+
+/// The index in a key.
+#[inline]
+const fn index_of(key: i64) -> u32 {
+    (key.cast_unsigned() & ((1 << INDEX_BITS) - 1)) as u32
 }
 
 /// An endpoint's weight in thousandths of its ramp; at least 1, for a field in which nobody has any weight shares alike.
@@ -179,21 +206,19 @@ fn effective_weight(weight: u32, status: &Status) -> u32 {
 }
 
 /// Says whether something better is missing, and whether what moves could change this answer.
-fn explain_missing(decision: &mut Decision, service: &Service, catalog: &Catalog, ranked: &Ranked, preferred: Option<&RegionSet>) {
-    let interesting = ranked.eligible.missing | ranked.eligible.moving;
-    if interesting == 0 {
-        return;
-    }
+#[cold]
+fn explain_missing(decision: &mut Decision, service: &Service, ranked: &Ranked, near: Bits) {
     let needed = usize::from(decision.answers.max(decision.sharing).max(1)).min(usize::from(decision.count));
-    let answer = decision.candidates[..needed].iter().fold(0, |bits: Bits, candidate| bits | 1 << (candidate.endpoint.0 - service.endpoints.start));
+    let index = |candidate: &Candidate| candidate.endpoint.0 - service.endpoints.start;
+    let answer = decision.candidates[..needed].iter().fold(0, |bits: Bits, candidate| bits | 1 << index(candidate));
     let mut better = 0;
     if let Some(last) = decision.candidates[..needed].last() {
-        let mut rest = interesting & !answer;
+        let mut rest = (ranked.eligible.missing | ranked.eligible.moving) & !answer;
         while rest != 0 {
-            let bit = rest & rest.wrapping_neg();
-            rest ^= bit;
-            if would_rank_before(at(service, bit.trailing_zeros()), last.endpoint, service, catalog, ranked, preferred) {
-                better |= bit;
+            let one = rest.trailing_zeros();
+            rest &= rest - 1;
+            if would_rank_before(one, index(last), service, ranked, near) {
+                better |= 1 << one;
             }
         }
     }
@@ -204,16 +229,17 @@ fn explain_missing(decision: &mut Decision, service: &Service, catalog: &Catalog
 }
 
 /// Whether an endpoint, were it up, would take a place in the answer from `last`. Doubtful cases count as yes: they only shorten a TTL.
-fn would_rank_before(endpoint: EndpointId, last: EndpointId, service: &Service, catalog: &Catalog, ranked: &Ranked, preferred: Option<&RegionSet>) -> bool {
-    let (one, other) = (catalog.endpoint(endpoint), catalog.endpoint(last));
+fn would_rank_before(endpoint: u32, last: u32, service: &Service, ranked: &Ranked, near: Bits) -> bool {
+    let rows = &service.lineup.rows;
+    let (Some(one), Some(other)) = (rows.get(endpoint as usize), rows.get(last as usize)) else { return false };
     if one.tier != other.tier {
         return one.tier < other.tier;
     }
-    let is_preferred = |region| preferred.is_some_and(|regions| regions.has(region));
-    if is_preferred(one.region) != is_preferred(other.region) {
-        return is_preferred(one.region);
+    let is_near = |index: u32| near >> index & 1 == 1;
+    if is_near(endpoint) != is_near(last) {
+        return is_near(endpoint);
     }
-    let score = |id: EndpointId| ranked.scores[(id.0 - service.endpoints.start) as usize % ENDPOINTS_PER_SERVICE_MAX];
+    let score = |index: u32| ranked.scores[index as usize % ENDPOINTS_PER_SERVICE_MAX];
     match service.by {
         By::Weight => one.weight > 0,
         By::Order => one.order < other.order,

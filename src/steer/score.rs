@@ -1,13 +1,14 @@
 //! The score: integer microseconds of latency-equivalent, lower is better, each term a line of a bill.
 //!
 //! `score = rtt + price + load + penalty + bias`
+//!
+//! Every term is within ± [`SCORE_TERM_MAX`], so sums never overflow.
 
-use super::decision::Bits;
 use super::eligible::Eligible;
 use super::{Ask, Step, Witness};
-use crate::catalog::{Endpoint, EndpointId, Load, Service};
+use crate::catalog::{EndpointId, Load, Row, Service};
 use crate::health::Status;
-use crate::limits::ENDPOINTS_PER_SERVICE_MAX;
+use crate::limits::{ENDPOINTS_PER_SERVICE_MAX, SCORE_TERM_MAX};
 use crate::units::{Micros, Permille};
 use crate::world::World;
 
@@ -16,79 +17,81 @@ use crate::world::World;
 pub(super) struct Ranked {
     /// Who may be answered.
     pub(super) eligible: Eligible,
-    /// Score by index within the service; of endpoints in the field, and of missing ones, whose recovery may matter. What a curious witness made score
-    /// besides is never read.
+    /// Score by index within the service; of endpoints in the field, and of missing and moving ones, which may matter. What a curious witness
+    /// made score besides is never read.
     pub(super) scores: [i64; ENDPOINTS_PER_SERVICE_MAX],
 }
 
-/// Scores every endpoint of the field. Missing ones are scored, too: the choice asks whether their recovery would change it.
-pub(super) fn rank<W: Witness>(ask: &Ask, world: &World, eligible: Eligible, witness: &mut W) -> Ranked {
+impl Ranked {
+    /// With nothing scored yet.
+    #[inline]
+    pub(super) const fn of(eligible: Eligible) -> Self {
+        Self { eligible, scores: [0; ENDPOINTS_PER_SERVICE_MAX] }
+    }
+}
+
+/// Scores every endpoint of the field. Missing and moving ones are scored, too: the choice asks whether they might change it.
+#[inline]
+pub(super) fn rank<W: Witness>(ask: &Ask, world: &World, ranked: &mut Ranked, witness: &mut W) {
     let service = world.catalog.service(ask.service);
     let rtt = world.geo.rtt_row(ask.client.located.locality);
-    let mut ranked = Ranked { eligible, scores: [0; ENDPOINTS_PER_SERVICE_MAX] };
-    let mut rest = if W::CURIOUS { every(service) } else { eligible.field | eligible.missing };
-    while rest != 0 {
-        let index = rest.trailing_zeros();
-        rest &= rest - 1;
-        let id = EndpointId(service.endpoints.start + index);
-        let endpoint = world.catalog.endpoint(id);
-        let bill = Bill::of(endpoint, service, world.status(id), Micros(i64::from(rtt[endpoint.region.index()])));
-        ranked.scores[index as usize % ENDPOINTS_PER_SERVICE_MAX] = bill.total().0;
-        witness.see(bill.step(id));
+    let statuses = world.statuses_of(service);
+    let wanted = if W::CURIOUS { service.lineup.all() } else { ranked.eligible.field | ranked.eligible.missing | ranked.eligible.moving };
+    let rows = service.lineup.rows.iter().zip(statuses).zip(&mut ranked.scores);
+    for (index, ((row, status), score)) in (0_u32..).zip(rows) {
+        if wanted >> index & 1 == 0 {
+            continue;
+        }
+        let rtt = i64::from(rtt[row.region.index()]);
+        *score = rtt + row.cost + dynamic(service, status);
+        if W::CURIOUS {
+            witness.see(bill(EndpointId(service.endpoints.start + index), row, rtt, *score, world));
+        }
     }
-    ranked
 }
 
-/// The bits of all endpoints of the service.
-fn every(service: &Service) -> Bits {
-    let count = service.endpoints.len().min(ENDPOINTS_PER_SERVICE_MAX);
-    if count == 0 { 0 } else { Bits::MAX >> (ENDPOINTS_PER_SERVICE_MAX - count) }
+/// The terms that change with the status: load and penalties.
+#[inline]
+fn dynamic(service: &Service, status: &Status) -> i64 {
+    if status.load <= service.load.target && status.penalty == Micros::ZERO && !status.is_degraded() {
+        return 0;
+    }
+    load_term(status.load, service.load).0 + penalty(service, status)
 }
 
-/// The terms of one endpoint's score.
-#[derive(Clone, Copy, Debug)]
-struct Bill {
-    /// Round-trip time.
-    rtt: Micros,
-    /// Price of the requests.
-    price: Micros,
-    /// Nearness to capacity.
-    load: Micros,
-    /// Degraded health, a cold region.
-    penalty: Micros,
-    /// The operator's.
-    bias: Micros,
-}
-
-impl Bill {
-    /// Makes out the bill.
-    #[inline]
-    fn of(endpoint: &Endpoint, service: &Service, status: &Status, rtt: Micros) -> Self {
-        let degraded = if status.is_degraded() { service.degraded_penalty } else { Micros::ZERO };
-        Self { rtt, price: endpoint.price.micros, load: load_term(status.load, service.load), penalty: status.penalty.plus(degraded), bias: endpoint.bias }
-    }
-
-    /// The sum, held at the ends of the range.
-    #[inline]
-    fn total(&self) -> Micros {
-        self.rtt.plus(self.price).plus(self.load).plus(self.penalty).plus(self.bias)
-    }
-
-    /// As a witness sees it.
-    fn step(&self, endpoint: EndpointId) -> Step {
-        Step::Scored { endpoint, rtt: self.rtt, price: self.price, load: self.load, penalty: self.penalty, bias: self.bias, total: self.total() }
-    }
+/// Degraded health, a cold region.
+fn penalty(service: &Service, status: &Status) -> i64 {
+    let degraded = if status.is_degraded() { service.degraded_penalty.0 } else { 0 };
+    status.penalty.0.saturating_add(degraded).clamp(-SCORE_TERM_MAX, SCORE_TERM_MAX)
 }
 
 /// What load costs: nothing up to the target, then with the square of the excess, `at_capacity` at the whole capacity.
-#[inline]
 fn load_term(load: Permille, terms: Load) -> Micros {
     let over = i64::from(load.0.saturating_sub(terms.target.0));
     if over == 0 {
         return Micros::ZERO;
     }
     let span = i64::from(Permille::WHOLE.0.saturating_sub(terms.target.0)).max(1);
-    Micros(terms.at_capacity.0.saturating_mul(over * over) / (span * span))
+    Micros((terms.at_capacity.0.saturating_mul(over * over) / (span * span)).clamp(-SCORE_TERM_MAX, SCORE_TERM_MAX))
+}
+
+/// The terms of a score, told apart for a witness.
+#[cold]
+fn bill(endpoint: EndpointId, row: &Row, rtt: i64, total: i64, world: &World) -> Step {
+    let (status, written) = (world.status(endpoint), world.catalog.endpoint(endpoint));
+    let service = world.catalog.service(written.service);
+    let penalty = penalty(service, status);
+    // Price and bias are one number in the row; what the price does not explain is bias.
+    let price = written.price.micros.0.clamp(-SCORE_TERM_MAX, SCORE_TERM_MAX);
+    Step::Scored {
+        endpoint,
+        rtt: Micros(rtt),
+        price: Micros(price),
+        load: Micros(total - rtt - row.cost - penalty),
+        penalty: Micros(penalty),
+        bias: Micros(row.cost - price),
+        total: Micros(total),
+    }
 }
 
 #[cfg(test)]

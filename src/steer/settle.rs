@@ -1,9 +1,9 @@
 //! Settles what one client gets of a decision: the client's prefix orders those that share, by weighted rendezvous.
 
 use super::Client;
-use super::decision::{Bits, Candidate, Chosen, Decision, Reason, Verdict};
+use super::decision::{Candidate, Chosen, Decision, Reason, Verdict};
 use super::rendezvous::Draw;
-use crate::catalog::{Catalog, EndpointId};
+use crate::catalog::{Bits, Catalog, EndpointId};
 use crate::limits::ANSWERS_MAX;
 
 impl Decision {
@@ -73,6 +73,7 @@ pub(super) fn settle(terms: Terms, candidates: &[Candidate], client: &Client, ca
 
 /// Takes the winners of the rendezvous, the best draw first, until the answer is full.
 fn draw_lots(chosen: &mut Chosen, terms: Terms, sharing: &[Candidate], client: &Client, catalog: &Catalog) {
+    let prefix = client.prefix();
     let mut left: Bits = (1_u64 << (sharing.len() - 1) << 1).wrapping_sub(1);
     while left != 0 && chosen.count < terms.answers {
         let mut best: Option<(usize, Draw)> = None;
@@ -81,7 +82,7 @@ fn draw_lots(chosen: &mut Chosen, terms: Terms, sharing: &[Candidate], client: &
             let index = rest.trailing_zeros() as usize;
             rest &= rest - 1;
             let candidate = &sharing[index];
-            let draw = Draw::new(client.prefix, catalog.endpoint(candidate.endpoint).seed, candidate.weight);
+            let draw = Draw::new(prefix, catalog.endpoint(candidate.endpoint).seed, candidate.weight);
             if best.as_ref().is_none_or(|(_, leading)| draw.beats(leading)) {
                 best = Some((index, draw));
             }

@@ -1,12 +1,12 @@
 //! Who watches a decision: nobody on the hot path, a recorder for explanations.
 
-use super::decision::Bits;
-use crate::catalog::{EndpointId, ResidencyId, Service};
+use crate::catalog::{Bits, EndpointId, ResidencyId, Service};
 use crate::units::Micros;
 
 /// Told every step of a decision. The silent one compiles to nothing.
 pub trait Witness {
-    /// Whether it wants the bill of every endpoint, also of those that are out of the running. It changes nothing in the decision.
+    /// Whether it wants the bill of every endpoint, also of those that are out of the running, and the whole ranking, also where only the best
+    /// is answered. It changes nothing in the answer.
     const CURIOUS: bool = false;
 
     /// One step.

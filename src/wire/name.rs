@@ -61,15 +61,19 @@ impl Lowered {
         let (mut at, mut labels) = (0, 0);
         loop {
             let len = usize::from(*octets.get(at)?);
+            // The number of labels bounds the walk; that the whole is not too long is seen at its end.
             *self.starts.get_mut(labels)? = at as u8;
             at += 1 + len;
             if len == 0 {
                 break;
             }
-            if len > LABEL_OCTETS_MAX || at >= NAME_OCTETS_MAX {
+            if len > LABEL_OCTETS_MAX {
                 return None;
             }
             labels += 1;
+        }
+        if at > NAME_OCTETS_MAX {
+            return None;
         }
         let name = &octets[..at];
         self.take_lowered(octets, at);

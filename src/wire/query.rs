@@ -86,7 +86,9 @@ fn read_sections<'a>(message: &'a [u8], counts: [u8; 8], envelope: &mut Envelope
     let (answers, authorities) = (u16::from_be_bytes([a0, a1]), u16::from_be_bytes([n0, n1]));
     let mut at = QUESTION_START;
     let mut question = Err(Rcode::FORMERR);
-    for _ in 0..questions {
+    let mut left = questions;
+    while left > 0 {
+        left -= 1;
         let (read, end) = read_question(message, at, name)?;
         question = Ok(read);
         at = end;
@@ -97,14 +99,18 @@ fn read_sections<'a>(message: &'a [u8], counts: [u8; 8], envelope: &mut Envelope
         // RFC 9619 §4. What follows is still read: if there is an OPT, the refusal has one as well.
         question = Err(Rcode::FORMERR);
     }
-    for _ in 0..u32::from(answers) + u32::from(authorities) {
+    let mut left = u32::from(answers) + u32::from(authorities);
+    while left > 0 {
+        left -= 1;
         let (record, end) = read_record(message, at)?;
         if record.rtype == rtype::OPT {
             return Err(Rcode::FORMERR);
         }
         at = end;
     }
-    for _ in 0..additional {
+    let mut left = additional;
+    while left > 0 {
+        left -= 1;
         let (record, end) = read_record(message, at)?;
         at = end;
         if record.rtype == rtype::OPT {

@@ -134,8 +134,8 @@ impl<'a> Reply<'a> {
     /// Writes header and OPT. Returns the octets of the whole.
     #[inline]
     pub fn finish(mut self, closing: Closing) -> usize {
-        if let Some(edns) = self.envelope.edns {
-            self.write_opt(&edns, closing);
+        if let Some(edns) = &self.envelope.edns {
+            self.write_opt(edns, closing);
         }
         let [id_high, id_low] = self.envelope.id.to_be_bytes();
         let opcode = self.envelope.opcode << 3;
@@ -156,7 +156,7 @@ impl<'a> Reply<'a> {
         #[expect(clippy::cast_possible_truncation, reason = "1232 has 16 bits")]
         const SIZE: [u8; 2] = (UDP_REPLY_MAX as u16).to_be_bytes();
         const TYPE: [u8; 2] = rtype::OPT.to_be_bytes();
-        let ecs = edns.ecs.map_or(&[][..], |ecs| ecs.data);
+        let ecs = edns.ecs.as_ref().map_or(&[][..], |ecs| ecs.data);
         let ecs_octets = if ecs.is_empty() { 0 } else { 4 + ecs.len() };
         let space = self.octets.len() - self.at - OPT_OCTETS - ecs_octets;
         let ede = closing.ede.filter(|_| space >= Ede::OCTETS);
@@ -227,8 +227,7 @@ impl Set<'_> {
         if usize::from(self.records) >= STEERED_ADDRESSES_MAX {
             return;
         }
-        let set = self.octets.get(self.start..self.at).unwrap_or_default();
-        if self.records > 0 && set.chunks_exact(HEAD_OCTETS + N).any(|record| record[HEAD_OCTETS..] == address) {
+        if self.records > 0 && self.has_address(&address) {
             return;
         }
         #[expect(clippy::cast_possible_truncation, reason = "an address has 4 or 16 octets")]
@@ -243,6 +242,12 @@ impl Set<'_> {
             }
             None => self.overflow = true,
         }
+    }
+
+    /// Whether one of the records, all of addresses so far, is of this one.
+    fn has_address<const N: usize>(&self, address: &[u8; N]) -> bool {
+        let set = self.octets.get(self.start..self.at).unwrap_or_default();
+        set.chunks_exact(HEAD_OCTETS + N).any(|record| record[HEAD_OCTETS..] == *address)
     }
 
     /// Puts octets of a known number.

@@ -4,8 +4,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, OnceLock};
 
 use aya_gslb::catalog::{
-    AnswerKind, By, Catalog, Endpoint, Families, Load, Name, NodeId, Price, ProbeId, ProbeKind, ProbeSpec, ProbeTarget, RegionId, RrSet, Service, ServiceId,
-    Soa, WhenAllDown, WhenNoneLeft, Zone, ZoneId,
+    AnswerKind, By, Catalog, Endpoint, Families, Lineup, Load, Name, NodeId, Price, ProbeId, ProbeKind, ProbeSpec, ProbeTarget, RegionId, RrSet, Service,
+    ServiceId, Soa, WhenAllDown, WhenNoneLeft, Zone, ZoneId,
 };
 use aya_gslb::geo::Geo;
 use aya_gslb::health::{Observation, ProbeFailure, ProbeOutcome};
@@ -93,6 +93,7 @@ impl Build {
             peak: None,
             https: None,
             latency_per_usd: Micros::ZERO,
+            lineup: Lineup::default(), // nothing is steered here
             require: Box::default(),
             prefer: Box::default(),
         });

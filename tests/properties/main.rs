@@ -8,7 +8,7 @@ mod model;
 
 use aya_gslb::catalog::{EndpointId, ServiceId};
 use aya_gslb::health::{Health, Intent, Status};
-use aya_gslb::steer::{self, Ask, Chosen, Client, Decision, Family, Silent, Verdict};
+use aya_gslb::steer::{self, Ask, Chosen, Client, Decision, Family, Recorder, Silent, Verdict};
 use aya_gslb::units::{Micros, Permille};
 use aya_gslb::world::World;
 use model::{ClientModel, Dice, Model};
@@ -50,11 +50,12 @@ fn ask(service: usize, client: &ClientModel, family: Family, world: &World) -> A
     Ask { service, client: Client::at(client.address, client.source_len, &world.geo), family }
 }
 
-/// Decides and chooses.
+/// Decides and chooses, silently as for an answer and watched as for an explanation: the same.
 fn decide(ask: &Ask, world: &World) -> (Decision, Chosen) {
-    let decision = steer::decide(ask, world, &mut Silent);
-    let chosen = decision.choose(&ask.client, &world.catalog);
-    (decision, chosen)
+    let chosen = steer::decide(ask, world, &mut Silent).choose(&ask.client, &world.catalog);
+    let watched = steer::decide(ask, world, &mut Recorder::default());
+    assert_eq!(watched.choose(&ask.client, &world.catalog), chosen, "to be watched changed the answer");
+    (watched, chosen)
 }
 
 /// The region's name of an endpoint.

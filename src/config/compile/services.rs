@@ -4,7 +4,8 @@ use super::price::per_million;
 use super::tiers::{Standing, stand};
 use super::{Context, too_many};
 use crate::catalog::{
-    AnswerKind, Endpoint, EndpointId, Families, GeoRule, RegionId, RegionSet, Requirement, ResidencyId, Selector, Service, ServiceId, WhenAllDown, ZoneId,
+    AnswerKind, Endpoint, EndpointId, Families, GeoRule, Lineup, RegionId, RegionSet, Requirement, ResidencyId, Selector, Service, ServiceId, WhenAllDown,
+    ZoneId,
 };
 use crate::config::diagnostic::{Code, Finding};
 use crate::config::source::At;
@@ -60,6 +61,7 @@ impl Context<'_> {
             peak: spec.peak,
             https: spec.https.map(|https| https.value),
             latency_per_usd: spec.latency_per_usd.0,
+            lineup: Lineup::default(),
             require: spec.require,
             prefer: spec.prefer,
         }
