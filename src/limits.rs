@@ -137,6 +137,8 @@ pub const ADMIN_REQUEST_MS: u64 = 10_000;
 pub const ADMIN_CONNECTION_MS: u64 = 300_000;
 /// Milliseconds that files must be left alone before `--watch` reloads.
 pub const WATCH_SETTLE_MS: u64 = 300;
+/// Such waits before files that are never left alone are read all the same.
+pub const WATCH_SETTLES_MAX: u32 = 20;
 /// Milliseconds from one folding of histogram samples to the next.
 pub const TELEMETRY_UPKEEP_MS: u64 = 5_000;
 /// Panics that are logged; all are counted.

@@ -236,11 +236,20 @@ impl Telemetry {
             scrape::add_ledger(&mut folded.queries, closed);
         }
         let next = Ledgers { current: Ledger::new(Arc::clone(catalog), self.workers), previous: Some(Arc::clone(kept)) };
-        let services: HashSet<String> = catalog.services.iter().map(|service| service.name.to_string()).collect();
-        folded.probes.retain(|[service, ..], _| services.contains(service.as_ref()) || service.as_ref() == OTHER);
         self.ledgers.store(Arc::new(next));
         drop(folded);
         *lock(&self.probed) = Probed::of(catalog);
+    }
+
+    /// The expected catalog is in force: what was counted of services that it does not have is let go.
+    pub fn adopt(&self, catalog: &Catalog) {
+        let services: HashSet<String> = catalog.services.iter().map(|service| service.name.to_string()).collect();
+        lock(&self.folded).probes.retain(|[service, ..], _| services.contains(service.as_ref()) || service.as_ref() == OTHER);
+    }
+
+    /// The expected catalog was refused: probes are those of the published world, as before.
+    pub fn dismiss(&self, published: &World) {
+        *lock(&self.probed) = Probed::of(&published.catalog);
     }
 
     /// Counts a reload.

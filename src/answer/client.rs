@@ -3,7 +3,6 @@
 use std::net::IpAddr;
 
 use super::Turn;
-use crate::geo::{LocalityId, is_special};
 use crate::steer::Client;
 
 impl Turn<'_> {
@@ -18,7 +17,7 @@ impl Turn<'_> {
         }
         let client = Client::at(ecs.address, ecs.source, &self.world.geo);
         // An operator's own network may well be a private one; any other private address says nothing.
-        if client.located.locality == LocalityId::UNKNOWN && is_special(ecs.address, ecs.source) {
+        if client.located.says_nothing(ecs.address, ecs.source) {
             *scope = Some(client.located.leaf);
             return self.resolver();
         }

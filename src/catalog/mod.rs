@@ -21,7 +21,7 @@ pub use lineup::{Bits, Lineup, Row};
 pub use name::{Name, NameError};
 pub use owner::{Content, Node, NodeId, OwnerNames, RrSet, hash_label, hash_label_in, hash_name, hash_root};
 pub use policy::{ClientSet, LatencyRow, Network, Residency, Selector, UnknownClient};
-pub use region::{Region, RegionSet, RegionSetIter};
+pub use region::{Region, RegionSet, RegionSetIter, glob};
 pub use service::{
     AnswerKind, By, Endpoint, Families, GeoRule, HttpsTemplate, Load, Price, ProbeKind, ProbeSpec, ProbeTarget, Requirement, Service, StatusRange, WhenAllDown,
     WhenNoneLeft,

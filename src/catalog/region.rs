@@ -106,3 +106,29 @@ impl Iterator for RegionSetIter {
         None
     }
 }
+
+/// Whether a text matches a pattern in which `*` stands for any text. One pass, whatever the pattern.
+#[must_use]
+pub fn glob(pattern: &str, text: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let first = parts.next().unwrap_or_default();
+    let Some(mut rest) = text.strip_prefix(first) else { return false };
+    let mut parts: Vec<&str> = parts.collect();
+    let Some(last) = parts.pop() else { return rest.is_empty() };
+    for part in parts {
+        let Some(at) = rest.find(part) else { return false };
+        rest = &rest[at + part.len()..];
+    }
+    rest.ends_with(last)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::glob;
+
+    #[test]
+    fn a_star_stands_for_any_text_and_everything_else_for_itself() {
+        assert!(glob("aws-*", "aws-eu-west-1") && glob("*", "x") && glob("*-eu-*-1", "aws-eu-west-1") && glob("a", "a"));
+        assert!(!glob("aws-*", "gcp-europe-west3") && !glob("a", "ab") && !glob("a*a", "a") && !glob("", "a"));
+    }
+}

@@ -177,7 +177,7 @@ pub struct Endpoint {
     pub preferred: bool,
     /// Whether it is only given as the last resort.
     pub last_resort: bool,
-    /// Share of clients under `by = "weight"` and within `spread`; 0 is never picked.
+    /// Share of clients under `by = "weight"` and within `spread`; 0 gets none while anything with weight is left.
     pub weight: u32,
     /// What the operator adds to the score or takes off.
     pub bias: Micros,

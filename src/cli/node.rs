@@ -195,7 +195,13 @@ impl Node {
         log_lints(&loaded);
         // Before its world is published, so that every worker finds the ledger of the world that it answers from.
         self.telemetry.expect(&loaded.catalog, &self.worlds().load());
-        let generation = self.runtime.block_on(self.control.reload(loaded.catalog, loaded.geo, self.allow_shrink))?;
+        let catalog = Arc::clone(&loaded.catalog);
+        let reloaded = self.runtime.block_on(self.control.reload(loaded.catalog, loaded.geo, self.allow_shrink));
+        match &reloaded {
+            Ok(_) => self.telemetry.adopt(&catalog),
+            Err(_) => self.telemetry.dismiss(&self.worlds().load()),
+        }
+        let generation = reloaded?;
         self.telemetry.set_geoip(loaded.geoip);
         Ok(generation)
     }

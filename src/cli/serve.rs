@@ -184,6 +184,8 @@ struct Wakes {
     ready: Option<watch::Receiver<bool>>,
     /// Files changed.
     changes: mpsc::Receiver<()>,
+    /// Files changed, and nobody has been told yet.
+    pending: bool,
     /// Tells so; kept, since dropping it ends the watch.
     _watcher: Option<RecommendedWatcher>,
 }
@@ -199,6 +201,7 @@ impl Wakes {
             interrupt: signal(SignalKind::interrupt())?,
             ready: None,
             changes,
+            pending: false,
             _watcher: watcher,
         })
     }
@@ -219,7 +222,7 @@ impl Wakes {
             _ = self.terminate.recv() => None,
             _ = self.interrupt.recv() => None,
             _ = self.hangup.recv() => Some(Cause::Reload("SIGHUP")),
-            Some(()) = settled(&mut self.changes) => Some(Cause::Reload("files changed")),
+            Some(()) = settled(&mut self.changes, &mut self.pending) => Some(Cause::Reload("files changed")),
             () = ready => {
                 self.ready = None;
                 Some(Cause::Ready)
@@ -236,24 +239,40 @@ impl Wakes {
     }
 }
 
-/// Waits for a change of files, and then until they were left alone for [`limits::WATCH_SETTLE_MS`]: editors and copies write in steps.
-async fn settled(changes: &mut mpsc::Receiver<()>) -> Option<()> {
-    changes.recv().await?;
-    while let Ok(Some(())) = tokio::time::timeout(Duration::from_millis(limits::WATCH_SETTLE_MS), changes.recv()).await {}
+/// Waits for a change of files, and then until they were left alone for [`limits::WATCH_SETTLE_MS`]: editors and copies write in steps. A file
+/// that is never left alone is read all the same, after [`limits::WATCH_SETTLES_MAX`] such waits. `pending` survives when the wait is given
+/// up for something else, so that no change is forgotten.
+async fn settled(changes: &mut mpsc::Receiver<()>, pending: &mut bool) -> Option<()> {
+    if !*pending {
+        changes.recv().await?;
+        *pending = true;
+    }
+    for _ in 0..limits::WATCH_SETTLES_MAX {
+        let Ok(Some(())) = tokio::time::timeout(Duration::from_millis(limits::WATCH_SETTLE_MS), changes.recv()).await else { break };
+    }
+    *pending = false;
     Some(())
 }
 
-/// Watches files, and the folders that hold them: a file that is replaced by a rename is another file.
+/// Watches files and folders. Of a file, the folder that holds it is watched: a file that is replaced by a rename is another file.
 fn watch_files<'a>(paths: impl Iterator<Item = &'a PathBuf>, tell: mpsc::Sender<()>) -> notify::Result<RecommendedWatcher> {
+    // The system names files by the paths that are watched, so these are made whole and plain first.
+    let watched: Vec<PathBuf> = paths.map(|path| path.canonicalize().unwrap_or_else(|_| path.clone())).collect();
+    let wanted = watched.clone();
     let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-        if event.is_ok_and(|event| !event.kind.is_access()) {
+        // Something else in a file's folder (a state file of our own, say) is no change.
+        let matters = |event: &notify::Event| event.paths.is_empty() || event.paths.iter().any(|path| wanted.iter().any(|wanted| path.starts_with(wanted)));
+        if event.is_ok_and(|event| !event.kind.is_access() && matters(&event)) {
             // A full channel has told already.
             let _ = tell.try_send(());
         }
     })?;
-    for path in paths {
-        let folder = if path.is_dir() { path } else { path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")) };
-        watcher.watch(folder, RecursiveMode::Recursive)?;
+    for path in &watched {
+        if path.is_dir() {
+            watcher.watch(path, RecursiveMode::Recursive)?;
+        } else {
+            watcher.watch(path.parent().unwrap_or(Path::new("/")), RecursiveMode::NonRecursive)?;
+        }
     }
     Ok(watcher)
 }

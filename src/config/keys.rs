@@ -316,7 +316,7 @@ pub const ENDPOINT: Section = Section {
         key("a", "list of addresses", "", "IPv4 addresses."),
         key("aaaa", "list of addresses", "", "IPv6 addresses."),
         key("cname", "name", "", "Canonical name, relative to the apex unless it ends with a dot; instead of addresses."),
-        key("weight", "number", "100", "Share of the clients, under by = weight and within spread; 0 is never picked."),
+        key("weight", "number", "100", "Share of the clients, under by = weight and within spread; 0 gets none while anything with weight is left."),
         key("bias", "duration", "0 ms", "Added to the score; negative favours it."),
         key("capacity", "rate", "", "Requests per second that it can take."),
         key("labels", "table", "", "Words that require and prefer look at."),

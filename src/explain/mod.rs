@@ -6,7 +6,7 @@
 mod request;
 mod table;
 
-pub use request::{Named, Request, RequestError, explain_request, find, glob_matches, regions_named};
+pub use request::{Named, Request, RequestError, explain_request, find, regions_named};
 
 use std::net::IpAddr;
 
@@ -78,6 +78,8 @@ pub struct ClientView {
     pub leaf: u8,
     /// Whether the prefix holds several localities, so that the law of all of them binds it.
     pub wide: bool,
+    /// Whether it is a private or special prefix that says nothing of its place: in an ECS option it would make the resolver's place count.
+    pub private: bool,
 }
 
 /// A residency rule of the service.
@@ -241,6 +243,7 @@ fn client_view(question: &Question, located: Located, world: &World) -> ClientVi
         locality: world.geo.locality(located.locality).label.to_string(),
         leaf: located.leaf,
         wide: located.wide,
+        private: located.says_nothing(question.address, question.source_len),
     }
 }
 

@@ -10,6 +10,9 @@ impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let several = if self.client.wide { ", several places inside: the law of all of them binds" } else { "" };
         writeln!(f, "{} for {} ({}, leaf /{}{several})", self.name, self.client.prefix, self.client.locality, self.client.leaf)?;
+        if self.client.private {
+            writeln!(f, "a private or special prefix says nothing: sent by a resolver, it would make the resolver's own place count")?;
+        }
         let rules: Vec<String> =
             self.residency.iter().map(|view| format!("{} {}", view.rule, if view.binds { "binds this client" } else { "does not bind" })).collect();
         if !rules.is_empty() {

@@ -107,6 +107,16 @@ pub struct Located {
     pub wide: bool,
 }
 
+impl Located {
+    /// Whether this says nothing of the client, for the whole prefix is private or special and no network of the operator's is in it: then it
+    /// is the resolver's place that counts (RFC 7871 §11.3).
+    #[must_use]
+    #[inline]
+    pub fn says_nothing(&self, address: IpAddr, source_len: u8) -> bool {
+        self.locality == LocalityId::UNKNOWN && !self.wide && is_special(address, source_len)
+    }
+}
+
 /// Where a round-trip time comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RttSource {

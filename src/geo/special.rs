@@ -42,10 +42,13 @@ pub(super) fn barriers_v6() -> Steps<u128> {
     Steps::of_prefixes(V6.into_iter().zip(1..).map(|((address, len), number)| (address, len, number)))
 }
 
-/// Whether the whole prefix lies in one of the blocks, so that only an operator's own network could tell where it is.
+/// Whether the whole prefix lies in one of the blocks, so that only an operator's own network could tell where it is. An IPv4-mapped prefix is
+/// the IPv4 prefix in it.
 #[must_use]
 pub fn is_special(address: IpAddr, len: u8) -> bool {
     match address {
+        IpAddr::V6(address) if len >= 96 && address.to_ipv4_mapped().is_some() => is_special(IpAddr::V6(address).to_canonical(), len - 96),
+        IpAddr::V6(address) if (address.to_bits() ^ MAPPED) >> 32 == 0 => false,
         IpAddr::V4(address) => V4.iter().any(|(block, block_len)| len >= *block_len && (address.to_bits() ^ block) >> (32 - block_len) == 0),
         IpAddr::V6(address) => V6.iter().any(|(block, block_len)| len >= *block_len && (address.to_bits() ^ block) >> (128 - block_len) == 0),
     }
@@ -74,6 +77,9 @@ mod tests {
             ("fec0::", 64, false),
             ("::1", 128, true),
             ("::2", 128, false),
+            ("::ffff:10.0.0.0", 104, true),
+            ("::ffff:192.0.2.0", 120, false),
+            ("::ffff:0.0.0.0", 96, false),
             ("2001:db8::", 32, false),
         ];
         for (address, len, expected) in cases {

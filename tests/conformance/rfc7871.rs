@@ -210,6 +210,15 @@ fn rfc7871_11_3_a_private_subnet_that_the_operator_names_is_a_place() {
 }
 
 #[test]
+fn rfc7871_11_3_a_private_subnet_around_a_network_of_the_operators_is_under_its_law() {
+    let world = world();
+    for prefix in ["10.0.0.0/8", "10.16.0.0/12", "::ffff:10.0.0.0/104"] {
+        let reply = query("lawful.example.com", A).from("203.0.113.9").subnet(prefix).ask(&world);
+        assert_eq!(reply.answers(), ["lawful.example.com. 30 A 192.0.2.1"], "{prefix} holds the German 10.20.0.0/16; the resolver is in America");
+    }
+}
+
+#[test]
 fn rfc7871_7_2_1_masked_and_unknown_clients_stay_within_the_law() {
     let mut world = world();
     publish(&mut world, "lawful.example.com", "eu", DOWN);

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::clients::{Clients, check_country};
 use super::too_many;
 use crate::catalog::known::{CloudRegion, cloud_region, cloud_regions};
-use crate::catalog::{Region, RegionId, RegionSet};
+use crate::catalog::{Region, RegionId, RegionSet, glob};
 use crate::config::diagnostic::{Code, Finding, Findings};
 use crate::config::source::{At, Place};
 use crate::config::spec::{EndpointSpec, PriceSpec, RegionSpec, Specs};
@@ -206,29 +206,4 @@ fn region(name: &str, spec: Option<&RegionSpec>, known: Option<&'static CloudReg
         jurisdictions: jurisdictions.into(),
     };
     Some((region, price))
-}
-
-/// Whether a text matches a pattern in which `*` stands for any text.
-pub(super) fn glob(pattern: &str, text: &str) -> bool {
-    let mut parts = pattern.split('*');
-    let first = parts.next().unwrap_or_default();
-    let Some(mut rest) = text.strip_prefix(first) else { return false };
-    let mut parts: Vec<&str> = parts.collect();
-    let Some(last) = parts.pop() else { return rest.is_empty() };
-    for part in parts {
-        let Some(at) = rest.find(part) else { return false };
-        rest = &rest[at + part.len()..];
-    }
-    rest.ends_with(last)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::glob;
-
-    #[test]
-    fn a_star_stands_for_any_text_and_everything_else_for_itself() {
-        assert!(glob("aws-*", "aws-eu-west-1") && glob("*", "x") && glob("*-eu-*-1", "aws-eu-west-1") && glob("a", "a"));
-        assert!(!glob("aws-*", "gcp-europe-west3") && !glob("a", "ab") && !glob("a*a", "a") && !glob("", "a"));
-    }
 }

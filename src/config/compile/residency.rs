@@ -32,7 +32,7 @@ impl Classes {
         let has = |rule: &Residency, selector: &Selector| clients.get(rule.clients).selectors.contains(selector);
         let in_country =
             |code: &str| binds(&|rule| has(rule, &Selector::Any) || clients.get(rule.clients).countries.iter().any(|country| country.as_ref() == code));
-        let of_unknown = binds(&|rule| rule.unknown == UnknownClient::Apply);
+        let of_unknown = binds(&|rule| rule.unknown == UnknownClient::Apply || has(rule, &Selector::Any) || has(rule, &Selector::Unknown));
         let mut all = vec![Class { rules: of_unknown, example: "clients whose jurisdiction is unknown".into() }];
         let countries: Vec<(&str, u64)> = known::countries().iter().map(|country| (country.code, in_country(country.code))).collect();
         all.extend(countries.iter().map(|(code, rules)| Class { rules: *rules, example: format!("clients from {code}") }));
@@ -52,6 +52,9 @@ impl Classes {
                 Selector::Asn(number) => (format!("AS{number}"), None),
                 _ => continue,
             };
+            if country.is_none() {
+                all.push(Class { rules: of_unknown | own, example: format!("clients from {name} whose jurisdiction is unknown") });
+            }
             let fitting = countries.iter().filter(|(code, _)| country.is_none_or(|country| country == *code));
             all.extend(fitting.map(|(code, rules)| Class { rules: rules | own, example: format!("clients from {name} in {code}") }));
         }

@@ -1,9 +1,9 @@
 //! Tiers: names and patterns of endpoints become a tier and a place in the order for each.
 
 use super::Context;
-use super::regions::glob;
 use super::too_many;
 use crate::catalog::By;
+use crate::catalog::glob;
 use crate::config::diagnostic::{Code, Finding};
 use crate::config::spec::{AllDownSpec, ServiceSpec};
 use crate::limits::TIERS_MAX;
