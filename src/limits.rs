@@ -60,10 +60,8 @@ pub const DIAGNOSTICS_MAX: usize = 200;
 /// Largest MMDB file in octets.
 pub const MMDB_OCTETS_MAX: u64 = 1 << 30;
 
-/// Longest IPv4 prefix that steering tells apart; longer ones are cut (RFC 7871 §11.1 asks for no more than /24).
-pub const V4_PREFIX_MAX: u8 = 24;
-/// Longest IPv6 prefix of geography.
-pub const V6_PREFIX_MAX: u8 = 48;
+/// Longest IPv4 prefix that shares of clients are told apart by (RFC 7871 §11.1 asks for no more than /24).
+pub const V4_HASHED_MAX: u8 = 24;
 /// Longest IPv6 prefix that shares of clients are told apart by (RFC 7871 §11.1: /56).
 pub const V6_HASHED_MAX: u8 = 56;
 

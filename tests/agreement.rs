@@ -11,6 +11,8 @@ use std::time::Duration;
 
 use aya_gslb::cli::load::{Content, Loaded};
 use aya_gslb::cli::node::{Node, Options};
+use aya_gslb::explain::{Request, explain_request};
+use aya_gslb::world::World;
 use hickory_proto::op::Message;
 use hickory_proto::rr::RecordType;
 use support::ask::query;
@@ -112,4 +114,18 @@ fn the_living_example_has_nothing_to_complain_of() {
     let zones: Vec<PathBuf> = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("zones")];
     let loaded = aya_gslb::config::load(&zones).unwrap();
     assert!(loaded.lints.is_empty(), "{:#?}", loaded.lints);
+}
+
+/// The shipped database knows 165.254.119.128/25 as Dutch and the rest of that /24 as American.
+#[test]
+fn a_subnet_over_two_countries_is_under_the_law_of_both() {
+    let loaded = unprobed().load().unwrap();
+    let world = World::unmeasured(1, loaded.catalog, loaded.geo);
+    for client in ["165.254.119.0/24", "165.254.119.200"] {
+        let request = Request { name: "api.gslb.example.com", client, qtype: None, down: "" };
+        let explanation = explain_request(&request, &world).unwrap();
+        assert!(explanation.residency.iter().all(|rule| rule.binds), "{client}: {explanation}");
+        let answered = explanation.endpoints.iter().find(|endpoint| endpoint.answer == Some(1)).unwrap();
+        assert!(["aws-eu-west-1", "gcp-europe-west3", "dc-frankfurt"].contains(&answered.region.as_str()), "{client}: {explanation}");
+    }
 }

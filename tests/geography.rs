@@ -85,7 +85,7 @@ fn ip(text: &str) -> IpAddr {
 
 // ---- random worlds, judged by a naive oracle ----
 
-/// What the oracle needs to know of a prefix: from the longest prefix around its first address, databases cut, networks not.
+/// What the oracle needs to know of a prefix: the longest prefix around each address, of the database and of the networks.
 #[derive(Clone, Debug)]
 struct Small {
     database: Vec<(IpNet, Record)>,
@@ -104,8 +104,7 @@ impl Small {
 
     /// The sets of one address, by looking at every prefix.
     fn sets(&self, address: IpAddr) -> ClientSets {
-        let cut = IpNet::new(address, if address.is_ipv4() { 24 } else { 48 }).unwrap().network();
-        let found = longest(self.database.iter().map(|(prefix, record)| (*prefix, record)), cut);
+        let found = longest(self.database.iter().map(|(prefix, record)| (*prefix, record)), address);
         let network = longest(self.networks.iter().enumerate().map(|(index, network)| (network.0, (index, network.1))), address);
         let told = found.and_then(|record| record.country).map(|code| code.to_string());
         let country = network.and_then(|(_, country)| country.map(String::from)).or(told.clone());
@@ -272,17 +271,12 @@ proptest! {
             prop_assert_eq!(located.locality, geo.locate(prefix.network(), u8::MAX).locality);
             prop_assert_eq!(located.wide, len < located.leaf);
             let mut union = ClientSets::NONE;
-            for inside in edges.iter().copied().chain([prefix.network(), prefix.broadcast()]) {
-                // The databases are cut: an edge in the middle of a /24 changes at the next one.
-                let steps = [Some(inside), next_cut(inside)];
-                for inside in steps.into_iter().flatten().filter(|inside| prefix.contains(inside)) {
-                    union.unite(&world.sets(inside));
-                }
+            for inside in edges.iter().copied().chain([prefix.network(), prefix.broadcast()]).filter(|inside| prefix.contains(inside)) {
+                union.unite(&world.sets(inside));
             }
             let mapped = net("::ffff:0:0/96");
             if prefix.contains(&mapped) {
                 edges.iter().filter(|edge| edge.is_ipv4()).for_each(|edge| union.unite(&world.sets(*edge)));
-                edges.iter().filter_map(|edge| next_cut(*edge)).filter(IpAddr::is_ipv4).for_each(|edge| union.unite(&world.sets(edge)));
                 union.insert(ClientSet::UNKNOWN);
             }
             prop_assert_eq!(located.sets, union, "{}", prefix);
@@ -306,14 +300,6 @@ fn prefix_seed(prefix: &IpNet) -> u64 {
         IpNet::V6(net) => (net.network().to_bits() >> 40 & u128::from(u64::MAX)).try_into().unwrap(),
     }
     .wrapping_mul(0x9e37_79b9_7f4a_7c15)
-}
-
-/// The first address of the next /24 or /48.
-fn next_cut(address: IpAddr) -> Option<IpAddr> {
-    match IpNet::new(address, if address.is_ipv4() { 24 } else { 48 }).unwrap().broadcast() {
-        IpAddr::V4(last) => last.to_bits().checked_add(1).map(|bits| Ipv4Addr::from_bits(bits).into()),
-        IpAddr::V6(last) => last.to_bits().checked_add(1).map(|bits| Ipv6Addr::from_bits(bits).into()),
-    }
 }
 
 // ---- the shipped database ----
@@ -355,8 +341,7 @@ fn every_prefix_of_the_shipped_database_is_found_as_a_plain_look_up_finds_it() {
     let reader = maxminddb::Reader::from_source(SHIPPED).unwrap();
     let geo = Geo::compile(&catalog(Vec::new()), &[shipped()]).unwrap();
     let plain = |address: IpAddr| -> String {
-        let cut = IpNet::new(address, if address.is_ipv4() { 24 } else { 48 }).unwrap().network();
-        let code = reader.lookup(cut).unwrap().decode_path::<String>(&maxminddb::path!["country_code"]).unwrap();
+        let code = reader.lookup(address).unwrap().decode_path::<String>(&maxminddb::path!["country_code"]).unwrap();
         code.filter(|code| known::country(code).is_some()).unwrap_or("unknown".into())
     };
     let mut checked = 0;

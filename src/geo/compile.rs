@@ -10,7 +10,7 @@ use super::steps::{Address, MAPPED, Steps, zip};
 use super::table::Table;
 use super::{ClientSets, Geo, GeoError, Locality, Source, SourceInfo};
 use crate::catalog::{Catalog, ClientSet, ClientSetId, LatencyRow, Network, Selector};
-use crate::limits::{LOCALITIES_MAX, V4_PREFIX_MAX, V6_PREFIX_MAX};
+use crate::limits::LOCALITIES_MAX;
 use crate::units::Coordinates;
 
 /// Steps of the grid in millionths of a degree: a quarter of a degree (28 km), and coarser ones for when that makes too many localities.
@@ -27,8 +27,8 @@ pub(super) fn compile(catalog: &Catalog, sources: &[Source]) -> Result<Geo, GeoE
     let (v4_special, v6_special) = (special::barriers_v4(), special::barriers_v6());
     for step in GRID {
         let mut places = Places::new(catalog, &latencies, &merged.facts, step);
-        let Some(v4) = places.along(&merged.v4, V4_PREFIX_MAX, &v4_networks, &v4_special) else { continue };
-        let Some(v6) = places.along(&merged.v6, V6_PREFIX_MAX, &v6_networks, &v6_special) else { continue };
+        let Some(v4) = places.along(&merged.v4, &v4_networks, &v4_special) else { continue };
+        let Some(v6) = places.along(&merged.v6, &v6_networks, &v6_special) else { continue };
         let (rtt, declared) = places.latency_matrix();
         return Ok(Geo {
             v4: Table::new(v4.starts, v4.places, &places.localities),
@@ -157,12 +157,12 @@ impl<'a> Places<'a> {
         places
     }
 
-    /// The localities along the address space: the databases' facts cut at `cut`, the operator's networks over them uncut, neighbours of
+    /// The localities along the address space: the databases' facts, the operator's networks over them, neighbours of
     /// the same locality merged unless one of `barriers` is between. `None` when there are too many localities.
-    fn along<A: Address>(&mut self, facts: &Steps<A>, cut: u8, networks: &Steps<A>, barriers: &Steps<A>) -> Option<Ranges<A>> {
+    fn along<A: Address>(&mut self, facts: &Steps<A>, networks: &Steps<A>, barriers: &Steps<A>) -> Option<Ranges<A>> {
         let mut ranges = Ranges { starts: Vec::new(), places: Vec::new() };
         let networks = zip(networks.iter(), barriers.iter()).map(|(start, network, _)| (start, network));
-        for (start, fact, network) in zip(facts.cut(cut), networks) {
+        for (start, fact, network) in zip(facts.iter(), networks) {
             let place = self.place(fact, network)?;
             if ranges.places.last() != Some(&place) || barriers.has_start(start) {
                 ranges.starts.push(start);

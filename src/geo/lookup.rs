@@ -43,9 +43,7 @@ pub fn lookup(catalog: &Catalog, sources: &[Source], geo: &Geo, address: IpAddr)
     let address = address.to_canonical();
     let located = geo.locate(address, u8::MAX);
     let leaf = IpNet::new(address, located.leaf).map_or_else(|_| address.into(), |net| net.trunc());
-    // The databases count as compiled: cut, so that the leaf's first address speaks for all of it.
-    let asked = first_of_cut(address);
-    let mut facts = super::facts::of_address(sources, asked);
+    let mut facts = super::facts::of_address(sources, address);
     if let Some(network) = network_around(catalog, address) {
         facts = facts.inside(network);
     }
@@ -69,13 +67,6 @@ pub fn lookup(catalog: &Catalog, sources: &[Source], geo: &Geo, address: IpAddr)
         at_is_of_country: facts.at.is_some() && !told,
         jurisdictions: jurisdictions(catalog, &facts),
     }
-}
-
-/// The first address of the /24 or /48 around an address: what the databases are asked about.
-fn first_of_cut(address: IpAddr) -> IpAddr {
-    use crate::limits::{V4_PREFIX_MAX, V6_PREFIX_MAX};
-    let cut = if address.is_ipv4() { V4_PREFIX_MAX } else { V6_PREFIX_MAX };
-    IpNet::new(address, cut).map_or(address, |net| net.network())
 }
 
 /// The operator's network with the longest prefix around an address; of equal ones the first.

@@ -8,8 +8,8 @@
 //! - The leaves of the table partition the address space: two scopes with different localities never overlap (RFC 7871 §7.2.1).
 //! - [`Geo::locate`] takes no lock and allocates nothing.
 //!
-//! Databases are cut at /24 and /48: what they tell apart within such a prefix takes the place of its first address, since resolvers send
-//! no more of the client's address than that (RFC 7871 §11.1). The operator's own networks are kept to the last bit.
+//! What databases tell apart is kept to the last bit, also within a /24 or /48: a client's subnet over several places is under the law of
+//! all of them, and must not take on that of its first address alone.
 //!
 //! | source | what | how |
 //! |---|---|---|

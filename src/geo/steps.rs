@@ -208,14 +208,6 @@ impl<A: Address> Steps<A> {
             }
         }
     }
-
-    /// Cut to prefixes of `len`: within each, the value at its first address holds.
-    pub(super) fn cut(&self, len: u8) -> impl Iterator<Item = (A, u32)> + Clone {
-        self.iter().filter_map(move |(start, value)| {
-            let aligned = start.first_within(len);
-            if aligned == start { Some((start, value)) } else { start.last_within(len).next().map(|above| (above, value)) }
-        })
-    }
 }
 
 /// Walks two step functions at once: every start of either, with both values there. Of equal starts within one, the last counts.
@@ -268,13 +260,6 @@ mod tests {
         }
         let starts: Vec<u32> = steps.iter().map(|(start, _)| start).collect();
         assert!(starts.is_sorted_by(|one, other| one < other));
-    }
-
-    #[test]
-    fn a_cut_prefix_has_the_value_of_its_first_address() {
-        let steps = steps(&[("192.0.2.0/25", 1), ("192.0.3.128/25", 2), ("255.255.255.128/25", 3)]);
-        let cut: Vec<(u32, u32)> = zip(steps.cut(24), std::iter::empty()).map(|(start, value, _)| (start, value)).collect();
-        assert_eq!(cut, [(0, 0), (v4("192.0.2.0"), 1), (v4("192.0.3.0"), 0), (v4("192.0.4.0"), 0)]);
     }
 
     #[test]

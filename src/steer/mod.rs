@@ -26,7 +26,7 @@ use std::net::IpAddr;
 
 use crate::catalog::ServiceId;
 use crate::geo::{Geo, Located};
-use crate::limits::{V4_PREFIX_MAX, V6_HASHED_MAX};
+use crate::limits::{V4_HASHED_MAX, V6_HASHED_MAX};
 use crate::world::World;
 
 /// What is to be decided, and for whom.
@@ -68,7 +68,7 @@ impl Client {
     #[inline]
     pub fn at(address: IpAddr, source_len: u8, geo: &Geo) -> Self {
         let (bits, cap) = match address {
-            IpAddr::V4(address) => (u128::from(address.to_bits()) << 96, V4_PREFIX_MAX),
+            IpAddr::V4(address) => (u128::from(address.to_bits()) << 96, V4_HASHED_MAX),
             IpAddr::V6(address) => (address.to_bits(), V6_HASHED_MAX),
         };
         let hashed_len = source_len.min(cap);
