@@ -1,35 +1,19 @@
 //! `aya geoip lookup`: what is known of addresses, and who says so.
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use super::load::drawn;
-use super::{Exit, chain};
 use crate::catalog::Catalog;
+use crate::cli::chain;
+use crate::cli::load::drawn;
 use crate::config;
 use crate::config::geoip::read_databases;
 use crate::geo::{Geo, Lookup, Source, lookup};
 
-/// What to ask the GeoIP databases.
-#[derive(Clone, Debug, clap::Args)]
-pub struct GeoipArgs {
-    /// What to do.
-    #[command(subcommand)]
-    verb: GeoipVerb,
-}
-
-/// The verbs of `aya geoip`.
-#[derive(Clone, Debug, clap::Subcommand)]
-enum GeoipVerb {
-    /// Tell what is known of addresses: locality, leaf prefix, country, jurisdictions, coordinates, and which source says so.
-    Lookup(LookupArgs),
-}
-
 /// Which addresses to look up, and where.
 #[derive(Clone, Debug, clap::Args)]
-struct LookupArgs {
+pub(super) struct LookupArgs {
     /// Addresses, IPv4 or IPv6.
     #[arg(value_name = "IP", required = true)]
     addresses: Vec<IpAddr>,
@@ -44,25 +28,8 @@ struct LookupArgs {
     json: bool,
 }
 
-/// Runs `aya geoip`: [`Exit::Error`] when a file cannot be read.
-#[expect(clippy::print_stderr, reason = "this is where people are told")]
-pub fn run(args: &GeoipArgs) -> Exit {
-    let GeoipVerb::Lookup(args) = &args.verb;
-    match answer(args) {
-        // A reader that has gone away, as `head` does, is no failure.
-        Ok(text) => {
-            _ = std::io::stdout().write_all(text.as_bytes());
-            Exit::Ok
-        }
-        Err(message) => {
-            eprintln!("aya: {message}");
-            Exit::Error
-        }
-    }
-}
-
 /// The text to print, or why there is none.
-fn answer(args: &LookupArgs) -> Result<String, String> {
+pub(super) fn answer(args: &LookupArgs) -> Result<String, String> {
     let databases = read_databases(&args.geoip).map_err(|error| chain(&error))?;
     let catalog = catalog(args)?;
     let geo = Geo::compile(&catalog, &databases).map_err(|error| chain(&error))?;
