@@ -40,6 +40,27 @@ impl Point {
         libm::round(angle * EARTH_RADIUS_M) as u32
     }
 
+    /// How near another point is: 1 at the same place, −1 at the antipode. Cheaper than a distance where only the order counts.
+    pub(super) fn nearness(self, other: Self) -> f64 {
+        self.0.iter().zip(other.0).map(|(one, other)| one * other).sum()
+    }
+
+    /// The coordinates in the middle of points by their weight, to a ten-thousandth of a degree; `None` without points, or when they are
+    /// all around the globe.
+    pub(super) fn centre(points: impl Iterator<Item = (Self, f64)>) -> Option<Coordinates> {
+        let mut sum = [0.0; 3];
+        for (point, weight) in points {
+            sum.iter_mut().zip(point.0).for_each(|(sum, value)| *sum += value * weight);
+        }
+        let [x, y, z] = sum;
+        let across = libm::sqrt(x * x + y * y);
+        if across + z.abs() <= 0.0 {
+            return None;
+        }
+        let rounded = |radians: f64| libm::round(radians.to_degrees() * 1e4) / 1e4;
+        Coordinates::from_degrees(rounded(libm::atan2(z, across)), rounded(libm::atan2(y, x)))
+    }
+
     /// The estimated round-trip time in microseconds. Grows with distance.
     pub(super) fn rtt_to(self, other: Self) -> u32 {
         rtt_over(self.metres_to(other))

@@ -17,6 +17,8 @@ pub(super) struct Facts<'a> {
     pub(super) country: Option<Code>,
     /// The subdivision (ISO 3166-2), of that country.
     pub(super) subdivision: Option<&'a str>,
+    /// The subdivision's English name.
+    pub(super) subdivision_name: Option<&'a str>,
     /// The continent.
     pub(super) continent: Option<Code>,
     /// Where it is.
@@ -35,6 +37,7 @@ impl<'a> Facts<'a> {
         Self {
             country: record.country,
             subdivision: record.subdivision.as_deref(),
+            subdivision_name: record.subdivision_name.as_deref(),
             continent: record.continent,
             at: record.at,
             asn: record.asn,
@@ -53,6 +56,7 @@ impl<'a> Facts<'a> {
         if self.country == other.country {
             let same_part = self.subdivision.is_none() || other.subdivision.is_none() || self.subdivision == other.subdivision;
             self.at = self.at.or(if same_part { other.at } else { None });
+            self.subdivision_name = self.subdivision_name.or(if same_part { other.subdivision_name } else { None });
             self.subdivision = self.subdivision.or(other.subdivision);
             self.continent = self.continent.or(other.continent);
         }
@@ -67,7 +71,7 @@ impl<'a> Facts<'a> {
             self = Self { country, asn: self.asn, ..Self::default() };
         }
         if part.is_some() && part != self.subdivision {
-            (self.subdivision, self.at) = (part, None);
+            (self.subdivision, self.subdivision_name, self.at) = (part, None, None);
         }
         self.at = network.at.or(self.at);
         self.network = Some(network);
@@ -111,7 +115,10 @@ impl<'a> Facts<'a> {
         match (self.network, self.subdivision) {
             (Some(network), _) => format!("network:{}", network.name).into(),
             (None, Some(subdivision)) => subdivision.into(),
-            (None, None) => self.wide_label(),
+            (None, None) => match (self.country, self.subdivision_name) {
+                (Some(country), Some(name)) => format!("{country} ({name})").into(),
+                _ => self.wide_label(),
+            },
         }
     }
 

@@ -25,6 +25,8 @@ pub struct Lookup {
     pub country: Option<Code>,
     /// The subdivision (ISO 3166-2).
     pub subdivision: Option<Box<str>>,
+    /// The subdivision's English name.
+    pub subdivision_name: Option<Box<str>>,
     /// The continent.
     pub continent: Option<Code>,
     /// The autonomous system.
@@ -61,6 +63,7 @@ pub fn lookup(catalog: &Catalog, sources: &[Source], geo: &Geo, address: IpAddr)
         },
         country: facts.country,
         subdivision: facts.subdivision.map(Into::into),
+        subdivision_name: facts.subdivision_name.map(Into::into),
         continent: facts.continent,
         asn: facts.asn,
         at: facts.at,

@@ -16,12 +16,14 @@
 //! | RFC 7871 §7.2.1 | a scope covers one answer only; scopes with different answers never overlap | the leaf is the shortest prefix within one range |
 //! | RFC 7871 §6 | FAMILY 2 with an IPv4-mapped address | located as the IPv4 address it is, the leaf 96 bits longer |
 
+pub mod build;
 mod compile;
 mod distance;
 mod facts;
 mod lookup;
 mod mmdb;
 mod record;
+mod sample;
 mod special;
 mod steps;
 mod subdivision;

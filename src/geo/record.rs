@@ -50,6 +50,8 @@ pub struct Record {
     pub country: Option<Code>,
     /// The subdivision (ISO 3166-2), for instance `US-CA`, where the database gives its code or, in large countries, its name.
     pub subdivision: Option<Box<str>>,
+    /// The subdivision's English name, where the database spells it out.
+    pub subdivision_name: Option<Box<str>>,
     /// The continent.
     pub continent: Option<Code>,
     /// Where it is.
@@ -117,10 +119,12 @@ impl Raw<'_> {
             .or_else(|| code(self.country.text))
             .filter(|code| known::country(code.as_str()).is_some());
         let subdivision = self.subdivisions.code.or(self.state1.text);
+        let name = self.subdivisions.name.or(self.state1.text).filter(|name| name.len() > 3);
         let place = self.location.latitude.zip(self.location.longitude).or(self.latitude.degrees().zip(self.longitude.degrees()));
         Record {
             country,
             subdivision: country.zip(subdivision).and_then(|(country, part)| subdivision_code(country, part)),
+            subdivision_name: country.and(name).map(Into::into),
             continent: code(self.continent.code).or_else(|| code(self.continent_code.text)).or_else(|| code(self.continent.text)),
             at: place.and_then(|(latitude, longitude)| Coordinates::from_degrees(latitude, longitude)),
             asn: self.autonomous_system_number.asn().or_else(|| self.asn.asn()).or(self.traits.asn),
@@ -137,6 +141,8 @@ struct Field<'a> {
     number: Option<f64>,
     /// It is a map with this `iso_code` or `code`.
     code: Option<&'a str>,
+    /// It is a map with `names`, and this is the English one.
+    name: Option<&'a str>,
     /// It is a map with this `latitude`.
     latitude: Option<f64>,
     /// It is a map with this `longitude`.
@@ -225,6 +231,8 @@ impl<'de> Visitor<'de> for FieldVisitor {
         while let Some(key) = map.next_key::<&str>()? {
             match key {
                 "iso_code" | "code" => field.code = map.next_value::<Field>()?.text,
+                "names" => field.name = map.next_value::<Field>()?.name,
+                "en" => field.name = map.next_value::<Field>()?.text,
                 "latitude" => field.latitude = map.next_value::<Field>()?.degrees(),
                 "longitude" => field.longitude = map.next_value::<Field>()?.degrees(),
                 "autonomous_system_number" => field.asn = map.next_value::<Field>()?.asn(),

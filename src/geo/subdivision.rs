@@ -1,7 +1,7 @@
 //! Subdivisions by name: some databases spell out `California` where rules say `US-CA` (ISO 3166-2).
 //!
-//! Only the large countries, where a country's centre says little about where its users are. A name that is not here is left out, which
-//! means that rules about subdivisions do not see it.
+//! Only the large countries, where a country's centre says little about where its users are. A name that is not here has no code, which
+//! means that rules about subdivisions do not see it; people are told it all the same.
 
 use super::record::Code;
 
@@ -36,7 +36,7 @@ const NAMES: &[(&str, &str)] = &[
     ),
     (
         "AU",
-        "ACT Australian Capital Territory|NSW New South Wales|NT Northern Territory|QLD Queensland|SA South Australia|TAS Tasmania|VIC Victoria|\
+        "ACT Australian Capital Territory|ACT ACT|NSW New South Wales|NT Northern Territory|QLD Queensland|SA South Australia|TAS Tasmania|VIC Victoria|\
          WA Western Australia",
     ),
     (
@@ -48,10 +48,33 @@ const NAMES: &[(&str, &str)] = &[
     ),
     (
         "IN",
-        "AN Andaman and Nicobar Islands|AP Andhra Pradesh|AR Arunachal Pradesh|AS Assam|BR Bihar|CH Chandigarh|CG Chhattisgarh|\
+        "AN Andaman and Nicobar Islands|AN Andaman and Nicobar|AP Andhra Pradesh|AR Arunachal Pradesh|AS Assam|BR Bihar|CH Chandigarh|CG Chhattisgarh|\
          DH Dadra and Nagar Haveli and Daman and Diu|DL Delhi|GA Goa|GJ Gujarat|HR Haryana|HP Himachal Pradesh|JK Jammu and Kashmir|JH Jharkhand|\
          KA Karnataka|KL Kerala|LA Ladakh|LD Lakshadweep|MP Madhya Pradesh|MH Maharashtra|MN Manipur|ML Meghalaya|MZ Mizoram|NL Nagaland|OD Odisha|\
          PY Puducherry|PB Punjab|RJ Rajasthan|SK Sikkim|TN Tamil Nadu|TS Telangana|TR Tripura|UP Uttar Pradesh|UK Uttarakhand|WB West Bengal",
+    ),
+    (
+        "RU",
+        "AD Adygeya Republic|AD Adygea|AL Altai|AL Altai Republic|ALT Altay Kray|ALT Altai Krai|AMU Amur Oblast|ARK Arkhangelskaya|\
+         ARK Arkhangelsk Oblast|AST Astrakhan Oblast|AST Astrakhan|BA Bashkortostan Republic|BA Bashkortostan|BEL Belgorod Oblast|\
+         BRY Bryansk Oblast|BU Buryatiya Republic|BU Buryatia|CE Chechnya|CHE Chelyabinsk|CHE Chelyabinsk Oblast|CHU Chukotka|\
+         CU Chuvash Republic|CU Chuvashia|DA Dagestan|IN Ingushetiya Republic|IN Ingushetia|IRK Irkutsk Oblast|IVA Ivanovo Oblast|IVA Ivanovo|\
+         KAM Kamchatka|KB Kabardino-Balkariya Republic|KB Kabardino-Balkaria|KC Karachayevo-Cherkesiya Republic|KC Karachay-Cherkessia|\
+         KDA Krasnodar Krai|KDA Krasnodarskiy|KEM Kuzbass|KEM Kemerovo Oblast|KGD Kaliningrad Oblast|KGD Kaliningrad|KGN Kurgan Oblast|\
+         KHA Khabarovsk|KHA Khabarovsk Krai|KHM Khanty-Mansia|KIR Kirov Oblast|KIR Kirov|KK Khakasiya Republic|KK Khakassia|\
+         KL Kalmykiya Republic|KL Kalmykia|KLU Kaluga Oblast|KLU Kaluga|KO Komi|KO Komi Republic|KOS Kostroma Oblast|KR Karelia|\
+         KRS Kursk Oblast|KRS Kursk|KYA Krasnoyarsk Krai|KYA Krasnoyarskiy|LEN Leningradskaya Oblast'|LEN Leningrad Oblast|LIP Lipetsk Oblast|\
+         MAG Magadan Oblast|ME Mariy-El Republic|ME Mari El|MO Mordoviya Republic|MO Mordovia|MOS Moscow Oblast|MOW Moscow|MUR Murmansk|\
+         MUR Murmansk Oblast|NEN Nenets|NGR Novgorod Oblast|NIZ Nizhny Novgorod Oblast|NVS Novosibirsk Oblast|OMS Omsk Oblast|OMS Omsk|\
+         ORE Orenburg Oblast|ORL Oryol oblast|ORL Orel Oblast|PER Perm Krai|PER Perm|PNZ Penza Oblast|PNZ Penza|PRI Primorye|\
+         PRI Primorskiy (Maritime) Kray|PSK Pskov Oblast|ROS Rostov|ROS Rostov Oblast|RYA Ryazan Oblast|SA Sakha|SAK Sakhalin Oblast|\
+         SAM Samara Oblast|SAR Saratov Oblast|SAR Saratovskaya Oblast|SE North Ossetia|SE North Ossetia–Alania|SMO Smolensk Oblast|\
+         SMO Smolenskaya Oblast’|SMO Smolensk|SPE St.-Petersburg|SPE Saint Petersburg|STA Stavropol Kray|STA Stavropol’ Kray|STA Stavropol Krai|\
+         SVE Sverdlovsk Oblast|SVE Sverdlovsk|TA Tatarstan Republic|TA Tatarstan|TAM Tambov Oblast|TAM Tambov|TOM Tomsk Oblast|TUL Tula Oblast|\
+         TUL Tula|TVE Tver Oblast|TVE Tver’ Oblast|TY Tyva Republic|TY Tuva|TYU Tyumen Oblast|TYU Tyumen’ Oblast|UD Udmurtiya Republic|\
+         UD Udmurtia|ULY Ulyanovsk|ULY Ulyanovsk Oblast|VGG Volgograd Oblast|VLA Vladimir Oblast|VLA Vladimir|VLG Vologda Oblast|VLG Vologda|\
+         VOR Voronezh Oblast|VOR Voronezj|YAN Yamalo-Nenets|YAR Yaroslavl Oblast|YAR Jaroslavl|YEV Jewish Autonomous Oblast|\
+         ZAB Zabaykalskiy (Transbaikal) Kray|ZAB Transbaikal Territory|ZAB Zabaykalsky Krai",
     ),
     (
         "CN",

@@ -67,7 +67,7 @@ impl<'a> Tree<'a> {
         let address_bits = if about.ip_version == 4 { 32 } else { 128 };
         let nodes = about.node_count;
         let root = Leaf { value: 0, address: 0, depth: 0, address_bits };
-        let visits = u64::from(nodes) * 4 + 64; // 2n + 1, and some for aliases
+        let visits = u64::from(nodes) * 16 + 64; // TEMP
         let mut tree = Self { octets, record_bits: about.record_size.into(), nodes, address_bits, v4_node: None, left: vec![root], visits };
         if address_bits == 128 {
             let node = (0..96).try_fold(0, |node, _| (node < nodes).then(|| tree.record(node, 0)));

@@ -15,8 +15,14 @@ fn at(latitude: f64, longitude: f64) -> Option<Coordinates> {
 #[test]
 fn nested_records_are_read() {
     let database = Mmdb::read(NESTED).unwrap();
-    let california =
-        Record { country: Code::parse("US"), subdivision: Some("US-CA".into()), continent: Code::parse("NA"), at: at(37.7749, -122.4194), asn: None };
+    let california = Record {
+        country: Code::parse("US"),
+        subdivision: Some("US-CA".into()),
+        subdivision_name: Some("a name".into()),
+        continent: Code::parse("NA"),
+        at: at(37.7749, -122.4194),
+        asn: None,
+    };
     assert_eq!(database.record(ip("198.51.100.7")), Some(&california));
     assert_eq!(database.record(ip("2001:db8:1::7")), Some(&california));
     assert_eq!(database.record(ip("203.0.113.7")).unwrap().subdivision.as_deref(), Some("DE-BE"));
@@ -42,6 +48,7 @@ fn flat_records_are_read() {
     let san_francisco = database.record(ip("198.51.100.7")).unwrap();
     assert_eq!((san_francisco.country, san_francisco.at), (Code::parse("US"), at(37.7749, -122.4194)));
     assert_eq!(san_francisco.subdivision.as_deref(), Some("US-CA"), "by its name");
+    assert_eq!(san_francisco.subdivision_name.as_deref(), Some("California"));
     let sao_paulo = database.record(ip("203.0.113.7")).unwrap();
     assert_eq!((sao_paulo.country, sao_paulo.at), (Code::parse("BR"), at(-23.55, -46.63)), "lower case, and degrees written as text");
     assert_eq!(sao_paulo.subdivision.as_deref(), Some("BR-SP"), "by its code");

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use super::day;
 use crate::catalog::Catalog;
 use crate::cli::chain;
 use crate::cli::load::drawn;
@@ -65,8 +66,10 @@ fn as_text(address: IpAddr, facts: &Lookup, sources: &[Source]) -> String {
     if let Some(country) = facts.country {
         line("country", country.as_str());
     }
-    if let Some(subdivision) = &facts.subdivision {
-        line("subdivision", subdivision);
+    match (&facts.subdivision, &facts.subdivision_name) {
+        (Some(code), Some(name)) => line("subdivision", &format!("{code} ({name})")),
+        (Some(text), None) | (None, Some(text)) => line("subdivision", text),
+        (None, None) => {}
     }
     if let Some(continent) = facts.continent {
         line("continent", continent.as_str());
@@ -93,6 +96,7 @@ fn as_json(address: IpAddr, facts: &Lookup) -> serde_json::Value {
         "source": facts.source,
         "country": facts.country.map(|code| code.to_string()),
         "subdivision": facts.subdivision,
+        "subdivision-name": facts.subdivision_name,
         "continent": facts.continent.map(|code| code.to_string()),
         "jurisdictions": facts.jurisdictions,
         "coordinates": facts.at.map(|at| [at.degrees().0, at.degrees().1]),
@@ -103,8 +107,7 @@ fn as_json(address: IpAddr, facts: &Lookup) -> serde_json::Value {
 
 /// The day on which a database was built, as people write it.
 fn built(seconds: u64) -> Option<String> {
-    let moment = jiff::Timestamp::from_second(i64::try_from(seconds).ok()?).ok()?;
-    (seconds > 0).then(|| format!("built {}", moment.strftime("%Y-%m-%d")))
+    day(seconds).map(|day| format!("built {day}"))
 }
 
 #[cfg(test)]

@@ -1,0 +1,76 @@
+//! Addresses drawn at random from those that a database knows, the same in every run: to measure one geography by another.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use super::Mmdb;
+use super::special::is_special;
+
+/// Numbers that look random: SplitMix64.
+struct Random(u64);
+
+impl Random {
+    /// The next.
+    fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        mixed ^ mixed >> 31
+    }
+
+    /// An index below this.
+    fn below(&mut self, end: usize) -> usize {
+        let drawn = (u128::from(self.next()) * end as u128) >> 64;
+        usize::try_from(drawn).expect("less than `end`")
+    }
+}
+
+impl Mmdb {
+    /// At most so many IPv4 addresses that it knows the country of, each as likely as the other. Fewer when it knows few.
+    #[must_use]
+    pub fn sample_v4(&self, count: usize, seed: u64) -> Vec<Ipv4Addr> {
+        let mut random = Random(seed);
+        let drawn = std::iter::repeat_with(|| Ipv4Addr::from_bits((random.next() >> 32) as u32)).take(count.saturating_mul(64));
+        let known = drawn.filter(|address| !is_special((*address).into(), 32) && self.record((*address).into()).is_some_and(|record| record.country.is_some()));
+        known.take(count).collect()
+    }
+
+    /// So many IPv6 addresses that it knows the country of: each range as likely as the other, for of the addresses of IPv6 nearly all are
+    /// in the few largest. None when it knows no range.
+    #[must_use]
+    pub fn sample_v6(&self, count: usize, seed: u64) -> Vec<Ipv6Addr> {
+        let starts: Vec<(u128, u32)> = self.v6.iter().collect();
+        let ends = starts[1..].iter().map(|(start, _)| start - 1).chain([u128::MAX]);
+        let is_known = |value: u32| self.records[value as usize].country.is_some();
+        let ranges: Vec<(u128, u128)> = starts.iter().zip(ends).filter(|((_, value), _)| is_known(*value)).map(|((start, _), end)| (*start, end)).collect();
+        if ranges.is_empty() {
+            return Vec::new();
+        }
+        let mut random = Random(seed);
+        let drawn = std::iter::repeat_with(|| {
+            let (start, end) = ranges[random.below(ranges.len())];
+            let offset = u128::from(random.next()) << 64 | u128::from(random.next());
+            Ipv6Addr::from_bits((end - start).checked_add(1).map_or(offset, |len| start + offset % len))
+        });
+        drawn.take(count).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::geo::{Code, Record};
+
+    #[test]
+    fn what_is_drawn_is_known_and_the_same_in_every_run() {
+        let of = |code: &str| Record { country: Code::parse(code), ..Record::default() };
+        let prefixes =
+            [("100.0.0.0/7", of("US")), ("10.0.0.0/8", of("US")), ("50.0.0.0/8", Record { asn: Some(1), ..Record::default() }), ("2001:db8::/32", of("DE"))];
+        let database = Mmdb::from_prefixes("test", prefixes.map(|(prefix, record)| (prefix.parse().unwrap(), record))).unwrap();
+        let v4 = database.sample_v4(20, 1);
+        assert_eq!(v4.len(), 20);
+        assert!(v4.iter().all(|address| [100, 101].contains(&address.octets()[0])), "{v4:?}");
+        assert!(database.sample_v6(20, 1).iter().all(|address| address.segments()[..2] == [0x2001, 0xdb8]));
+        assert_eq!((database.sample_v4(20, 1), database.sample_v6(5, 1)), (v4, database.sample_v6(5, 1)));
+        assert!(Mmdb::from_prefixes("empty", []).unwrap().sample_v6(5, 1).is_empty());
+    }
+}
