@@ -101,8 +101,8 @@ fn zones_of_the_demo_load_without_a_lint() {
     let (codes, told) = told(load(&["zones"]));
     assert_eq!(codes, [], "{told}");
     let catalog = load(&["zones"]).unwrap().catalog;
-    assert_eq!((catalog.zones.len(), catalog.services.len(), catalog.regions.len()), (1, 5, 7));
-    assert_eq!(catalog.probes.len(), 7, "identical probes of several services are one");
+    assert_eq!((catalog.zones.len(), catalog.services.len(), catalog.regions.len()), (1, 6, 16));
+    assert_eq!(catalog.probes.len(), 16, "identical probes of several services are one");
     assert_eq!(catalog.client_sets[ClientSet::UNKNOWN.index()].selectors[..], [Selector::Unknown]);
 }
 
@@ -200,7 +200,7 @@ fn check(arguments: &[&str]) -> (String, Option<i32>) {
 
 #[test]
 fn aya_check_exits_with_0_for_good_1_for_lints_2_for_errors() {
-    assert_eq!(check(&["--zones", "zones"]), ("1 zone, 5 services, 25 endpoints in 7 regions, 7 probes: all is well\n".into(), Some(0)));
+    assert_eq!(check(&["--zones", "zones"]), ("1 zone, 6 services, 37 endpoints in 16 regions, 16 probes: all is well\n".into(), Some(0)));
     let (told, code) = check(&["tests/config/bad/one-name-server.toml"]);
     assert!(told.starts_with("lint[odd-record]: zone example.com has only one name server\n --> tests/config/bad/one-name-server.toml:1:8\n"), "{told}");
     assert_eq!((code, told.lines().last()), (Some(1), Some("1 zone, 0 services, 0 endpoints in 0 regions, 0 probes: 2 lints")));
@@ -219,7 +219,7 @@ fn aya_check_json_says_the_same() {
     assert_eq!((&first["place"]["line"], &first["place"]["column"]), (&9.into(), &1.into()));
     let (told, code) = check(&["--json"]);
     let told: serde_json::Value = serde_json::from_str(&told).unwrap();
-    assert_eq!((code, &told["catalog"]["endpoints"], &told["diagnostics"]), (Some(0), &25.into(), &serde_json::json!([])));
+    assert_eq!((code, &told["catalog"]["endpoints"], &told["diagnostics"]), (Some(0), &37.into(), &serde_json::json!([])));
 }
 
 /// A stream of numbers that looks random (xorshift64*).

@@ -94,7 +94,7 @@ mod tests {
     #[test]
     fn the_shipped_folder_is_a_database() {
         let databases = read_databases(&[concat!(env!("CARGO_MANIFEST_DIR"), "/geoip")]).expect("the shipped database");
-        assert_eq!(databases.iter().map(|source| &*source.name).collect::<Vec<_>>(), ["iptoasn-country.mmdb"]);
+        assert_eq!(databases.iter().map(|source| &*source.name).collect::<Vec<_>>(), ["dbip-places.mmdb", "iptoasn-country.mmdb"]);
     }
 
     #[test]

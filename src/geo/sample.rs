@@ -25,13 +25,29 @@ impl Random {
 }
 
 impl Mmdb {
-    /// At most so many IPv4 addresses that it knows the country of, each as likely as the other. Fewer when it knows few.
+    /// So many IPv4 addresses that it knows the country of, each as likely as the other. Fewer when nearly all of them are private or special.
     #[must_use]
     pub fn sample_v4(&self, count: usize, seed: u64) -> Vec<Ipv4Addr> {
+        let steps: Vec<(u32, u32)> = self.v4.iter().collect();
+        let ends = steps[1..].iter().map(|(start, _)| start - 1).chain([u32::MAX]);
+        // Of each range that is known, how many known addresses lie before it, and where it starts.
+        let (mut known, mut ranges) = (0, Vec::new());
+        for ((start, value), end) in steps.iter().zip(ends) {
+            if self.records[*value as usize].country.is_some() {
+                ranges.push((known, *start));
+                known += end.abs_diff(*start) as usize + 1;
+            }
+        }
+        if known == 0 {
+            return Vec::new();
+        }
         let mut random = Random(seed);
-        let drawn = std::iter::repeat_with(|| Ipv4Addr::from_bits((random.next() >> 32) as u32)).take(count.saturating_mul(64));
-        let known = drawn.filter(|address| !is_special((*address).into(), 32) && self.record((*address).into()).is_some_and(|record| record.country.is_some()));
-        known.take(count).collect()
+        let drawn = std::iter::repeat_with(|| {
+            let index = random.below(known);
+            let (before, start) = ranges[ranges.partition_point(|(before, _)| *before <= index) - 1];
+            Ipv4Addr::from_bits(start + u32::try_from(index - before).expect("within a range of IPv4"))
+        });
+        drawn.take(count.saturating_mul(64)).filter(|address| !is_special((*address).into(), 32)).take(count).collect()
     }
 
     /// So many IPv6 addresses that it knows the country of: each range as likely as the other, for of the addresses of IPv6 nearly all are
@@ -71,6 +87,7 @@ mod tests {
         assert!(v4.iter().all(|address| [100, 101].contains(&address.octets()[0])), "{v4:?}");
         assert!(database.sample_v6(20, 1).iter().all(|address| address.segments()[..2] == [0x2001, 0xdb8]));
         assert_eq!((database.sample_v4(20, 1), database.sample_v6(5, 1)), (v4, database.sample_v6(5, 1)));
-        assert!(Mmdb::from_prefixes("empty", []).unwrap().sample_v6(5, 1).is_empty());
+        let empty = Mmdb::from_prefixes("empty", []).unwrap();
+        assert_eq!((empty.sample_v4(5, 1).len(), empty.sample_v6(5, 1).len()), (0, 0));
     }
 }

@@ -15,6 +15,8 @@ use crate::support::A;
 use crate::support::ask::query;
 
 const AYA: &str = env!("CARGO_BIN_EXE_aya");
+/// Places that the zones of this repository probe.
+const PROBED: usize = 16;
 
 /// A running demo on ports of its own, with probes every second.
 struct Demo {
@@ -28,7 +30,7 @@ struct Demo {
 
 impl Demo {
     fn start(name: &str) -> Self {
-        let mut ports = free_ports(9).into_iter();
+        let mut ports = free_ports(PROBED + 2).into_iter();
         let server = SocketAddr::from(([127, 0, 0, 1], ports.next().unwrap()));
         let control = SocketAddr::from(([127, 0, 0, 1], ports.next().unwrap()));
         let zones = zones_on(name, &ports.collect::<Vec<_>>());
@@ -161,7 +163,7 @@ fn interrupted_demo_ends_by_itself_with_code_0() {
 fn taken_port_is_a_clear_error_with_code_2() {
     let holder = TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = holder.local_addr().unwrap();
-    let mut ports = free_ports(8);
+    let mut ports = free_ports(PROBED + 1);
     let control = SocketAddr::from(([127, 0, 0, 1], ports.pop().unwrap()));
     let zones = zones_on("taken", &ports);
     let output = demo(taken, control, &zones).output().unwrap();

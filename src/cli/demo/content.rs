@@ -16,7 +16,8 @@ const ZONES: &[(&str, &str)] = &[
 /// The master files of `zones/`.
 const MASTERS: &[(&str, &str)] = &[("static.zone", include_str!("../../../zones/static.zone"))];
 /// The databases of `geoip/`.
-const GEOIP: &[(&str, &[u8])] = &[("iptoasn-country.mmdb", include_bytes!("../../../geoip/iptoasn-country.mmdb"))];
+const GEOIP: &[(&str, &[u8])] =
+    &[("dbip-places.mmdb", include_bytes!("../../../geoip/dbip-places.mmdb")), ("iptoasn-country.mmdb", include_bytes!("../../../geoip/iptoasn-country.mmdb"))];
 
 /// Makes the content of the demo: the built-in zones, or those of a folder; always the built-in geography.
 ///
@@ -75,7 +76,7 @@ mod tests {
     #[test]
     fn built_in_zones_are_without_mistakes_and_their_places_are_known() {
         let made = make(None).unwrap();
-        assert_eq!(made.catalog.services.len(), 5);
+        assert_eq!(made.catalog.services.len(), 6);
         assert!(made.geo.localities().count() > 100, "the databases know many countries");
     }
 }

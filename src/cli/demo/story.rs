@@ -41,6 +41,7 @@ pub(super) const SAMPLES: &[Sample] = &[
     sample("batch", [41, 13, 0, 0], "South Africa"),
     sample("www", [49, 32, 0, 0], "India"),
     sample("llm", [99, 224, 0, 0], "Canada"),
+    sample("edge", [128, 95, 0, 0], "Seattle"),
 ];
 
 /// What the client of a sample gets in this world, and why; `None` if the world has no such service.

@@ -63,7 +63,7 @@ fn replace(path: &Path, octets: &[u8]) -> std::io::Result<()> {
 /// What is in the file, for people.
 fn as_text(path: &Path, octets: usize, about: &Summary) -> String {
     let mut text = format!("{}\n", path.display());
-    let mut line = |name: &str, value: &str| _ = writeln!(text, "  {name:<14}{value}");
+    let mut line = |name: &str, value: &str| _ = writeln!(text, "  {name:<15}{value}");
     line("size", &format!("{}.{} MB, {} nodes", octets / 1_000_000, octets / 100_000 % 10, about.nodes));
     if let Some(day) = day(about.built) {
         line("sources of", &day);

@@ -129,10 +129,10 @@ mod tests {
     #[test]
     fn an_address_is_told_with_place_prefix_source_and_law() {
         let text = says(&["84.128.0.1"]).expect("the shipped database");
-        let expected = "84.128.0.1\n  locality      DE\n  leaf          84.128.0.0/10\n  source        iptoasn-country.mmdb (built 2026-06-17)\n  country       DE\n  \
-                        continent     EU\n  jurisdictions ADEQUATE, DE, EEA, EU, UK-ADEQUATE\n";
+        let expected = "84.128.0.1\n  locality      DE (Hesse)\n  leaf          84.128.0.0/20\n  source        dbip-places.mmdb (built 2026-06-05)\n  \
+                        country       DE\n  subdivision   Hesse\n  continent     EU\n  jurisdictions ADEQUATE, DE, EEA, EU, UK-ADEQUATE\n";
         assert_eq!(&text[..expected.len().min(text.len())], expected);
-        assert!(text.contains("(of the country)"), "{text}");
+        assert!(!text.contains("(of the country)"), "{text}");
     }
 
     #[test]
