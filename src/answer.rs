@@ -15,8 +15,11 @@
 //! | RFC 4035 | signatures | later |
 
 mod client;
+mod policy;
 mod records;
 mod steered;
+
+pub use policy::Policy;
 
 use std::net::IpAddr;
 
@@ -28,7 +31,7 @@ use crate::wire::{Closing, Ede, Edns, Envelope, Lowered, Parsed, Question, Rcode
 use crate::world::World;
 
 /// Answers one query. `reply` is as long as the transport allows at most; it should have room for 512 octets at least.
-pub fn answer(query: &[u8], ask: &Ask, world: &World, scratch: &mut Scratch, reply: &mut [u8]) -> Outcome {
+pub fn answer(query: &[u8], ask: &Ask<'_>, world: &World, scratch: &mut Scratch, reply: &mut [u8]) -> Outcome {
     match parse(query, &mut scratch.name) {
         Parsed::Silent => Outcome::SILENCE,
         Parsed::Broken { envelope, rcode } => refuse_broken(&envelope, rcode, ask, reply),
@@ -44,7 +47,7 @@ pub fn answer(query: &[u8], ask: &Ask, world: &World, scratch: &mut Scratch, rep
 /// One query on its way to its reply.
 struct Turn<'a> {
     /// Where it came from.
-    ask: &'a Ask,
+    ask: &'a Ask<'a>,
     /// What it may know.
     world: &'a World,
     /// What it asks.
@@ -171,7 +174,7 @@ impl Said {
 
 /// Tells the sender of something that is no query why it gets no answer.
 #[cold]
-fn refuse_broken(envelope: &Envelope<'_>, rcode: Rcode, ask: &Ask, reply: &mut [u8]) -> Outcome {
+fn refuse_broken(envelope: &Envelope<'_>, rcode: Rcode, ask: &Ask<'_>, reply: &mut [u8]) -> Outcome {
     let Some(reply) = Reply::start(reply, reply_max(ask, envelope.edns.as_ref()), envelope) else { return Outcome::SILENCE };
     let ede = (rcode == Rcode::NOTIMP).then_some(Ede::NOT_SUPPORTED);
     let len = reply.finish(Closing { rcode, ede, ..Closing::default() });
@@ -180,23 +183,25 @@ fn refuse_broken(envelope: &Envelope<'_>, rcode: Rcode, ask: &Ask, reply: &mut [
 
 /// How long the reply may be, in octets.
 #[inline]
-fn reply_max(ask: &Ask, edns: Option<&Edns<'_>>) -> usize {
+fn reply_max(ask: &Ask<'_>, edns: Option<&Edns<'_>>) -> usize {
     match (ask.transport, edns) {
         (Transport::Udp, None) => UDP_REPLY_PLAIN,
         (Transport::Udp, Some(edns)) => edns.reply_max().min(UDP_REPLY_MAX),
-        (Transport::Tcp, _) => TCP_MESSAGE_MAX,
+        (Transport::Tcp | Transport::Tls | Transport::Https | Transport::Quic, _) => TCP_MESSAGE_MAX,
     }
 }
 
 /// What is known of a query beside its octets.
 #[derive(Clone, Copy, Debug)]
-pub struct Ask {
+pub struct Ask<'a> {
     /// The address that it came from.
     pub source: IpAddr,
     /// How it came.
     pub transport: Transport,
     /// When.
     pub now: Moment,
+    /// What the node's operator wants of every reply.
+    pub policy: &'a Policy,
 }
 
 /// How a query came. It decides how long a reply may be and which options are allowed.
@@ -206,6 +211,35 @@ pub enum Transport {
     Udp,
     /// TCP, without the length prefix.
     Tcp,
+    /// TLS over TCP (RFC 7858), without the length prefix.
+    Tls,
+    /// HTTPS (RFC 8484): a body.
+    Https,
+    /// QUIC (RFC 9250): a stream, without the length prefix.
+    Quic,
+}
+
+impl Transport {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Udp, Self::Tcp, Self::Tls, Self::Https, Self::Quic];
+
+    /// Its name in labels.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Udp => "udp",
+            Self::Tcp => "tcp",
+            Self::Tls => "tls",
+            Self::Https => "https",
+            Self::Quic => "quic",
+        }
+    }
+
+    /// Whether nobody on the way can read or write along.
+    #[must_use]
+    pub const fn is_encrypted(self) -> bool {
+        matches!(self, Self::Tls | Self::Https | Self::Quic)
+    }
 }
 
 /// What a worker keeps from query to query.

@@ -8,7 +8,7 @@ mod support;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-use aya_gslb::answer::{Ask, Scratch, answer};
+use aya_gslb::answer::{Ask, Policy, Scratch, answer};
 use aya_gslb::units::Moment;
 use support::ask::query;
 use support::*;
@@ -79,6 +79,7 @@ fn answering_allocates_nothing() {
         ("example.com", ANY),
         ("example.com", 252),
     ];
+    let policy = Policy::default();
     let mut queries: Vec<_> = names
         .iter()
         .flat_map(|&(name, qtype)| {
@@ -95,7 +96,7 @@ fn answering_allocates_nothing() {
                 query.option(8, b"malformed"),
             ]
         })
-        .map(|query| (query.octets(), Ask { source: query.source, transport: query.transport, now: Moment(1) }))
+        .map(|query| (query.octets(), Ask { source: query.source, transport: query.transport, now: Moment(1), policy: &policy }))
         .collect();
     let cut: Vec<_> = queries.iter().step_by(7).flat_map(|(octets, ask)| (0..octets.len()).map(|len| (octets[..len].to_vec(), *ask))).collect();
     queries.extend(cut);

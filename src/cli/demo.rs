@@ -18,7 +18,7 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::broadcast;
 
 use super::load::{Content, LoadError};
@@ -128,6 +128,8 @@ fn drill_there(there: SocketAddr, drill: &Drill) -> Result<(), DemoError> {
 /// Starts the web services and the node, tells what to try, then every change until it is interrupted.
 fn serve(args: &DemoArgs) -> Result<(), DemoError> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().map_err(DemoError::System)?;
+    // Before anything is told: whoever reads of Ctrl-C may press it at once.
+    let mut interrupts = runtime.block_on(async { Interrupts::listen() }).map_err(DemoError::System)?;
     let made = content::make(args.zones.as_ref())?;
     let (regions, listener) = runtime.block_on(async {
         let regions = Regions::start(regions::expected(&made.catalog)).await?;
@@ -155,21 +157,42 @@ fn serve(args: &DemoArgs) -> Result<(), DemoError> {
         story::ZONE,
         args.admin
     ));
-    let watched = runtime.block_on(watch(node.worlds().clone(), world, changes));
+    runtime.block_on(watch(node.worlds().clone(), world, changes, &mut interrupts));
     control.abort();
     node.stop();
-    watched.map_err(DemoError::System)
+    Ok(())
+}
+
+/// The signals that end the demo.
+struct Interrupts {
+    /// Ctrl-C.
+    interrupt: Signal,
+    /// What `kill` sends.
+    terminate: Signal,
+}
+
+impl Interrupts {
+    /// Listens from now on. To be called inside of a runtime.
+    fn listen() -> io::Result<Self> {
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    /// Waits for one.
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
 }
 
 /// Tells what changes, until the process is interrupted or terminated.
-async fn watch(worlds: Worlds, mut told: Arc<World>, mut changes: broadcast::Receiver<Change>) -> io::Result<()> {
-    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+async fn watch(worlds: Worlds, mut told: Arc<World>, mut changes: broadcast::Receiver<Change>, interrupts: &mut Interrupts) {
     let mut causes: Vec<Change> = Vec::new();
     loop {
         let quiet = tokio::time::timeout(QUIET_BEFORE_TOLD, changes.recv());
         let heard = tokio::select! {
-            _ = interrupt.recv() => return Ok(()),
-            _ = terminate.recv() => return Ok(()),
+            () = interrupts.next() => return,
             heard = quiet => heard,
         };
         match heard {
@@ -177,7 +200,7 @@ async fn watch(worlds: Worlds, mut told: Arc<World>, mut changes: broadcast::Rec
             Ok(Ok(change)) => causes.push(change),
             // Some were missed; the worlds tell all the same.
             Ok(Err(broadcast::error::RecvError::Lagged(_))) => {}
-            Ok(Err(broadcast::error::RecvError::Closed)) => return Ok(()),
+            Ok(Err(broadcast::error::RecvError::Closed)) => return,
             Err(_quiet) => {
                 let now = worlds.load();
                 if now.generation != told.generation {

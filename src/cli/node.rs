@@ -28,7 +28,7 @@ use crate::health::Observation;
 use crate::limits;
 use crate::probe::{Meter, Roots};
 use crate::publish::{self, ControlHandle, NotTaken, Worlds};
-use crate::server::{self, Edge, Engine, Server};
+use crate::server::{self, Edge, Engine, Policies, Server};
 use crate::telemetry::{Reloaded, Telemetry};
 
 /// What a node is to be.
@@ -159,7 +159,7 @@ impl Node {
         };
         runtime.spawn(log_changes(control.changes()));
         runtime.spawn(keep_up(Arc::downgrade(&telemetry)));
-        let edge = Edge { worlds: control.worlds().clone(), clock: clock.clone() };
+        let edge = Edge { worlds: control.worlds().clone(), policy: Policies::default(), clock: clock.clone() };
         let server = Server::start(bound, options.engine, &edge, &telemetry).map_err(StartError::System)?;
         let context = Context { worlds: edge.worlds, clock, telemetry: Arc::clone(&telemetry), ready: control.ready() };
         let wanted = admin_address.is_some() || metrics_address.is_some();

@@ -45,7 +45,8 @@ impl Mmdb {
         let drawn = std::iter::repeat_with(|| {
             let index = random.below(known);
             let (before, start) = ranges[ranges.partition_point(|(before, _)| *before <= index) - 1];
-            Ipv4Addr::from_bits(start + u32::try_from(index - before).expect("within a range of IPv4"))
+            #[expect(clippy::cast_possible_truncation, reason = "within a range of IPv4")]
+            Ipv4Addr::from_bits(start + (index - before) as u32)
         });
         drawn.take(count.saturating_mul(64)).filter(|address| !is_special((*address).into(), 32)).take(count).collect()
     }

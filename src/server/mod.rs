@@ -36,9 +36,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
+use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
-use crate::answer::{Ask, Outcome, Scratch, answer};
+use crate::answer::{Ask, Outcome, Policy, Scratch, answer};
 use crate::clock::Clock;
 use crate::publish::Worlds;
 use crate::telemetry::Telemetry;
@@ -86,11 +87,16 @@ impl Stop {
     }
 }
 
+/// Where the policy in force stands; replaced as a whole.
+pub type Policies = Arc<ArcSwap<Policy>>;
+
 /// What every worker looks at.
 #[derive(Clone, Debug)]
 pub struct Edge {
     /// Where the world is published.
     pub worlds: Worlds,
+    /// What the operator wants of every reply; looked at once per batch.
+    pub policy: Policies,
     /// Tells the time.
     pub clock: Clock,
 }
@@ -138,7 +144,7 @@ impl Server {
 ///
 /// `Err` is a panic.
 #[inline]
-fn answer_or_silence(query: &[u8], ask: &Ask, world: &World, scratch: &mut Scratch, reply: &mut [u8]) -> Result<Outcome, Panicked> {
+fn answer_or_silence(query: &[u8], ask: &Ask<'_>, world: &World, scratch: &mut Scratch, reply: &mut [u8]) -> Result<Outcome, Panicked> {
     catch_unwind(AssertUnwindSafe(|| answer(query, ask, world, scratch, reply))).map_err(|_| {
         *scratch = Scratch::default();
         Panicked

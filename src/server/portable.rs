@@ -20,7 +20,7 @@ use hickory_server::net::xfer::Protocol;
 use hickory_server::server::{Request, RequestHandler, ResponseHandler, ResponseInfo, Server};
 use hickory_server::zone_handler::{MessageResponseBuilder, Queries};
 
-use super::{Bound, Edge, Stop, answer_or_silence};
+use super::{Bound, Edge, Policies, Stop, answer_or_silence};
 use crate::answer::{Ask, Scratch, Transport};
 use crate::clock::Clock;
 use crate::limits;
@@ -39,6 +39,7 @@ pub(super) fn start(bound: Vec<Bound>, edge: &Edge, telemetry: &Telemetry, stop:
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     let handler = Handler {
         worlds: edge.worlds.clone(),
+        policies: Arc::clone(&edge.policy),
         clock: edge.clock.clone(),
         desk: Mutex::new(Desk {
             scratch: Scratch::default(),
@@ -76,6 +77,8 @@ fn register(server: &mut Server<Handler>, bound: Bound) {
 struct Handler {
     /// Where the world is published.
     worlds: Worlds,
+    /// Where the policy stands.
+    policies: Policies,
     /// Tells the time.
     clock: Clock,
     /// What answering needs; one query at a time, as there is one thread.
@@ -103,7 +106,8 @@ impl Handler {
             _ => (Transport::Tcp, &desk.tcp, limits::TCP_MESSAGE_MAX),
         };
         let world = self.worlds.load();
-        let ask = Ask { source: request.src().ip(), transport, now: self.clock.now() };
+        let policy = self.policies.load();
+        let ask = Ask { source: request.src().ip(), transport, now: self.clock.now(), policy: &policy };
         let Ok(outcome) = answer_or_silence(request.as_slice(), &ask, &world, &mut desk.scratch, &mut desk.reply[..room]) else {
             counters.tally.count_panic();
             return None;

@@ -29,7 +29,7 @@ use tokio::task::LocalSet;
 use tokio::time::timeout;
 
 use self::connections::{Caps, Connections, Seat};
-use super::{Edge, Stop, answer_or_silence};
+use super::{Edge, Policies, Stop, answer_or_silence};
 use crate::answer::{Ask, Scratch, Transport};
 use crate::clock::Clock;
 use crate::limits;
@@ -104,6 +104,8 @@ struct Worker {
 struct Desk {
     /// The hold on the world.
     reader: Reader,
+    /// Where the policy stands.
+    policies: Policies,
     /// Decisions that still hold.
     scratch: Scratch,
     /// Room for the largest reply.
@@ -113,7 +115,12 @@ struct Desk {
 impl Worker {
     /// With nobody connected.
     fn new(edge: &Edge, counters: Counters, limits: Limits) -> Rc<Self> {
-        let desk = Desk { reader: edge.worlds.reader(), scratch: Scratch::default(), reply: vec![0; limits::TCP_MESSAGE_MAX].into() };
+        let desk = Desk {
+            reader: edge.worlds.reader(),
+            policies: Arc::clone(&edge.policy),
+            scratch: Scratch::default(),
+            reply: vec![0; limits::TCP_MESSAGE_MAX].into(),
+        };
         Rc::new(Self { clock: edge.clock.clone(), counters, limits, desk: RefCell::new(desk), connections: RefCell::new(Connections::new(limits.caps)) })
     }
 
@@ -140,7 +147,8 @@ impl Worker {
     fn answer(&self, query: &[u8], source: IpAddr, now: Moment, output: &mut Vec<u8>) {
         let desk = &mut *self.desk.borrow_mut();
         let world = desk.reader.world();
-        let ask = Ask { source, transport: Transport::Tcp, now };
+        let policy = desk.policies.load();
+        let ask = Ask { source, transport: Transport::Tcp, now, policy: &policy };
         let Ok(outcome) = answer_or_silence(query, &ask, world, &mut desk.scratch, &mut desk.reply) else {
             return self.counters.tally.count_panic();
         };
@@ -346,7 +354,8 @@ mod tests {
         let catalog = Arc::default();
         let telemetry = Telemetry::new(1, &catalog);
         let geo = Arc::new(Geo::without_databases(&catalog));
-        let edge = Edge { worlds: crate::publish::Worlds::fixed(World::unmeasured(1, catalog, geo).into()), clock: Clock::system() };
+        let edge =
+            Edge { worlds: crate::publish::Worlds::fixed(World::unmeasured(1, catalog, geo).into()), policy: Policies::default(), clock: Clock::system() };
         let (stop, stopped) = watch::channel(false);
         let client = thread::spawn(move || {
             client(address);

@@ -7,7 +7,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use super::batch::Batch;
-use super::{Edge, Stop, answer_or_silence};
+use super::{Edge, Policies, Stop, answer_or_silence};
 use crate::answer::{Ask, Scratch, Transport};
 use crate::clock::Clock;
 use crate::limits::{SOCKET_PAUSE_MS, UDP_DRAIN_MAX, WORKER_WAKE_MS};
@@ -23,8 +23,14 @@ pub(super) fn start(sockets: Vec<UdpSocket>, edge: &Edge, telemetry: &Telemetry,
     let mut threads = Vec::with_capacity(sockets.len());
     for (index, socket) in sockets.into_iter().enumerate() {
         socket.set_read_timeout(Some(Duration::from_millis(WORKER_WAKE_MS)))?;
-        let worker =
-            Worker { socket, reader: edge.worlds.reader(), clock: edge.clock.clone(), counters: telemetry.counters(Transport::Udp), stop: Arc::clone(stop) };
+        let worker = Worker {
+            socket,
+            reader: edge.worlds.reader(),
+            policies: Arc::clone(&edge.policy),
+            clock: edge.clock.clone(),
+            counters: telemetry.counters(Transport::Udp),
+            stop: Arc::clone(stop),
+        };
         threads.push(thread::Builder::new().name(format!("aya-udp-{index}")).spawn(move || worker.run())?);
     }
     Ok(threads)
@@ -36,6 +42,8 @@ struct Worker {
     socket: UdpSocket,
     /// Its hold on the world.
     reader: Reader,
+    /// Where the policy stands.
+    policies: Policies,
     /// Tells the time.
     clock: Clock,
     /// What it counts.
@@ -68,10 +76,11 @@ impl Worker {
     /// Answers a batch.
     fn answer(&mut self, batch: &mut Batch, scratch: &mut Scratch) {
         let world = self.reader.world();
+        let policy = self.policies.load();
         let now = self.clock.now();
         let book = self.counters.open(world);
         for datagram in batch.datagrams() {
-            let ask = Ask { source: datagram.source.ip(), transport: Transport::Udp, now };
+            let ask = Ask { source: datagram.source.ip(), transport: Transport::Udp, now, policy: &policy };
             let (query, reply) = datagram.split();
             match answer_or_silence(query, &ask, world, scratch, reply) {
                 Ok(outcome) => {

@@ -17,9 +17,6 @@ use crate::steer::Reason;
 use crate::units::Moment;
 use crate::world::World;
 
-/// Transports, with the label that each has.
-const TRANSPORTS: [(Transport, &str); 2] = [(Transport::Udp, "udp"), (Transport::Tcp, "tcp")];
-
 impl Telemetry {
     /// The Prometheus text of everything: of this world, at this moment.
     #[must_use]
@@ -40,7 +37,7 @@ impl Telemetry {
     /// What workers count whatever the catalog.
     fn tell_workers(&self, scrape: &PrometheusRecorder) {
         let tallies = lock(&self.tallies);
-        for (transport, word) in TRANSPORTS {
+        for (transport, word) in Transport::ALL.map(|transport| (transport, transport.as_str())) {
             let count = sum(tallies.iter().filter(|tally| tally.transport == transport).map(|tally| tally.read()));
             for (rcode, &replies) in count.replies.iter().enumerate() {
                 // The plain ones are there from the start, so that a rate can be taken of the first.

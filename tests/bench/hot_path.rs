@@ -5,7 +5,7 @@ use std::hint::black_box;
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
-use aya_gslb::answer::{Ask, Outcome, Scratch, Transport, answer};
+use aya_gslb::answer::{Ask, Outcome, Policy, Scratch, Transport, answer};
 use aya_gslb::config::{SourceFile, compile};
 use aya_gslb::geo::Geo;
 use aya_gslb::health::Status;
@@ -34,7 +34,7 @@ const REGIONS: [&str; 12] = [
 /// What a query needs, and its octets.
 struct Case {
     world: World,
-    ask: Ask,
+    ask: Ask<'static>,
     query: Vec<u8>,
     scratch: Scratch,
     reply: Vec<u8>,
@@ -81,7 +81,8 @@ fn case(name: &str, subnet: Option<[u8; 3]>) -> &'static mut Case {
     };
     let labels = name.split('.').flat_map(|label| std::iter::once(u8::try_from(label.len()).unwrap()).chain(label.bytes()));
     let query = [0x12, 0x34, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1].into_iter().chain(labels).chain([0, 0, 1, 0, 1]).chain(opt).collect();
-    let ask = Ask { source: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 250)), transport: Transport::Udp, now: Moment(1) };
+    let policy: &'static Policy = Box::leak(Box::default());
+    let ask = Ask { source: IpAddr::V4(Ipv4Addr::new(192, 0, 2, 250)), transport: Transport::Udp, now: Moment(1), policy };
     let mut case = Box::new(Case { world: world(), ask, query, scratch: Scratch::default(), reply: vec![0; 1232] });
     let outcome = answer(&case.query, &case.ask, &case.world, &mut case.scratch, &mut case.reply);
     assert_eq!(case.reply[7], 1, "an answer: {outcome:?}");

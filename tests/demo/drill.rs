@@ -6,6 +6,7 @@ use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
@@ -84,10 +85,13 @@ fn demo(server: SocketAddr, control: SocketAddr, zones: &Path) -> Command {
     command
 }
 
-/// Ports of loopback that nobody listens on at the moment.
+/// Ports of loopback that nobody listens on at the moment, each given out once. They lie below those that the system gives to connections, so that
+/// none is taken before the demo comes to listen on it.
 fn free_ports(count: usize) -> Vec<u16> {
-    let held: Vec<TcpListener> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
-    held.iter().map(|listener| listener.local_addr().unwrap().port()).collect()
+    static GIVEN: AtomicU16 = AtomicU16::new(0);
+    let start = u16::try_from(std::process::id() % 40).unwrap() * 250;
+    let candidates = std::iter::repeat_with(|| 20_000 + (start + GIVEN.fetch_add(1, Ordering::Relaxed)) % 12_000);
+    candidates.filter(|port| TcpListener::bind(("127.0.0.1", *port)).is_ok()).take(count).collect()
 }
 
 /// The zones of this repository, probed at these ports, every second.

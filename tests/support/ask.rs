@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
-use aya_gslb::answer::{Ask, Outcome, Scratch, Transport, answer};
+use aya_gslb::answer::{Ask, Outcome, Policy, Scratch, Transport, answer};
 use aya_gslb::catalog::Name;
 use aya_gslb::units::Moment;
 use aya_gslb::world::World;
@@ -132,7 +132,7 @@ pub fn header(id: u16, flags: u16, counts: [u16; 4]) -> Vec<u8> {
 /// Sends octets, whatever they are.
 pub fn send(world: &World, octets: &[u8], source: IpAddr, transport: Transport) -> Reply {
     let mut buffer = vec![0; 65_535];
-    let ask = Ask { source, transport, now: Moment(1_000_000) };
+    let ask = Ask { source, transport, now: Moment(1_000_000), policy: &Policy::default() };
     let outcome = answer(octets, &ask, world, &mut Scratch::with_cells(2), &mut buffer);
     buffer.truncate(outcome.len);
     Reply { outcome, octets: buffer }

@@ -7,7 +7,7 @@ mod support;
 
 use std::cell::RefCell;
 
-use aya_gslb::answer::{Ask, Scratch, Transport, answer};
+use aya_gslb::answer::{Ask, Policy, Scratch, Transport, answer};
 use aya_gslb::units::Moment;
 use aya_gslb::wire::{Lowered, Parsed, parse};
 use aya_gslb::world::World;
@@ -23,7 +23,7 @@ fuzz_target!(|octets: &[u8]| {
     KEPT.with_borrow_mut(|(world, scratch, reply)| {
         world.statuses.stale = choice & 2 != 0;
         let transport = if choice & 1 == 0 { Transport::Udp } else { Transport::Tcp };
-        let ask = Ask { source: support::ask::RESOLVER, transport, now: Moment(1) };
+        let ask = Ask { source: support::ask::RESOLVER, transport, now: Moment(1), policy: &Policy::default() };
         let outcome = answer(query, &ask, world, scratch, reply);
         let reply = &reply[..outcome.len];
         if query.len() < 12 || query[2] & 0x80 != 0 {
@@ -45,7 +45,7 @@ fuzz_target!(|octets: &[u8]| {
         };
         let limit = match transport {
             Transport::Udp => edns.map_or(512, |edns| usize::from(edns.udp_size).clamp(512, 1232)),
-            Transport::Tcp => 65_535,
+            _ => 65_535,
         };
         assert!(reply.len() <= limit, "{} octets of {limit}", reply.len());
         let message = Message::from_vec(reply).expect("hickory-proto reads every reply");

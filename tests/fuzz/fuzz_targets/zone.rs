@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use aya_gslb::answer::{Ask, Outcome, Scratch, Transport, answer};
+use aya_gslb::answer::{Ask, Outcome, Policy, Scratch, Transport, answer};
 use aya_gslb::catalog::{Catalog, Content, Name, RrSet, Service, WhenAllDown, WhenNoneLeft};
 use aya_gslb::config::{Diagnostic, SourceFile, compile};
 use aya_gslb::geo::Geo;
@@ -132,7 +132,7 @@ impl Asker<'_> {
         self.octets.extend_from_slice(&qtype.to_be_bytes());
         self.octets.extend_from_slice(&[0, 1, 0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 0]);
         let [udp, tcp] = [Transport::Udp, Transport::Tcp].map(|transport| {
-            let ask = Ask { source, transport, now: Moment(1) };
+            let ask = Ask { source, transport, now: Moment(1), policy: &Policy::default() };
             let outcome = answer(&self.octets, &ask, self.world, &mut self.scratch, &mut self.reply);
             assert!(outcome.len <= if transport == Transport::Udp { 1232 } else { 65_535 });
             let message = Message::from_vec(&self.reply[..outcome.len]).expect("hickory-proto reads every reply");
