@@ -31,8 +31,8 @@ pub(super) fn compile(catalog: &Catalog, sources: &[Source]) -> Result<Geo, GeoE
         let Some(v6) = places.along(&merged.v6, &v6_networks, &v6_special) else { continue };
         let (rtt, declared) = places.latency_matrix();
         return Ok(Geo {
-            v4: Table::new(v4.starts, v4.places, &places.localities),
-            v6: Table::new(v6.starts, v6.places, &places.localities),
+            v4: Table::new(&v4.starts, &v4.places, &places.localities),
+            v6: Table::new(&v6.starts, &v6.places, &places.localities),
             localities: places.localities.into(),
             rtt,
             declared,
