@@ -59,6 +59,8 @@ pub const ZONE_FILES_MAX: usize = 4_096;
 pub const DIAGNOSTICS_MAX: usize = 200;
 /// Largest MMDB file in octets.
 pub const MMDB_OCTETS_MAX: u64 = 1 << 30;
+/// Days after which a database is warned of: blocks of addresses are traded and moved all the time, and publishers renew monthly or weekly.
+pub const GEOIP_AGE_DAYS_MAX: u64 = 90;
 
 /// Longest IPv4 prefix that shares of clients are told apart by (RFC 7871 §11.1 asks for no more than /24).
 pub const V4_HASHED_MAX: u8 = 24;

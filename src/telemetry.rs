@@ -22,7 +22,6 @@ use crate::answer::Transport;
 use crate::catalog::{Catalog, EndpointId, ProbeSpec};
 use crate::health::{Observation, ProbeFailure, ProbeOutcome};
 use crate::limits;
-use crate::units::Moment;
 use crate::world::World;
 
 /// What a metric is.
@@ -99,7 +98,9 @@ metrics! {
     /// Reloads.
     RELOADS = "aya_reloads_total", Counter, Count, ["outcome"], "Reloads of zones and geography, by outcome";
     /// Age of the geography.
-    GEOIP_AGE = "aya_geoip_age_seconds", Gauge, Seconds, ["source"], "Age of each geography file, from its build date";
+    GEOIP_AGE = "aya_geoip_age_seconds", Gauge, Seconds, ["source"], "Age of each geography file, from its build date; -1 when it has none";
+    /// Networks of the geography.
+    GEOIP_NETWORKS = "aya_geoip_networks", Gauge, Count, ["source", "continent"], "Networks of each geography file, by continent";
     /// Dropped events.
     DROPPED = "aya_events_dropped_total", Counter, Count, [], "Events for the controller that found its queue full";
     /// Version.
@@ -145,8 +146,6 @@ pub struct Telemetry {
     probed: Mutex<Probed>,
     /// Histograms of probe times by region.
     probe_rtt: Mutex<HashMap<Box<str>, Histogram>>,
-    /// Build dates of the geography files.
-    geoip: Mutex<Vec<(Box<str>, Moment)>>,
 }
 
 /// Sums that no worker writes.
@@ -212,7 +211,6 @@ impl Telemetry {
             dropped,
             probed: Mutex::new(Probed::of(catalog)),
             probe_rtt: Mutex::default(),
-            geoip: Mutex::default(),
         }
     }
 
@@ -260,11 +258,6 @@ impl Telemetry {
     /// Counts events that found the controller's queue full.
     pub fn count_dropped(&self, events: u64) {
         self.dropped.increment(events);
-    }
-
-    /// Says when the geography files were built.
-    pub fn set_geoip(&self, sources: Vec<(Box<str>, Moment)>) {
-        *lock(&self.geoip) = sources;
     }
 
     /// Counts the result of a probe, for every endpoint that it judges.

@@ -19,17 +19,19 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::sync::{broadcast, watch};
 
-use super::load::{Content, LoadError, Loaded};
+use super::load::{Content, LoadError, Loaded, age_lints, newly_undated};
 use crate::admin::{self, Admin, Context, Listeners};
 use crate::catalog::ProbeSpec;
 use crate::clock::Clock;
 use crate::control::Change;
+use crate::geo::SourceInfo;
 use crate::health::Observation;
 use crate::limits;
 use crate::probe::{Meter, Roots};
 use crate::publish::{self, ControlHandle, NotTaken, Worlds};
 use crate::server::{self, Edge, Engine, Policies, Server};
 use crate::telemetry::{Reloaded, Telemetry};
+use crate::units::Moment;
 
 /// What a node is to be.
 #[derive(Clone, Debug)]
@@ -48,7 +50,7 @@ pub struct Options {
     pub admin: Option<SocketAddr>,
     /// Where metrics are told beside the admin API.
     pub metrics: Option<SocketAddr>,
-    /// Whether reloads may remove zones, or more than a tenth of the services or endpoints.
+    /// Whether reloads may remove zones, more than a tenth of the services or endpoints, or more than half of the known addresses.
     pub allow_shrink: bool,
     /// The certificates that probes trust.
     pub roots: Roots,
@@ -105,6 +107,8 @@ pub struct Node {
     control: ControlHandle,
     /// What was counted.
     telemetry: Arc<Telemetry>,
+    /// Tells the time.
+    clock: Clock,
     /// Where zones and geography come from.
     content: Content,
     /// Whether reloads may shrink the catalog.
@@ -132,16 +136,15 @@ impl Node {
     /// [`StartError`]; nothing is left running.
     pub fn start(options: Options) -> Result<Self, StartError> {
         let loaded = options.content.load()?;
-        log_lints(&loaded);
+        let clock = Clock::system();
+        log_lints(&loaded, &[], clock.now());
         let bound = server::bind(&options.listen, options.workers.max(1))?;
         let addresses = bound.iter().map(|bound| bound.address).collect();
         let listeners = Listeners::bind(options.admin, options.metrics)?;
         let (admin_address, metrics_address) = (listeners.admin_address(), listeners.metrics_address());
         let state = options.state.map(make_state_folder).transpose()?;
-        let clock = Clock::system();
         let most_workers = options.workers.max(1) * (options.listen.len() + 1) + 1;
         let telemetry = Arc::new(Telemetry::new(most_workers, &loaded.catalog));
-        telemetry.set_geoip(loaded.geoip.clone());
 
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_name("aya-control").enable_all().build().map_err(StartError::System)?;
@@ -161,12 +164,13 @@ impl Node {
         runtime.spawn(keep_up(Arc::downgrade(&telemetry)));
         let edge = Edge { worlds: control.worlds().clone(), policy: Policies::default(), clock: clock.clone() };
         let server = Server::start(bound, options.engine, &edge, &telemetry).map_err(StartError::System)?;
-        let context = Context { worlds: edge.worlds, clock, telemetry: Arc::clone(&telemetry), ready: control.ready() };
+        let context = Context { worlds: edge.worlds, clock: clock.clone(), telemetry: Arc::clone(&telemetry), ready: control.ready() };
         let wanted = admin_address.is_some() || metrics_address.is_some();
         let admin = wanted.then(|| Admin::start(listeners, context)).transpose().map_err(StartError::System)?;
         Ok(Self {
             control,
             telemetry,
+            clock,
             content: options.content,
             allow_shrink: options.allow_shrink,
             reloading: Mutex::default(),
@@ -192,18 +196,18 @@ impl Node {
 
     /// Hands what was loaded to the controller.
     fn apply(&self, loaded: Loaded) -> Result<u64, ReloadError> {
-        log_lints(&loaded);
+        let published = self.worlds().load();
+        log_lints(&loaded, published.geo.sources(), self.clock.now());
         // Before its world is published, so that every worker finds the ledger of the world that it answers from.
-        self.telemetry.expect(&loaded.catalog, &self.worlds().load());
+        self.telemetry.expect(&loaded.catalog, &published);
+        drop(published);
         let catalog = Arc::clone(&loaded.catalog);
         let reloaded = self.runtime.block_on(self.control.reload(loaded.catalog, loaded.geo, self.allow_shrink));
         match &reloaded {
             Ok(_) => self.telemetry.adopt(&catalog),
             Err(_) => self.telemetry.dismiss(&self.worlds().load()),
         }
-        let generation = reloaded?;
-        self.telemetry.set_geoip(loaded.geoip);
-        Ok(generation)
+        Ok(reloaded?)
     }
 
     /// Where queries are answered; with the ports that were given where 0 was asked for.
@@ -266,10 +270,14 @@ impl Node {
     }
 }
 
-/// Logs what is questionable in the files.
-fn log_lints(loaded: &Loaded) {
-    for lint in &loaded.lints {
+/// Logs what is questionable in the files. `before` are the databases in use so far.
+fn log_lints(loaded: &Loaded, before: &[SourceInfo], now: Moment) {
+    let sources = loaded.geo.sources();
+    for lint in loaded.lints.iter().chain(&age_lints(sources, now)) {
         tracing::warn!("{lint}");
+    }
+    for database in newly_undated(sources, before) {
+        tracing::info!(database, "this geography file has no build date: nobody can tell its age");
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::census::known_of;
 use super::distance::{Point, UNKNOWN_RTT_US, on_grid};
 use super::facts::{Facts, Merged};
 use super::record::Code;
@@ -38,6 +39,7 @@ pub(super) fn compile(catalog: &Catalog, sources: &[Source]) -> Result<Geo, GeoE
             declared,
             regions: catalog.regions.len(),
             sources: sources.iter().map(SourceInfo::of).collect(),
+            known: known_of(&merged.v4, &merged.v6, |fact| merged.facts[fact as usize].country.is_some()),
         });
     }
     Err(GeoError::TooManyLocalities)
@@ -209,7 +211,7 @@ impl<'a> Places<'a> {
             return None;
         }
         let number = u16::try_from(self.localities.len()).expect("fewer than LOCALITIES_MAX, which 16 bits count");
-        self.localities.push(Locality { sets, at: key.at, label: facts.label() });
+        self.localities.push(Locality { sets, country: facts.country, at: key.at, label: facts.label() });
         self.row_of.push(row);
         self.numbers.insert(key, number);
         Some(number)

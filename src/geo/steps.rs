@@ -30,6 +30,8 @@ pub(super) trait Address: Copy + Ord + Debug {
     fn first_within(self, len: u8) -> Self;
     /// Whether the prefix holds all IPv4-mapped addresses of IPv6.
     fn holds_mapped(self, len: u8) -> bool;
+    /// How many addresses there are from this one to before `next`, or to the end of the space; one less where 128 bits do not count them.
+    fn until(self, next: Option<Self>) -> u128;
     /// How many leading bits two addresses share.
     fn shared_bits(self, other: Self) -> u8;
     /// The bucket of a table's first level.
@@ -75,6 +77,13 @@ macro_rules! address {
 
             fn holds_mapped(self, len: u8) -> bool {
                 $bits == 128 && len <= 96 && (u128::from(self) ^ MAPPED).leading_zeros() >= u32::from(len)
+            }
+
+            fn until(self, next: Option<Self>) -> u128 {
+                match next {
+                    Some(next) => u128::from(next - self),
+                    None => u128::from(Self::MAX - self).saturating_add(1),
+                }
             }
 
             #[inline]
@@ -182,6 +191,12 @@ impl<A: Address> Steps<A> {
     /// The steps in order: start and value.
     pub(super) fn iter(&self) -> impl Iterator<Item = (A, u32)> + Clone {
         self.starts.iter().copied().zip(self.values.iter().copied())
+    }
+
+    /// The steps in order: how many addresses each has, and its value.
+    pub(super) fn sizes(&self) -> impl Iterator<Item = (u128, u32)> {
+        let ends = self.starts.iter().skip(1).copied().map(Some).chain([None]);
+        self.iter().zip(ends).map(|((start, value), end)| (start.until(end), value))
     }
 
     /// Whether a step starts at this address.

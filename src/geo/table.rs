@@ -147,6 +147,12 @@ impl<A: Address> Table<A> {
         size_of_val(&*self.buckets) + size_of_val(&*self.suffixes) + self.places.octets() + deep
     }
 
+    /// The ranges in order: where each starts, and its locality. Neighbours are of different ones.
+    pub(super) fn ranges(&self) -> impl Iterator<Item = (A, u32)> {
+        let mut before = None;
+        self.leaves().filter_map(move |(start, _, place)| (before.replace(place) != Some(place)).then_some((start, u32::from(place))))
+    }
+
     /// The leaves in order: lowest address, length, locality.
     pub(super) fn leaves(&self) -> impl Iterator<Item = (A, u8, u16)> {
         let mut next = Some(A::ZERO);
