@@ -41,7 +41,7 @@ CALLGRIND = ["valgrind", "--tool=callgrind", "--separate-threads=yes", "--callgr
 
 
 def callgrind_threads(folder):
-    """Instructions of each thread in the dumps of a folder, most first; the dumps are removed."""
+    """Instructions of each thread in the dumps of a folder; the dumps are removed."""
     threads = {}
     for path in glob.glob(f"{folder}/callgrind.*"):
         with open(path, errors="replace") as file:
@@ -53,7 +53,7 @@ def callgrind_threads(folder):
         if total and thread and pid:
             key = pid[1], thread[1]
             threads[key] = threads.get(key, 0) + int(total[1])
-    return sorted(threads.values(), reverse=True)
+    return threads
 
 
 def instructions(process, folder, program, port, *more, queries=4_000):
@@ -75,7 +75,9 @@ def instructions(process, folder, program, port, *more, queries=4_000):
     if not few or not many:
         raise RuntimeError("callgrind left no dump")
     more_queries = max(1, second["good"] - first["good"])
-    return {"worker": (many[0] - few[0]) / more_queries, "all": sum(many) / max(1, second["good"]), "good": second["good"], "wrong": first["wrong"] + second["wrong"]}
+    # The thread that answers is the one that did more for more queries.
+    worker = max(count - few.get(thread, 0) for thread, count in many.items())
+    return {"worker": worker / more_queries, "all": sum(many.values()) / max(1, second["good"]), "good": second["good"], "wrong": first["wrong"] + second["wrong"]}
 
 
 def perf_instructions(process, program, port, *more, seconds=2.0):

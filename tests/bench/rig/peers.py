@@ -4,6 +4,7 @@ The zone is `gslb.test` with `svc0` to `svcN`. Those that steer give one of four
 price: 192.0.2.1 (North and South America), .2 (Europe, Africa), .3 (Asia), .4 (Oceania). They read the same database as our own node.
 """
 import glob
+import re
 import shutil
 import subprocess
 
@@ -88,8 +89,15 @@ zone:
     return ["knotd", "-c", folder / "knot.conf"]
 
 
-def knot_geoip(folder, port, services):
-    """Knot DNS with its module geoip."""
+def knot_version():
+    """The version of Knot DNS, as (3, 2)."""
+    told = subprocess.run(["knotd", "--version"], capture_output=True, text=True).stdout
+    found = re.search(r"(\d+)\.(\d+)", told)
+    return (int(found[1]), int(found[2])) if found else (0, 0)
+
+
+def knot_geoip(folder, port, services, tls=None):
+    """Knot DNS with its module geoip; over TLS as well, which it speaks from 3.4 on."""
     lines = []
     for number in range(services):
         lines.append(f"svc{number}.gslb.test:")
@@ -97,7 +105,8 @@ def knot_geoip(folder, port, services):
             lines += [f'  - geo: "{continent}"', f"    A: {REGION[region]}"]
     (folder / "geo.conf").write_text("\n".join(lines) + "\n")
     module = f"mod-geoip:\n  - id: geo\n    config-file: {folder}/geo.conf\n    ttl: 60\n    mode: geodb\n    geodb-file: {DATABASE}\n    geodb-key: continent/code\n"
-    return knot_config(folder, port, services, (module, "    module: mod-geoip/geo\n"))
+    secure = "" if tls is None else f"  listen-tls: 127.0.0.1@{tls.port}\n  key-file: {tls.key}\n  cert-file: {tls.certificate}\n"
+    return knot_config(folder, port, services, (module, "    module: mod-geoip/geo\n"), secure)
 
 
 def knot_static(folder, port, services):
