@@ -11,14 +11,20 @@ from .nodes import LOAD_CPU, ROOT, Process, free_ports, wait_answer, fail
 FOUR = {"aws-us-east-1": "192.0.2.1", "aws-eu-central-1": "192.0.2.2", "aws-ap-southeast-1": "192.0.2.3", "aws-ap-southeast-2": "192.0.2.4"}
 TWELVE = [*FOUR, "aws-us-west-2", "aws-sa-east-1", "gcp-europe-west3", "gcp-us-central1", "gcp-asia-northeast1", "azure-westeurope", "azure-eastus",
           "azure-southafricanorth"]
-SERVICES_PER_ZONE = 2_000  # a file may have 2 MiB
+ENDPOINTS_PER_ZONE, SERVICES_PER_ZONE = 16_000, 4_000  # a file may have 2 MiB
 FLAPS = 10
 
 
+def named(table):
+    """The regions of a built-in table."""
+    with (ROOT / "src/catalog/known" / table).open() as file:
+        return [f"{row['provider']}-{row['region']}" for row in csv.DictReader(file)]
+
+
 def regions(count):
-    """So many known regions: the four, the twelve, then the rest in the order of the list."""
-    with (ROOT / "src/catalog/known/regions.csv").open() as file:
-        known = [f"{row['provider']}-{row['region']}" for row in csv.DictReader(file)]
+    """So many known regions with a list price: the four, the twelve, then the rest in the order of the list."""
+    known, priced = (named(table) for table in ("regions.csv", "egress_prices.csv"))
+    known = [region for region in known if region in set(priced)]
     assert set(TWELVE) <= set(known)
     return (TWELVE + [region for region in known if region not in TWELVE])[:count]
 
@@ -39,10 +45,11 @@ def write_zones(folder, services, region_names, ports, flaps=0, zone="gslb.test"
         probes.append(f'[probe.flap{flap}.http]\nhost = "probe.gslb.test"\npath = "/flap/{flap}"\ninterval = "1s"\ntimeout = "900 ms"\nfall = 1\nrise = 1\n')
     (folder / "probes.toml").write_text("\n".join(probes))
     names = []
-    for first in range(0, services, SERVICES_PER_ZONE):
-        apex = zone if services <= SERVICES_PER_ZONE else f"z{first // SERVICES_PER_ZONE}.{zone}"
+    each = min(SERVICES_PER_ZONE, ENDPOINTS_PER_ZONE // len(region_names))
+    for first in range(0, services, each):
+        apex = zone if services <= each else f"z{first // each}.{zone}"
         lines = [f'zone = "{apex}"', "[ns]", 'ns1 = ["192.0.2.53"]', 'ns2 = ["198.51.100.53"]']
-        for number in range(first, min(first + SERVICES_PER_ZONE, services)):
+        for number in range(first, min(first + each, services)):
             names.append(f"svc{number}.{apex}")
             flapping = number < flaps
             lines += [f"[service.svc{number}]", 'probe = "web"', 'request = { egress = "50 kB" }', 'steering = { latency-per-usd = "2 ms" }', f"[service.svc{number}.endpoint]"]

@@ -2,6 +2,7 @@
 import atexit
 import os
 import pathlib
+import random
 import re
 import shutil
 import signal
@@ -47,15 +48,16 @@ def build():
 
 
 def free_ports(count):
-    """Ports that nobody has, for UDP and TCP."""
+    """Ports that nobody has, for UDP and TCP: below those that the system gives to connections, so that none of these takes one meanwhile."""
     held, ports = [], []
     while len(ports) < count:
+        port = random.randrange(20_000, 32_000)
         tcp, udp = socket.socket(), socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         held += [tcp, udp]
-        tcp.bind(("127.0.0.1", 0))
         try:
-            udp.bind(tcp.getsockname())
-            ports.append(tcp.getsockname()[1])
+            tcp.bind(("127.0.0.1", port))
+            udp.bind(("127.0.0.1", port))
+            ports.append(port)
         except OSError:
             pass
     for each in held:
