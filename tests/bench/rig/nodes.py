@@ -165,7 +165,8 @@ def stop_all():
 
 
 def ended(number, _frame):
-    """A script that is told to end does so by way of `atexit`."""
+    """A script that is told to end does so by way of `atexit`, in peace."""
+    signal.signal(number, signal.SIG_IGN)
     sys.exit(128 + number)
 
 
