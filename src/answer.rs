@@ -12,13 +12,19 @@
 //! | RFC 8482 | §4.1 ANY gets one RRset | done |
 //! | RFC 9460 | §4.1, §7.3 HTTPS, its hints from the same decision | done |
 //! | RFC 9471 | glue of name servers inside the delegation is needed | done |
+//! | RFC 7873, 9018 | §5.2, §5.4; §4 server cookies | done |
+//! | RFC 8914 | §2 extended errors that say why | done |
 //! | RFC 4035 | signatures | later |
 
 mod client;
+mod cookies;
+mod extras;
 mod policy;
 mod records;
 mod steered;
 
+pub use cookies::{Cookie, CookieSecrets};
+pub use extras::answer_limited;
 pub use policy::Policy;
 
 use std::net::IpAddr;
@@ -35,6 +41,7 @@ pub fn answer(query: &[u8], ask: &Ask<'_>, world: &World, scratch: &mut Scratch,
     match parse(query, &mut scratch.name) {
         Parsed::Silent => Outcome::SILENCE,
         Parsed::Broken { envelope, rcode } => refuse_broken(&envelope, rcode, ask, reply),
+        Parsed::Cookie { envelope } => extras::answer_cookie(&envelope, ask, reply),
         Parsed::Query { envelope, question } => {
             let Some(reply) = Reply::start(reply, reply_max(ask, envelope.edns.as_ref()), &envelope) else { return Outcome::SILENCE };
             let mut turn = Turn { ask, world, question, envelope: &envelope, name: &scratch.name, cells: &mut scratch.cells, reply };
@@ -69,7 +76,7 @@ impl<'a> Turn<'a> {
             return refusal;
         }
         // Step 2: the nearest zone, and with it the node where the way down to QNAME ends.
-        let Some((node, exact)) = self.way_down(0) else { return Said::refused(Ede::NOT_AUTHORITATIVE) };
+        let Some((node, exact)) = self.way_down(0) else { return self.refuse_what_is_not_ours() };
         let asks_parent = exact && self.question.qtype == rtype::DS;
         let said = match &node.content {
             // Step 3b: it ends at a zone cut. The parent side answers for DS alone.
@@ -135,13 +142,22 @@ impl<'a> Turn<'a> {
         }
     }
 
+    /// Refuses a name that is in no zone. A node without any zone has not begun.
+    #[cold]
+    fn refuse_what_is_not_ours(&self) -> Said {
+        Said::refused(if self.world.catalog.zones.is_empty() { Ede::NOT_READY } else { Ede::NOT_AUTHORITATIVE })
+    }
+
     /// Finishes the reply.
     #[inline]
     fn close(self, said: Said) -> Outcome {
+        if self.envelope.edns.as_ref().is_some_and(|edns| edns.wants.is_any() || said.ede.is_some()) {
+            return self.close_with_extras(said);
+        }
         let truncated = self.reply.is_truncated();
         let closing = Closing { rcode: said.rcode, authoritative: said.authoritative, scope: said.scope, ede: said.ede };
         let len = self.reply.finish(closing);
-        Outcome { len, rcode: said.rcode.0, truncated, zone: said.zone, steered: said.steered }
+        Outcome { len, rcode: said.rcode.0, truncated, zone: said.zone, steered: said.steered, ..Outcome::SILENCE }
     }
 }
 
@@ -272,11 +288,15 @@ pub struct Outcome {
     pub zone: Option<ZoneId>,
     /// What was steered, if anything was.
     pub steered: Option<Steered>,
+    /// What the query's cookie proves of its source.
+    pub cookie: Cookie,
+    /// Whether the reply tells the client to count on [`Policy::keepalive_ms`] of idle time on its connection.
+    pub keepalive: bool,
 }
 
 impl Outcome {
     /// Nothing is sent.
-    pub const SILENCE: Self = Self { len: 0, rcode: 0, truncated: false, zone: None, steered: None };
+    pub const SILENCE: Self = Self { len: 0, rcode: 0, truncated: false, zone: None, steered: None, cookie: Cookie::None, keepalive: false };
 }
 
 /// The steered part of an outcome.

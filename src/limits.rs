@@ -13,6 +13,23 @@ pub const LABEL_OCTETS_MAX: usize = 63;
 /// Most labels of a name, the root not counted: 127 × 2 octets + the root make 255.
 pub const LABELS_MAX: usize = 127;
 
+/// Octets of a cookie: the client's eight, and sixteen of ours (RFC 9018 §4).
+pub const COOKIE_OCTETS: usize = 24;
+/// Seconds for which a server cookie is good (RFC 9018 §4.3).
+pub const COOKIE_AGE_MAX_S: u32 = 3_600;
+/// Seconds that a server cookie may be ahead of our clock: the clocks of the nodes of one address differ (RFC 9018 §4.3).
+pub const COOKIE_AHEAD_MAX_S: u32 = 300;
+/// Seconds after which a good cookie is renewed (RFC 9018 §4.3: half an hour).
+pub const COOKIE_RENEW_S: u32 = 1_800;
+/// Secrets that server cookies are checked against: the active one, and the one before or the one to come (RFC 9018 §5).
+pub const COOKIE_SECRETS_MAX: usize = 2;
+/// Encrypted replies are padded to a multiple of so many octets (RFC 8467 §4.1).
+pub const PADDING_BLOCK_OCTETS: usize = 468;
+/// Octets of the text of an extended error: a line for people.
+pub const EDE_TEXT_OCTETS_MAX: usize = 128;
+/// Idle time that a client is told to count on when it asks for it, in milliseconds (RFC 7828 §3.1).
+pub const TCP_KEEPALIVE_MS: u64 = 37_000;
+
 /// Most endpoints of one service. A decision holds a candidate per endpoint on the stack.
 pub const ENDPOINTS_PER_SERVICE_MAX: usize = 64;
 /// Most endpoints in one answer (`answers = n`).
@@ -146,11 +163,15 @@ pub const PANICS_LOGGED_MAX: u32 = 16;
 /// Labelled series that the metrics hold for one metric name; more are summed under `other`.
 pub const METRIC_SERIES_MAX: usize = 10_000;
 
-/// Octets of the largest steered reply: header, question with the longest name, addresses as `pointer type class ttl rdlength AAAA`,
-/// OPT with ECS (4 + 4 + 16), EDE (4 + 2) and cookie (4 + 24).
-const STEERED_REPLY_MAX: usize = 12 + NAME_OCTETS_MAX + 4 + STEERED_ADDRESSES_MAX * (12 + 16) + 11 + 24 + 6 + 28;
-const _: () = assert!(STEERED_REPLY_MAX <= UDP_REPLY_MAX + 28, "a cookie may be left out, the addresses not");
-const _: () = assert!(STEERED_REPLY_MAX - 28 <= UDP_REPLY_MAX, "every steered answer fits one datagram");
+/// Octets of the largest steered reply without options that help: header, question with the longest name, addresses as `pointer type
+/// class ttl rdlength AAAA`, OPT with ECS (4 + 4 + 16).
+const STEERED_REPLY_MAX: usize = 12 + NAME_OCTETS_MAX + 4 + STEERED_ADDRESSES_MAX * (12 + 16) + 11 + 24;
+const _: () = assert!(STEERED_REPLY_MAX <= UDP_REPLY_MAX, "every steered answer fits one datagram");
+const _: () = assert!(STEERED_REPLY_MAX + 4 + COOKIE_OCTETS <= UDP_REPLY_MAX, "and so does its cookie");
+const _: () = assert!(STEERED_REPLY_MAX + 6 <= UDP_REPLY_MAX, "or an extended error without text; beside a cookie it may have to yield");
+const _: () = assert!(EDE_TEXT_OCTETS_MAX < 256, "a text's length is an octet");
+const _: () = assert!(TCP_KEEPALIVE_MS / 100 <= u16::MAX as u64, "it has 16 bits of tenths of a second");
+const _: () = assert!(COOKIE_RENEW_S < COOKIE_AGE_MAX_S, "a client that asks now and then always has a good one");
 const _: () = assert!(CELLS.is_power_of_two());
 const _: () = assert!(ANSWERS_MAX <= CELL_CANDIDATES_MAX, "a fixed answer fits a cell");
 const _: () = assert!(TCP_UNSENT_OCTETS_MAX >= 2 * TCP_MESSAGE_MAX, "the largest reply fits behind what waits already");

@@ -8,7 +8,7 @@ mod support;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-use aya_gslb::answer::{Ask, Policy, Scratch, answer};
+use aya_gslb::answer::{Ask, CookieSecrets, Policy, Scratch, Transport, answer, answer_limited};
 use aya_gslb::units::Moment;
 use support::ask::query;
 use support::*;
@@ -79,7 +79,8 @@ fn answering_allocates_nothing() {
         ("example.com", ANY),
         ("example.com", 252),
     ];
-    let policy = Policy::default();
+    let cookies = Some(CookieSecrets::new([7; 16], Some([8; 16])));
+    let policy = Policy { nsid: b"fra-2".as_slice().into(), cookies, ..Policy::default() };
     let mut queries: Vec<_> = names
         .iter()
         .flat_map(|&(name, qtype)| {
@@ -93,6 +94,8 @@ fn answering_allocates_nothing() {
                 query.clone().subnet("10.1.0.0/16"),
                 query.clone().subnet("2001:db8:200::/56"),
                 query.clone().flags(0x2800),
+                query.clone().option(10, &[1; 8]).option(3, b""),
+                query.clone().option(10, &[1; 24]).option(11, b"").option(12, b"").over(Transport::Tls),
                 query.option(8, b"malformed"),
             ]
         })
@@ -100,10 +103,17 @@ fn answering_allocates_nothing() {
         .collect();
     let cut: Vec<_> = queries.iter().step_by(7).flat_map(|(octets, ask)| (0..octets.len()).map(|len| (octets[..len].to_vec(), *ask))).collect();
     queries.extend(cut);
-    for round in 0..3 {
+    for round in 0..4 {
+        // Then with everything unusual, so that there is much to say.
+        world.statuses.stale = round == 2;
+        if round == 3 {
+            world.statuses.of.fill(DOWN);
+        }
         for (octets, ask) in &queries {
             let before = CALLS.get();
             let outcome = answer(octets, ask, &world, &mut scratch, &mut reply);
+            assert_eq!(CALLS.get(), before, "round {round}: {octets:02x?} {outcome:?}");
+            let outcome = answer_limited(octets, ask, &mut scratch, &mut reply);
             assert_eq!(CALLS.get(), before, "round {round}: {octets:02x?} {outcome:?}");
         }
         // Every cell goes cold.

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use super::{Said, Steered, Turn};
 use crate::catalog::{AnswerKind, Endpoint, Families, HttpsTemplate, RrSet, Service, ServiceId, ZoneId};
 use crate::limits::STEERED_ADDRESSES_MAX;
-use crate::steer::{self, Chosen, Family, Verdict};
+use crate::steer::{self, Chosen, Family, Reason, Verdict};
 use crate::wire::{Ede, Owner, Rcode, Section, Set, rtype};
 
 impl<'a> Turn<'a> {
@@ -105,7 +105,12 @@ impl<'a> Turn<'a> {
         let chosen = self.cells.choose(&ask, self.world);
         let said = Said {
             scope: scope.unwrap_or(chosen.scope),
-            ede: self.world.statuses.stale.then_some(Ede::STALE_ANSWER),
+            ede: if self.world.statuses.stale {
+                Some(Ede::STALE_ANSWER)
+            } else {
+                // What is neither the best nor a plain failover is worth a word: something was given up.
+                (chosen.reason > Reason::Failover).then_some(Ede::OTHER)
+            },
             steered: Some(Steered { service: served.id, endpoint: (chosen.count > 0).then_some(chosen.endpoints[0]), reason: chosen.reason }),
             ..Said::AUTHORITATIVE
         };

@@ -383,7 +383,7 @@ mod tests {
 
     fn outcome(endpoint: u32) -> Outcome {
         let steered = Steered { service: ServiceId(7), endpoint: Some(EndpointId(endpoint)), reason: Reason::Failover };
-        Outcome { len: 40, rcode: 0, truncated: false, zone: Some(ZoneId(0)), steered: Some(steered) }
+        Outcome { len: 40, rcode: 0, truncated: false, zone: Some(ZoneId(0)), steered: Some(steered), ..Outcome::SILENCE }
     }
 
     #[test]

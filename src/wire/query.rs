@@ -2,7 +2,7 @@
 //! its counts claim.
 
 use super::edns::Edns;
-use super::{Lowered, Rcode, name, rtype};
+use super::{Lowered, Rcode, Wants, name, rtype};
 
 /// What a message is.
 #[derive(Clone, Copy, Debug)]
@@ -15,6 +15,11 @@ pub enum Parsed<'a> {
         envelope: Envelope<'a>,
         /// FORMERR, NOTIMP or BADVERS.
         rcode: Rcode,
+    },
+    /// No question, and a cookie: a client that wants one, or wants to know whether the one that it has is good (RFC 7873 §5.4).
+    Cookie {
+        /// What the reply needs.
+        envelope: Envelope<'a>,
     },
     /// A query.
     Query {
@@ -69,14 +74,19 @@ pub fn parse<'m>(message: &'m [u8], name: &mut Lowered) -> Parsed<'m> {
     let rcode = match read {
         _ if envelope.opcode != 0 => Rcode::NOTIMP,
         Ok(question) => return Parsed::Query { envelope, question },
+        Err(ASKS_NOTHING) if envelope.edns.as_ref().is_some_and(|edns| edns.wants.has(Wants::COOKIE)) => return Parsed::Cookie { envelope },
+        Err(ASKS_NOTHING) => Rcode::FORMERR,
         Err(rcode) => rcode,
     };
-    // A subnet is echoed only where the query as a whole was understood.
+    // A subnet is echoed only where the query as a whole was understood; so is what else it asks to be told.
     if let Some(edns) = &mut envelope.edns {
-        edns.ecs = None;
+        (edns.ecs, edns.wants, edns.cookie) = (None, Wants::default(), &[]);
     }
     Parsed::Broken { envelope, rcode }
 }
+
+/// What the sections come to when all is in order and there is no question.
+const ASKS_NOTHING: Rcode = Rcode::NOERROR;
 
 /// Reads what follows the header. Fills in the envelope as far as it gets, so that even a refusal has its question and its OPT.
 #[inline]
@@ -97,7 +107,7 @@ fn read_sections<'a>(message: &'a [u8], counts: [u8; 8], envelope: &mut Envelope
         envelope.question = &message[QUESTION_START..at];
     } else {
         // RFC 9619 §4. What follows is still read: if there is an OPT, the refusal has one as well.
-        question = Err(Rcode::FORMERR);
+        question = Err(if questions == 0 { ASKS_NOTHING } else { Rcode::FORMERR });
     }
     let mut left = u32::from(answers) + u32::from(authorities);
     while left > 0 {

@@ -12,15 +12,15 @@ use crate::limits::{STEERED_ADDRESSES_MAX, UDP_REPLY_MAX};
 #[derive(Debug)]
 pub struct Reply<'a> {
     /// The buffer, as long as the reply may be.
-    octets: &'a mut [u8],
+    pub(super) octets: &'a mut [u8],
     /// What the query gives to its reply.
-    envelope: &'a Envelope<'a>,
+    pub(super) envelope: &'a Envelope<'a>,
     /// Where the next octet goes.
-    at: usize,
+    pub(super) at: usize,
     /// Where records must end: what follows is kept for OPT.
     room: usize,
     /// Records by section.
-    counts: [u16; 3],
+    pub(super) counts: [u16; 3],
     /// Whether something needed did not fit.
     truncated: bool,
 }
@@ -125,6 +125,13 @@ impl<'a> Reply<'a> {
         Ok(set.records)
     }
 
+    /// Takes back all records and sets TC: the client is to ask again over TCP.
+    pub fn truncate(&mut self) {
+        self.at = QUESTION_START + self.envelope.question.len();
+        self.counts = [0; 3];
+        self.truncated = true;
+    }
+
     /// Whether something needed did not fit.
     #[must_use]
     pub fn is_truncated(&self) -> bool {
@@ -137,6 +144,12 @@ impl<'a> Reply<'a> {
         if let Some(edns) = &self.envelope.edns {
             self.write_opt(edns, closing);
         }
+        self.write_header(closing)
+    }
+
+    /// Writes the header. Returns the octets of the whole.
+    #[inline]
+    pub(super) fn write_header(&mut self, closing: Closing) -> usize {
         let [id_high, id_low] = self.envelope.id.to_be_bytes();
         let opcode = self.envelope.opcode << 3;
         let flags = 0x80 | opcode | u8::from(closing.authoritative) << 2 | u8::from(self.truncated) << 1 | u8::from(self.envelope.recursion_desired);
@@ -152,7 +165,7 @@ impl<'a> Reply<'a> {
 
     /// Writes OPT (RFC 6891 §6.1.2) into the room that was kept for it.
     #[inline]
-    fn write_opt(&mut self, edns: &Edns<'_>, closing: Closing) {
+    pub(super) fn write_opt(&mut self, edns: &Edns<'_>, closing: Closing) {
         #[expect(clippy::cast_possible_truncation, reason = "1232 has 16 bits")]
         const SIZE: [u8; 2] = (UDP_REPLY_MAX as u16).to_be_bytes();
         const TYPE: [u8; 2] = rtype::OPT.to_be_bytes();

@@ -47,7 +47,7 @@ fn rfc6891_6_1_3_an_unknown_version_gets_badvers_and_no_answer() {
 fn rfc6891_6_1_2_unknown_options_are_ignored_and_not_echoed() {
     let world = world();
     let plain = query("api.example.com", A).edns().ask(&world);
-    for code in [0, 3, 9, 10, 11, 12, 15, 100, 65_001, 65_535] {
+    for code in [0, 1, 2, 4, 5, 6, 7, 9, 13, 14, 15, 16, 17, 18, 20, 26, 100, 65_001, 65_535] {
         let reply = query("api.example.com", A).option(code, b"whatever").option(code, b"").ask(&world);
         assert_eq!(reply.octets, plain.octets, "option {code}");
     }
