@@ -22,6 +22,7 @@ mod extras;
 mod policy;
 mod records;
 mod steered;
+mod why;
 
 pub use cookies::{Cookie, CookieSecrets};
 pub use extras::answer_limited;
@@ -86,14 +87,22 @@ impl<'a> Turn<'a> {
             _ if asks_parent && self.is_apex(node) => self.delegation_signer(node),
             // Step 3a: it ends at QNAME.
             _ if exact => self.content(node),
-            // Step 3c: it ends above. A wildcard there stands in for QNAME, or QNAME does not exist.
-            _ => match node.wildcard {
-                Some(wildcard) => self.content(self.world.catalog.owners.node(wildcard)),
-                None => self.negative(node.zone, Rcode::NXDOMAIN, None),
-            },
+            // It ends above, and nothing but an explanation could be there.
+            _ if self.asks_why() => self.why(node.zone).unwrap_or_else(|| self.above(node)),
+            // Step 3c: it ends above.
+            _ => self.above(node),
         };
         // Steps 5 and 6, the additional section, were taken with the RRsets that want it.
         Said { zone: Some(node.zone), ..said }
+    }
+
+    /// Answers for a QNAME below the last node on its way: a wildcard there stands in for QNAME, or QNAME does not exist.
+    #[inline]
+    fn above(&mut self, node: &'a Node) -> Said {
+        match node.wildcard {
+            Some(wildcard) => self.content(self.world.catalog.owners.node(wildcard)),
+            None => self.negative(node.zone, Rcode::NXDOMAIN, None),
+        }
     }
 
     /// The deepest node at or above QNAME without its `skip` leftmost labels, and whether it is QNAME itself.

@@ -23,12 +23,38 @@ pub const COOKIE_AHEAD_MAX_S: u32 = 300;
 pub const COOKIE_RENEW_S: u32 = 1_800;
 /// Secrets that server cookies are checked against: the active one, and the one before or the one to come (RFC 9018 §5).
 pub const COOKIE_SECRETS_MAX: usize = 2;
+/// Octets of the file of cookie secrets that are read at most: two lines of 32 digits and some words of the operator's.
+pub const COOKIE_FILE_OCTETS_MAX: u64 = 4_096;
+/// Octets of what a node calls itself (RFC 5001 leaves it open); every steered reply of a usual length has room for it.
+pub const NSID_OCTETS_MAX: usize = 64;
 /// Encrypted replies are padded to a multiple of so many octets (RFC 8467 §4.1).
 pub const PADDING_BLOCK_OCTETS: usize = 468;
 /// Octets of the text of an extended error: a line for people.
 pub const EDE_TEXT_OCTETS_MAX: usize = 128;
 /// Idle time that a client is told to count on when it asks for it, in milliseconds (RFC 7828 §3.1).
 pub const TCP_KEEPALIVE_MS: u64 = 37_000;
+
+/// Answers a second, positive or negative, that one prefix gets before more are counted: twice what a busy resolver asks of one zone with
+/// short TTLs. They are counted only, unless told otherwise: big public resolvers send more than any such number from one prefix.
+pub const RRL_ANSWERS_PER_S: u32 = 200;
+/// Refusals, and again errors, a second that one prefix gets: nobody needs more of either, and they are what a forger of sources gets for
+/// any query at all.
+pub const RRL_ERRORS_PER_S: u32 = 20;
+/// BADCOOKIE replies a second that one prefix gets instead of other limited replies: a resolver needs one. They are hardly longer than
+/// their queries.
+pub const RRL_CHALLENGE_PER_S: u32 = 100;
+/// Largest rate that may be set, in replies a second: a bucket of thousandths has 32 bits.
+pub const RRL_PER_S_MAX: u32 = 1_000_000;
+/// Of so many limited replies one goes out truncated.
+pub const RRL_SLIP: u8 = 2;
+/// Buckets of one UDP worker, a power of two. 16 octets each: 1 MiB a worker.
+pub const RRL_SLOTS: usize = 65_536;
+/// Length of the IPv4 prefixes whose sources share a limit.
+pub const RRL_V4_PREFIX: u32 = 24;
+/// Length of the IPv6 prefixes whose sources share a limit: what one customer of an access provider has.
+pub const RRL_V6_PREFIX: u32 = 56;
+/// Endpoints whose bills `_why.SERVICE` tells: so many fit a datagram with usual names.
+pub const WHY_ENDPOINTS_MAX: usize = 5;
 
 /// Most endpoints of one service. A decision holds a candidate per endpoint on the stack.
 pub const ENDPOINTS_PER_SERVICE_MAX: usize = 64;
@@ -171,6 +197,8 @@ const _: () = assert!(STEERED_REPLY_MAX + 4 + COOKIE_OCTETS <= UDP_REPLY_MAX, "a
 const _: () = assert!(STEERED_REPLY_MAX + 6 <= UDP_REPLY_MAX, "or an extended error without text; beside a cookie it may have to yield");
 const _: () = assert!(EDE_TEXT_OCTETS_MAX < 256, "a text's length is an octet");
 const _: () = assert!(TCP_KEEPALIVE_MS / 100 <= u16::MAX as u64, "it has 16 bits of tenths of a second");
+const _: () = assert!(RRL_SLOTS.is_power_of_two() && RRL_SLOTS >= 2);
+const _: () = assert!(RRL_PER_S_MAX as u64 * 1_000 <= u32::MAX as u64, "a full bucket has 32 bits");
 const _: () = assert!(COOKIE_RENEW_S < COOKIE_AGE_MAX_S, "a client that asks now and then always has a good one");
 const _: () = assert!(CELLS.is_power_of_two());
 const _: () = assert!(ANSWERS_MAX <= CELL_CANDIDATES_MAX, "a fixed answer fits a cell");

@@ -69,6 +69,12 @@ metrics! {
     TRUNCATED = "aya_responses_truncated_total", Counter, Count, ["transport"], "Replies sent with TC";
     /// Silence.
     SILENT = "aya_queries_dropped_total", Counter, Count, ["transport"], "Messages that deserve no reply: shorter than a header, or no queries";
+    /// Limited replies not sent.
+    RRL_DROPPED = "aya_rrl_dropped_total", Counter, Count, ["class"], "Replies that were not sent, since their source was over its limit, by class";
+    /// Limited replies sent shorter.
+    RRL_SLIPPED = "aya_rrl_slipped_total", Counter, Count, ["class"], "Replies sent truncated, or as BADCOOKIE, since their source was over its limit";
+    /// Replies over a limit that only counts.
+    RRL_WOULD_DROP = "aya_rrl_would_drop_total", Counter, Count, ["class"], "Replies sent although their source was over a limit that only counts";
     /// Panics.
     PANICS = "aya_answer_panics_total", Counter, Count, ["transport"], "Panics of answering: each is a defect; the query got no reply";
     /// Replies not sent.

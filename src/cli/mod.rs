@@ -7,6 +7,7 @@ pub mod explain;
 pub mod geoip;
 pub mod load;
 pub mod node;
+pub mod policy;
 pub mod serve;
 
 use std::error::Error;

@@ -20,6 +20,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::{broadcast, watch};
 
 use super::load::{Content, LoadError, Loaded, age_lints, newly_undated};
+use super::policy::{SecretError, Wishes};
 use crate::admin::{self, Admin, Context, Listeners};
 use crate::catalog::ProbeSpec;
 use crate::clock::Clock;
@@ -29,7 +30,7 @@ use crate::health::Observation;
 use crate::limits;
 use crate::probe::{Meter, Roots};
 use crate::publish::{self, ControlHandle, NotTaken, Worlds};
-use crate::server::{self, Edge, Engine, Policies, Server};
+use crate::server::{self, Edge, Engine, Policies, RateLimits, Server};
 use crate::telemetry::{Reloaded, Telemetry};
 use crate::units::Moment;
 
@@ -54,13 +55,29 @@ pub struct Options {
     pub allow_shrink: bool,
     /// The certificates that probes trust.
     pub roots: Roots,
+    /// What is wanted of every reply.
+    pub wishes: Wishes,
+    /// How much is replied to one prefix over UDP.
+    pub rates: RateLimits,
 }
 
 impl Options {
     /// Serves this content on these addresses, with one worker and nothing else: for tests and the demo.
     #[must_use]
     pub fn new(content: Content, listen: Vec<SocketAddr>) -> Self {
-        Self { content, listen, workers: 1, engine: Engine::Native, state: None, admin: None, metrics: None, allow_shrink: false, roots: Roots::of_system() }
+        Self {
+            content,
+            listen,
+            workers: 1,
+            engine: Engine::Native,
+            state: None,
+            admin: None,
+            metrics: None,
+            allow_shrink: false,
+            roots: Roots::of_system(),
+            wishes: Wishes::default(),
+            rates: RateLimits::default(),
+        }
     }
 }
 
@@ -70,6 +87,9 @@ pub enum StartError {
     /// Zones or geography are wrong.
     #[error(transparent)]
     Load(#[from] LoadError),
+    /// The secret of cookies cannot be had.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
     /// An address for queries cannot be had.
     #[error(transparent)]
     Bind(#[from] server::BindError),
@@ -95,6 +115,9 @@ pub enum ReloadError {
     /// Zones or geography are wrong.
     #[error(transparent)]
     Load(#[from] LoadError),
+    /// The secret of cookies cannot be had.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
     /// They are right, and the controller refused them all the same.
     #[error(transparent)]
     NotTaken(#[from] NotTaken),
@@ -113,6 +136,10 @@ pub struct Node {
     content: Content,
     /// Whether reloads may shrink the catalog.
     allow_shrink: bool,
+    /// What is wanted of every reply.
+    wishes: Wishes,
+    /// Where that stands for the workers.
+    policies: Policies,
     /// Held while a reload is under way.
     reloading: Mutex<()>,
     /// Where queries are answered.
@@ -138,6 +165,7 @@ impl Node {
         let loaded = options.content.load()?;
         let clock = Clock::system();
         log_lints(&loaded, &[], clock.now());
+        let policies = Policies::new(Arc::new(options.wishes.policy(None)?).into());
         let bound = server::bind(&options.listen, options.workers.max(1))?;
         let addresses = bound.iter().map(|bound| bound.address).collect();
         let listeners = Listeners::bind(options.admin, options.metrics)?;
@@ -162,7 +190,7 @@ impl Node {
         };
         runtime.spawn(log_changes(control.changes()));
         runtime.spawn(keep_up(Arc::downgrade(&telemetry)));
-        let edge = Edge { worlds: control.worlds().clone(), policy: Policies::default(), clock: clock.clone() };
+        let edge = Edge { worlds: control.worlds().clone(), policy: Arc::clone(&policies), rates: options.rates.into(), clock: clock.clone() };
         let server = Server::start(bound, options.engine, &edge, &telemetry).map_err(StartError::System)?;
         let context = Context { worlds: edge.worlds, clock: clock.clone(), telemetry: Arc::clone(&telemetry), ready: control.ready() };
         let wanted = admin_address.is_some() || metrics_address.is_some();
@@ -173,6 +201,8 @@ impl Node {
             clock,
             content: options.content,
             allow_shrink: options.allow_shrink,
+            wishes: options.wishes,
+            policies,
             reloading: Mutex::default(),
             addresses,
             admin_address,
@@ -189,7 +219,12 @@ impl Node {
     /// [`ReloadError`]: the old world is answered from, as before.
     pub fn reload(&self) -> Result<u64, ReloadError> {
         let _one_at_a_time = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
-        let reloaded = self.content.load().map_err(ReloadError::from).and_then(|loaded| self.apply(loaded));
+        let reloaded = self.content.load().map_err(ReloadError::from).and_then(|loaded| {
+            let policy = self.wishes.policy(Some(&self.policies.load()))?;
+            let generation = self.apply(loaded)?;
+            self.policies.store(policy.into());
+            Ok(generation)
+        });
         self.telemetry.count_reload(if reloaded.is_ok() { Reloaded::Applied } else { Reloaded::Refused });
         reloaded
     }

@@ -2,7 +2,7 @@
 //!
 //! | signal | what |
 //! |---|---|
-//! | SIGHUP | reloads zones and geography, all or nothing |
+//! | SIGHUP | reloads zones, geography and the secret of cookies, all or nothing |
 //! | SIGTERM, SIGINT | drains, then exits with 0; a second one ends at once |
 
 use std::io::{self, IsTerminal};
@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::load::Content;
 use super::node::{Node, Options, StartError};
+use super::policy::PolicyArgs;
 use super::{Exit, chain, tell_error};
 use crate::limits;
 use crate::probe::Roots;
@@ -56,6 +57,9 @@ pub struct ServeArgs {
     /// Let reloads remove zones, more than a tenth of the services or endpoints, or more than half of the addresses whose country is known.
     #[arg(long, env = "AYA_ALLOW_SHRINK")]
     allow_shrink: bool,
+    /// What is wanted of every reply.
+    #[command(flatten)]
+    policy: PolicyArgs,
     /// How logs are written.
     #[arg(long, env = "AYA_LOG_FORMAT", value_enum, default_value_t)]
     log_format: LogFormat,
@@ -97,6 +101,8 @@ impl ServeArgs {
             metrics: self.metrics,
             allow_shrink: self.allow_shrink,
             roots: Roots::of_system(),
+            wishes: self.policy.wishes(),
+            rates: self.policy.rates(),
         }
     }
 }

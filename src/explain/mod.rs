@@ -3,6 +3,7 @@
 //! Pure. [`explain`] runs [`steer::decide`] with a recording witness and the same [`steer::Decision::choose`]; nothing is ranked here,
 //! only worded. What is printed and what is serialised are one value.
 
+mod brief;
 mod request;
 mod table;
 

@@ -20,23 +20,28 @@
 //! |---|---|---|
 //! | 1035 §4.2.1, §4.2.2 | UDP, TCP with a length prefix | done |
 //! | 7766 §6.2.1, §6.2.1.1, §6.2.3, §7, §8 | pipelining, half-closed clients, idle timeout, one write | done; replies in order |
+//! | 7873 §5.2.3 | BADCOOKIE to a source over its limit | done |
 //! | 9210 §4 | caps, total and per prefix; the most idle goes | done |
 //! | 9715 §3.1 R1, R2 | no fragmentation | done (Linux) |
 
 mod batch;
 mod bind;
+mod guard;
 pub mod portable;
 pub mod tcp;
 pub mod udp;
 
 pub use bind::{BindError, Bound, bind};
+pub use guard::{Mode, RateLimits, RateWord, Rule};
 
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use arc_swap::ArcSwap;
+use ipnet::IpNet;
 use tokio::sync::watch;
 
 use crate::answer::{Ask, Outcome, Policy, Scratch, answer};
@@ -97,6 +102,8 @@ pub struct Edge {
     pub worlds: Worlds,
     /// What the operator wants of every reply; looked at once per batch.
     pub policy: Policies,
+    /// How much is replied to one prefix over UDP.
+    pub rates: Arc<RateLimits>,
     /// Tells the time.
     pub clock: Clock,
 }
@@ -138,6 +145,12 @@ impl Server {
             let _ = thread.join();
         }
     }
+}
+
+/// The prefixes of this machine's own addresses.
+#[must_use]
+pub fn loopback() -> Box<[IpNet]> {
+    [IpNet::new_assert(Ipv4Addr::LOCALHOST.into(), 8).trunc(), IpNet::new_assert(Ipv6Addr::LOCALHOST.into(), 128)].into()
 }
 
 /// Answers one query, whatever happens: a panic is silence, and the scratch begins anew.

@@ -20,6 +20,7 @@ use hickory_server::net::xfer::Protocol;
 use hickory_server::server::{Request, RequestHandler, ResponseHandler, ResponseInfo, Server};
 use hickory_server::zone_handler::{MessageResponseBuilder, Queries};
 
+use super::guard::Guard;
 use super::{Bound, Edge, Policies, Stop, answer_or_silence};
 use crate::answer::{Ask, Scratch, Transport};
 use crate::clock::Clock;
@@ -43,6 +44,7 @@ pub(super) fn start(bound: Vec<Bound>, edge: &Edge, telemetry: &Telemetry, stop:
         clock: edge.clock.clone(),
         desk: Mutex::new(Desk {
             scratch: Scratch::default(),
+            guard: Guard::new(&edge.rates, 1),
             reply: vec![0; limits::TCP_MESSAGE_MAX].into(),
             udp: telemetry.counters(Transport::Udp),
             tcp: telemetry.counters(Transport::Tcp),
@@ -89,6 +91,8 @@ struct Handler {
 struct Desk {
     /// Decisions that still hold.
     scratch: Scratch,
+    /// Whom it replied to how often over UDP.
+    guard: Guard,
     /// Room for the largest reply.
     reply: Box<[u8]>,
     /// What came over UDP.
@@ -111,6 +115,10 @@ impl Handler {
         let Ok(outcome) = answer_or_silence(request.as_slice(), &ask, &world, &mut desk.scratch, &mut desk.reply[..room]) else {
             counters.tally.count_panic();
             return None;
+        };
+        let outcome = match transport {
+            Transport::Udp => desk.guard.admit(request.as_slice(), &ask, outcome, &mut desk.scratch, &mut desk.reply[..room], &counters.tally)?,
+            _ => outcome,
         };
         counters.open(&world).record(&outcome);
         let reply = desk.reply.get(..outcome.len).filter(|reply| !reply.is_empty())?;

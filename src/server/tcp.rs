@@ -354,8 +354,12 @@ mod tests {
         let catalog = Arc::default();
         let telemetry = Telemetry::new(1, &catalog);
         let geo = Arc::new(Geo::without_databases(&catalog));
-        let edge =
-            Edge { worlds: crate::publish::Worlds::fixed(World::unmeasured(1, catalog, geo).into()), policy: Policies::default(), clock: Clock::system() };
+        let edge = Edge {
+            worlds: crate::publish::Worlds::fixed(World::unmeasured(1, catalog, geo).into()),
+            policy: Policies::default(),
+            rates: Arc::default(),
+            clock: Clock::system(),
+        };
         let (stop, stopped) = watch::channel(false);
         let client = thread::spawn(move || {
             client(address);

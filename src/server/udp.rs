@@ -7,6 +7,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use super::batch::Batch;
+use super::guard::Guard;
 use super::{Edge, Policies, Stop, answer_or_silence};
 use crate::answer::{Ask, Scratch, Transport};
 use crate::clock::Clock;
@@ -21,12 +22,16 @@ use crate::telemetry::tally::Counters;
 /// The system's, when a thread cannot be had or a socket refuses its options.
 pub(super) fn start(sockets: Vec<UdpSocket>, edge: &Edge, telemetry: &Telemetry, stop: &Arc<Stop>) -> io::Result<Vec<JoinHandle<()>>> {
     let mut threads = Vec::with_capacity(sockets.len());
-    for (index, socket) in sockets.into_iter().enumerate() {
+    // The sockets of one address share its sources.
+    let address = |socket: &UdpSocket| socket.local_addr().ok();
+    let sharing: Vec<usize> = sockets.iter().map(|one| sockets.iter().filter(|other| address(other) == address(one)).count()).collect();
+    for (index, (socket, sharing)) in sockets.into_iter().zip(sharing).enumerate() {
         socket.set_read_timeout(Some(Duration::from_millis(WORKER_WAKE_MS)))?;
         let worker = Worker {
             socket,
             reader: edge.worlds.reader(),
             policies: Arc::clone(&edge.policy),
+            guard: Guard::new(&edge.rates, sharing),
             clock: edge.clock.clone(),
             counters: telemetry.counters(Transport::Udp),
             stop: Arc::clone(stop),
@@ -44,6 +49,8 @@ struct Worker {
     reader: Reader,
     /// Where the policy stands.
     policies: Policies,
+    /// Whom it replied to how often.
+    guard: Guard,
     /// Tells the time.
     clock: Clock,
     /// What it counts.
@@ -84,6 +91,7 @@ impl Worker {
             let (query, reply) = datagram.split();
             match answer_or_silence(query, &ask, world, scratch, reply) {
                 Ok(outcome) => {
+                    let Some(outcome) = self.guard.admit(query, &ask, outcome, scratch, reply, &self.counters.tally) else { continue };
                     datagram.reply_len = outcome.len;
                     book.record(&outcome);
                 }

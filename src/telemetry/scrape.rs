@@ -4,10 +4,10 @@ use std::collections::HashMap;
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
 
-use super::tally::{About, Count, Ledger, RCODES, Subject};
+use super::tally::{About, Count, Ledger, Limited, RCODES, ReplyClass, Subject};
 use super::{
-    AGE, Folded, GENERATION, GEOIP_AGE, GEOIP_NETWORKS, HEALTH, Metric, NONE, OTHER, PANICS, PROBES, QUERIES, READY, RESPONSES, SILENT, SOCKET_ERRORS, STALE,
-    TCP_ACCEPTED, TCP_EVICTED, TCP_OPEN, TRUNCATED, Telemetry, UNSENT, counter, describe, gauge, lock,
+    AGE, Folded, GENERATION, GEOIP_AGE, GEOIP_NETWORKS, HEALTH, Metric, NONE, OTHER, PANICS, PROBES, QUERIES, READY, RESPONSES, RRL_DROPPED, RRL_SLIPPED,
+    RRL_WOULD_DROP, SILENT, SOCKET_ERRORS, STALE, TCP_ACCEPTED, TCP_EVICTED, TCP_OPEN, TRUNCATED, Telemetry, UNSENT, counter, describe, gauge, lock,
 };
 use crate::answer::Transport;
 use crate::catalog::Catalog;
@@ -53,6 +53,9 @@ impl Telemetry {
             for (metric, value) in plain {
                 counter(scrape, metric, &[word]).absolute(value);
             }
+            if transport == Transport::Udp {
+                tell_limited(scrape, &count.limited);
+            }
             if transport == Transport::Tcp {
                 gauge(scrape, &TCP_OPEN, NONE).set(float(count.open));
                 counter(scrape, &TCP_ACCEPTED, NONE).absolute(count.accepted);
@@ -84,6 +87,15 @@ impl Telemetry {
         let Folded { probes, .. } = &*folded;
         for (labels, &count) in probes {
             counter(scrape, &PROBES, labels).absolute(count);
+        }
+    }
+}
+
+/// What became of replies over a limit.
+fn tell_limited(scrape: &PrometheusRecorder, limited: &Limited) {
+    for (metric, by_class) in [(&RRL_DROPPED, limited.dropped), (&RRL_SLIPPED, limited.slipped), (&RRL_WOULD_DROP, limited.would_drop)] {
+        for (class, count) in ReplyClass::ALL.into_iter().zip(by_class) {
+            counter(scrape, metric, &[class.as_str()]).absolute(count);
         }
     }
 }
@@ -193,6 +205,7 @@ fn sum(counts: impl Iterator<Item = Count>) -> Count {
             evicted: sum.evicted + count.evicted,
             open: sum.open + count.open,
             unbooked: sum.unbooked + count.unbooked,
+            limited: sum.limited.plus(&count.limited),
         }
     })
 }

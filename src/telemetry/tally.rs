@@ -31,6 +31,60 @@ fn bump(slot: &AtomicU64, by: u64) {
     slot.store(slot.load(Ordering::Relaxed).wrapping_add(by), Ordering::Relaxed);
 }
 
+/// What a reply is to who limits replies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ReplyClass {
+    /// An answer, or a referral to other servers.
+    Positive,
+    /// The name or type does not exist.
+    Negative,
+    /// REFUSED: the name is not ours.
+    Refused,
+    /// Any other RCODE.
+    Error,
+}
+
+impl ReplyClass {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; 4] = [Self::Positive, Self::Negative, Self::Refused, Self::Error];
+
+    /// Its name in labels and on the command line.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Positive => "positive",
+            Self::Negative => "negative",
+            Self::Refused => "refused",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// What became of replies over a limit, by class.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limited {
+    /// Not sent.
+    pub dropped: [u64; ReplyClass::ALL.len()],
+    /// Sent truncated, or as BADCOOKIE.
+    pub slipped: [u64; ReplyClass::ALL.len()],
+    /// Sent, since that limit only counts.
+    pub would_drop: [u64; ReplyClass::ALL.len()],
+}
+
+impl Limited {
+    /// The sum, class by class.
+    #[must_use]
+    pub fn plus(mut self, other: &Self) -> Self {
+        let fates = [&mut self.dropped, &mut self.slipped, &mut self.would_drop];
+        for (sums, others) in fates.into_iter().zip([&other.dropped, &other.slipped, &other.would_drop]) {
+            for (sum, other) in sums.iter_mut().zip(others) {
+                *sum += other;
+            }
+        }
+        self
+    }
+}
+
 /// What one worker counted, whatever the catalog. Aligned so that no two workers share a cache line.
 #[derive(Debug)]
 #[repr(align(128))]
@@ -57,6 +111,8 @@ pub struct Tally {
     open: AtomicU64,
     /// Queries answered from a world whose ledger was closed already.
     unbooked: AtomicU64,
+    /// Replies over a limit: not sent, sent shorter, sent all the same; each by class.
+    limited: [[AtomicU64; ReplyClass::ALL.len()]; 3],
 }
 
 /// What a [`Tally`] held at one moment.
@@ -82,6 +138,8 @@ pub struct Count {
     pub open: u64,
     /// Queries without a ledger.
     pub unbooked: u64,
+    /// Replies over a limit.
+    pub limited: Limited,
 }
 
 impl Tally {
@@ -101,6 +159,7 @@ impl Tally {
             evicted: zero(),
             open: zero(),
             unbooked: zero(),
+            limited: std::array::from_fn(|_| std::array::from_fn(|_| zero())),
         }
     }
 
@@ -115,6 +174,21 @@ impl Tally {
         if outcome.truncated {
             bump(&self.truncated, 1);
         }
+    }
+
+    /// Counts a reply over its limit that is not sent.
+    pub fn count_rrl_dropped(&self, class: ReplyClass) {
+        bump(&self.limited[0][class as usize], 1);
+    }
+
+    /// Counts a reply over its limit that is sent truncated, or as BADCOOKIE.
+    pub fn count_rrl_slipped(&self, class: ReplyClass) {
+        bump(&self.limited[1][class as usize], 1);
+    }
+
+    /// Counts a reply over a limit that only counts.
+    pub fn count_would_drop(&self, class: ReplyClass) {
+        bump(&self.limited[2][class as usize], 1);
     }
 
     /// Counts a panic of answering.
@@ -162,6 +236,10 @@ impl Tally {
             evicted: get(&self.evicted),
             open: get(&self.open),
             unbooked: get(&self.unbooked),
+            limited: {
+                let [dropped, slipped, would_drop] = std::array::from_fn(|fate| std::array::from_fn(|class| get(&self.limited[fate][class])));
+                Limited { dropped, slipped, would_drop }
+            },
         }
     }
 }

@@ -62,6 +62,8 @@ pub mod rtype {
     pub const CNAME: u16 = 5;
     /// Start of authority (RFC 1035 §3.3.13).
     pub const SOA: u16 = 6;
+    /// Text (RFC 1035 §3.3.14).
+    pub const TXT: u16 = 16;
     /// IPv6 address (RFC 3596 §2.1).
     pub const AAAA: u16 = 28;
     /// EDNS (RFC 6891 §6.1.1); never asked for.
