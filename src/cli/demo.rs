@@ -138,6 +138,7 @@ fn serve(args: &DemoArgs) -> Result<(), DemoError> {
     })?;
     let mut options = Options::new(Content::Made(Arc::new(move || Ok(made.clone()))), vec![args.listen]);
     options.engine = args.engine;
+    options.wishes.nsid = b"aya-demo".as_slice().into();
     options.admin = Some(args.admin);
     let node = Node::start(options)?;
     let changes = node.changes();

@@ -107,6 +107,18 @@ fn rfc6891_6_2_3_a_udp_reply_is_at_most_as_long_as_the_client_says_and_never_lon
 }
 
 #[test]
+fn rfc1035_4_2_1_without_edns_a_udp_reply_has_at_most_512_octets() {
+    let world = world();
+    for (asked, qtype, fits) in
+        [("large.example.com", TXT, false), ("huge.example.com", TXT, false), ("wide.example.com", AAAA, false), ("api.example.com", A, true)]
+    {
+        let reply = query(asked, qtype).ask(&world);
+        assert!(reply.octets.len() <= 512 && reply.is_truncated() != fits, "{asked}");
+        assert!(!query(asked, qtype).tcp().ask(&world).is_truncated(), "{asked} over TCP");
+    }
+}
+
+#[test]
 fn rfc6891_6_2_5_every_steered_answer_fits_one_datagram() {
     let world = world();
     for qtype in [A, AAAA] {

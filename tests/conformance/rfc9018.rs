@@ -100,3 +100,17 @@ fn rfc9018_5_while_secrets_roll_over_every_node_takes_the_cookies_of_every_other
         }
     }
 }
+
+#[test]
+fn the_fuzzers_seed_holds_a_good_cookie() {
+    let seed = include_bytes!("../fuzz/seeds/query/cookie-good");
+    let policy = Policy { cookies: Some(CookieSecrets::new([7; 16], Some([8; 16]))), ..Policy::default() };
+    let ask = aya_gslb::answer::Ask {
+        source: crate::support::ask::RESOLVER,
+        transport: aya_gslb::answer::Transport::Udp,
+        now: aya_gslb::units::Moment(1_000_000),
+        policy: &policy,
+    };
+    let reply = crate::support::ask::reply_to(&seed[1..], &ask, &world());
+    assert_eq!(reply.outcome.cookie, Cookie::Good, "{}", hex(&reply.option(10).unwrap()));
+}

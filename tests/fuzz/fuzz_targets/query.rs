@@ -31,7 +31,7 @@ impl Kept {
     fn new() -> Self {
         // The seeds hold a cookie by this secret.
         let cookies = Some(CookieSecrets::new([7; 16], Some([8; 16])));
-        let told = Policy { nsid: vec![b'n'; 64].into(), cookies, ..Policy::default() };
+        let told = Policy { nsid: vec![b'n'; 64].into(), cookies, why_networks: ["192.0.2.0/24".parse().expect("a prefix")].into(), ..Policy::default() };
         Self { world: support::world(), scratch: Scratch::with_cells(64), reply: vec![0; 65_535], policies: [Policy::default(), told] }
     }
 }
