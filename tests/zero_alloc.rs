@@ -7,9 +7,18 @@ mod support;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use aya_gslb::answer::{Ask, CookieSecrets, Policy, Scratch, Transport, answer, answer_limited};
+use aya_gslb::clock::Clock;
+use aya_gslb::publish::Publisher;
+use aya_gslb::server::{self, Edge, Engine, Policies, Server};
+use aya_gslb::telemetry::Telemetry;
 use aya_gslb::units::Moment;
+use aya_gslb::world::World;
 use support::ask::query;
 use support::*;
 
@@ -18,10 +27,30 @@ struct Counting;
 
 thread_local! {
     static CALLS: Cell<usize> = const { Cell::new(0) };
+    static THREAD: Cell<usize> = const { Cell::new(0) };
 }
+
+/// Calls by the system's number of the thread, for who looks from outside.
+static CALLS_OF: [AtomicUsize; 1 << 16] = [const { AtomicUsize::new(0) }; 1 << 16];
 
 fn count() {
     CALLS.with(|calls| calls.set(calls.get() + 1));
+    if THREAD.get() == 0 {
+        // SAFETY: it takes nothing and cannot fail.
+        THREAD.set(usize::try_from(unsafe { libc::gettid() }).unwrap_or_default());
+    }
+    calls_of(THREAD.get()).fetch_add(1, Ordering::Relaxed);
+}
+
+fn calls_of(thread: usize) -> &'static AtomicUsize {
+    &CALLS_OF[thread % CALLS_OF.len()]
+}
+
+/// The thread of this name.
+fn thread_named(name: &str) -> usize {
+    let threads = std::fs::read_dir("/proc/self/task").unwrap().map(|thread| thread.unwrap());
+    let named = |thread: &std::fs::DirEntry| std::fs::read_to_string(thread.path().join("comm")).is_ok_and(|comm| comm.trim_end() == name);
+    threads.into_iter().find(named).unwrap().file_name().to_str().unwrap().parse().unwrap()
 }
 
 unsafe impl GlobalAlloc for Counting {
@@ -120,4 +149,57 @@ fn answering_allocates_nothing() {
         world.generation += 1;
         world.statuses.versions.fill(world.generation);
     }
+}
+
+/// A client of the node.
+fn client(server: SocketAddr) -> UdpSocket {
+    let own: SocketAddr = if server.is_ipv4() { (Ipv4Addr::LOCALHOST, 0).into() } else { (Ipv6Addr::LOCALHOST, 0).into() };
+    let socket = UdpSocket::bind(own).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    socket.connect(server).unwrap();
+    socket
+}
+
+#[test]
+fn datagram_workers_allocate_nothing_from_query_to_reply_while_worlds_are_published() {
+    let mut next: Vec<Arc<World>> = (1..=50)
+        .map(|generation| {
+            let mut world = world();
+            world.generation = generation;
+            Arc::new(world)
+        })
+        .rev()
+        .collect();
+    let first = next.pop().unwrap();
+    let telemetry = Telemetry::new(8, &first.catalog);
+    let mut publisher = Publisher::new(first);
+    let edge = Edge { worlds: publisher.worlds(), policy: Policies::default(), rates: Arc::default(), clock: Clock::system() };
+    // One worker is told where its queries were sent to, the other knows.
+    let bound = server::bind(&[(Ipv4Addr::UNSPECIFIED, 0).into(), (Ipv6Addr::LOCALHOST, 0).into()], 1).unwrap();
+    let addresses = [(Ipv4Addr::LOCALHOST, bound[0].address.port()).into(), bound[1].address];
+    let server = Server::start(bound, Engine::Native, &edge, &telemetry).unwrap();
+    let names = ["api.example.com", "both.example.com", "cdn.example.com", "missing.example.com", "huge.example.com", "example.org"];
+    let mut queries: Vec<Vec<u8>> = names.iter().flat_map(|name| [query(name, A).octets(), query(name, AAAA).subnet("198.51.100.0/24").octets()]).collect();
+    queries.push(vec![0; 4_097]);
+    let clients = addresses.map(client);
+    let ask_all = || {
+        for client in &clients {
+            for query in &queries {
+                client.send(query).unwrap();
+            }
+            for _ in &queries {
+                client.recv(&mut [0; 2_048]).unwrap();
+            }
+        }
+    };
+    // What a thread makes once for itself.
+    ask_all();
+    let workers = ["aya-udp-0", "aya-udp-1"].map(thread_named);
+    let before = workers.map(|worker| calls_of(worker).load(Ordering::Relaxed));
+    while let Some(world) = next.pop() {
+        assert!(publisher.publish(world));
+        ask_all();
+    }
+    assert_eq!(workers.map(|worker| calls_of(worker).load(Ordering::Relaxed)), before);
+    server.drain();
 }

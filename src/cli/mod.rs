@@ -6,6 +6,7 @@ pub mod draw;
 pub mod explain;
 pub mod geoip;
 pub mod load;
+mod manager;
 pub mod node;
 pub mod policy;
 pub mod serve;

@@ -12,12 +12,14 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
 use tokio::sync::{broadcast, watch};
+use tokio::task::JoinHandle;
 
 use super::load::{Content, LoadError, Loaded, age_lints, newly_undated};
 use super::policy::{SecretError, Wishes};
@@ -30,7 +32,8 @@ use crate::health::Observation;
 use crate::limits;
 use crate::probe::{Meter, Roots};
 use crate::publish::{self, ControlHandle, NotTaken, Worlds};
-use crate::server::{self, Edge, Engine, Policies, RateLimits, Server};
+use crate::server::handover::{self, HandoverError, Offer, Predecessor};
+use crate::server::{self, Bound, Edge, Engine, Given, Policies, RateLimits, Server};
 use crate::telemetry::{Reloaded, Telemetry};
 use crate::units::Moment;
 
@@ -43,6 +46,10 @@ pub struct Options {
     pub listen: Vec<SocketAddr>,
     /// Workers for each address; at least 1.
     pub workers: usize,
+    /// Where sockets are taken over from the process before this one, and offered to the next.
+    pub handover: Option<PathBuf>,
+    /// Whether datagram workers are kept on a CPU each, where there is one for each CPU.
+    pub pin: bool,
     /// What carries the queries.
     pub engine: Engine,
     /// The folder in which health outlives the process, if it is to.
@@ -69,6 +76,8 @@ impl Options {
             content,
             listen,
             workers: 1,
+            handover: None,
+            pin: false,
             engine: Engine::Native,
             state: None,
             admin: None,
@@ -104,6 +113,12 @@ pub enum StartError {
         /// The system's word.
         source: io::Error,
     },
+    /// What the service manager hands over is no socket to answer on.
+    #[error("cannot use the sockets of the service manager")]
+    Given(#[source] io::Error),
+    /// The process before this one cannot be asked for its sockets, or the next could not ask for ours.
+    #[error(transparent)]
+    Handover(#[from] HandoverError),
     /// Threads or runtimes cannot be had.
     #[error("cannot start the node's threads")]
     System(#[source] io::Error),
@@ -152,50 +167,81 @@ pub struct Node {
     server: Server,
     /// The admin thread, if there is one.
     admin: Option<Admin>,
+    /// Offers the sockets to the next process, if it may have them.
+    offer: Option<JoinHandle<()>>,
+    /// Whether it has taken over.
+    succeeded: watch::Receiver<bool>,
     /// Runs controller and probes. Last: it goes when all others have gone.
     runtime: Runtime,
 }
 
-impl Node {
-    /// Loads, binds, and answers from the moment that this returns; [`Node::ready`] tells when the first round of probes is over.
+/// A node that is loaded and probes, and does not answer yet.
+#[derive(Debug)]
+pub struct Prepared {
+    /// What is to be.
+    options: Options,
+    /// Where what is wanted of every reply will stand for the workers.
+    policies: Policies,
+    /// Sockets for queries.
+    bound: Vec<Bound>,
+    /// Sockets for the admin API and metrics.
+    listeners: Listeners,
+    /// Who answers until this one does.
+    predecessor: Option<Predecessor>,
+    /// Tells the time.
+    clock: Clock,
+    /// The controller's end.
+    control: ControlHandle,
+    /// What will be counted.
+    telemetry: Arc<Telemetry>,
+    /// Runs controller and probes.
+    runtime: Runtime,
+}
+
+impl Prepared {
+    /// Whether another process answers until this one does; then there is time to become ready first.
+    #[must_use]
+    pub const fn has_predecessor(&self) -> bool {
+        self.predecessor.is_some()
+    }
+
+    /// Whether the first round of probes is over, and news of it.
+    #[must_use]
+    pub fn ready(&self) -> watch::Receiver<bool> {
+        self.control.ready()
+    }
+
+    /// Answers from the moment that this returns.
     ///
     /// # Errors
-    /// [`StartError`]; nothing is left running.
-    pub fn start(options: Options) -> Result<Self, StartError> {
-        let loaded = options.content.load()?;
-        let clock = Clock::system();
-        log_lints(&loaded, &[], clock.now());
-        let policies = Policies::new(Arc::new(options.wishes.policy(None)?).into());
-        let bound = server::bind(&options.listen, options.workers.max(1))?;
+    /// [`StartError`]; nothing is left running, and a process before this one goes on.
+    pub fn go(self) -> Result<Node, StartError> {
+        let Self { options, policies, bound, listeners, predecessor, clock, control, telemetry, runtime } = self;
         let addresses = bound.iter().map(|bound| bound.address).collect();
-        let listeners = Listeners::bind(options.admin, options.metrics)?;
         let (admin_address, metrics_address) = (listeners.admin_address(), listeners.metrics_address());
-        let state = options.state.map(make_state_folder).transpose()?;
-        let most_workers = options.workers.max(1) * (options.listen.len() + 1) + 1;
-        let telemetry = Arc::new(Telemetry::new(most_workers, &loaded.catalog));
-
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_name("aya-control").enable_all().build().map_err(StartError::System)?;
-        let control = {
-            let _inside = runtime.enter();
-            publish::spawn(publish::Start {
-                catalog: loaded.catalog,
-                geo: loaded.geo,
-                clock: clock.clone(),
-                state,
-                roots: options.roots,
-                seed: u64::from(std::process::id()),
-                meter: Arc::new(ProbeMeter(Arc::clone(&telemetry))),
-            })
-        };
-        runtime.spawn(log_changes(control.changes()));
-        runtime.spawn(keep_up(Arc::downgrade(&telemetry)));
+        let heirlooms = options.handover.is_some().then(|| share(&bound, &listeners)).transpose().map_err(StartError::System)?;
         let edge = Edge { worlds: control.worlds().clone(), policy: Arc::clone(&policies), rates: options.rates.into(), clock: clock.clone() };
         let server = Server::start(bound, options.engine, &edge, &telemetry).map_err(StartError::System)?;
         let context = Context { worlds: edge.worlds, clock: clock.clone(), telemetry: Arc::clone(&telemetry), ready: control.ready() };
         let wanted = admin_address.is_some() || metrics_address.is_some();
         let admin = wanted.then(|| Admin::start(listeners, context)).transpose().map_err(StartError::System)?;
-        Ok(Self {
+        let (tell, succeeded) = watch::channel(false);
+        let offer = match (options.handover, heirlooms) {
+            (Some(path), Some(heirlooms)) => {
+                let _inside = runtime.enter();
+                let offer = Offer::new(&path, heirlooms)?;
+                Some(runtime.spawn(async move {
+                    offer.taken().await;
+                    tell.send_replace(true);
+                }))
+            }
+            _ => None,
+        };
+        // Nothing can fail any more.
+        if let Some(Err(error)) = predecessor.map(Predecessor::relieve) {
+            tracing::warn!(%error, "the process before this one has ended by itself");
+        }
+        Ok(Node {
             control,
             telemetry,
             clock,
@@ -209,8 +255,76 @@ impl Node {
             metrics_address,
             server,
             admin,
+            offer,
+            succeeded,
             runtime,
         })
+    }
+}
+
+/// All sockets, as another process can have them.
+fn share(bound: &[Bound], listeners: &Listeners) -> io::Result<Vec<OwnedFd>> {
+    let mut sockets: Vec<OwnedFd> = listeners.share()?.into_iter().map(OwnedFd::from).collect();
+    for bound in bound {
+        sockets.extend(bound.share()?);
+    }
+    Ok(sockets)
+}
+
+impl Node {
+    /// Loads, binds, and answers from the moment that this returns; [`Node::ready`] tells when the first round of probes is over.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing is left running.
+    pub fn start(options: Options) -> Result<Self, StartError> {
+        Self::prepare(options, Given::default())?.go()
+    }
+
+    /// Loads, takes the sockets that there are and binds those that are missing, and probes. Sockets that are given and that nobody wants
+    /// are closed.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing is left running.
+    pub fn prepare(options: Options, mut given: Given) -> Result<Prepared, StartError> {
+        let loaded = options.content.load()?;
+        let clock = Clock::system();
+        log_lints(&loaded, &[], clock.now());
+        let policies = Policies::new(Arc::new(options.wishes.policy(None)?).into());
+        let predecessor = match options.handover.as_deref().map(handover::take_over).transpose()?.flatten() {
+            Some((predecessor, theirs)) => {
+                given = theirs;
+                Some(predecessor)
+            }
+            None => None,
+        };
+        let mut bound = server::take_or_bind(&options.listen, options.workers.max(1), &mut given)?;
+        if options.pin {
+            server::pin(&mut bound);
+        }
+        let listeners = Listeners::bind(options.admin, options.metrics, |address| given.take_tcp(address).pop())?;
+        for address in given.addresses() {
+            tracing::warn!(%address, "a socket was handed over that nothing is to listen on; it is closed");
+        }
+        let state = options.state.clone().map(make_state_folder).transpose()?;
+        let telemetry = Arc::new(Telemetry::new(server::workers_of(&bound), &loaded.catalog));
+
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_name("aya-control").enable_all().build().map_err(StartError::System)?;
+        let control = {
+            let _inside = runtime.enter();
+            publish::spawn(publish::Start {
+                catalog: loaded.catalog,
+                geo: loaded.geo,
+                clock: clock.clone(),
+                state,
+                roots: options.roots.clone(),
+                seed: u64::from(std::process::id()),
+                meter: Arc::new(ProbeMeter(Arc::clone(&telemetry))),
+            })
+        };
+        runtime.spawn(log_changes(control.changes()));
+        runtime.spawn(keep_up(Arc::downgrade(&telemetry)));
+        Ok(Prepared { options, policies, bound, listeners, predecessor, clock, control, telemetry, runtime })
     }
 
     /// Loads again, and answers from what was loaded when this returns.
@@ -287,6 +401,18 @@ impl Node {
         self.control.ready()
     }
 
+    /// Whether every datagram worker moves.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        self.telemetry.longest_still(self.clock.now()) < limits::WORKER_STUCK_MS
+    }
+
+    /// Whether another process has taken over, and news of it.
+    #[must_use]
+    pub fn succeeded(&self) -> watch::Receiver<bool> {
+        self.succeeded.clone()
+    }
+
     /// Waits until the first round of probes is over. To be called from outside of a runtime.
     pub fn wait_until_ready(&self) {
         let mut ready = self.ready();
@@ -296,10 +422,15 @@ impl Node {
 
     /// Drains and ends: queries received are answered, TCP connections get [`limits::DRAIN_MS`], health is written to its file.
     pub fn stop(self) {
-        self.server.drain();
-        if let Some(admin) = self.admin {
-            admin.stop();
+        if let Some(offer) = self.offer {
+            // What it holds of the sockets would keep them open while they are drained.
+            offer.abort();
         }
+        // The next process has the listeners, too, and tells what is true from now on. Without one, whoever looks may see the drain.
+        let (now, later) = if *self.succeeded.borrow() { (self.admin, None) } else { (None, self.admin) };
+        now.into_iter().for_each(Admin::stop);
+        self.server.drain();
+        later.into_iter().for_each(Admin::stop);
         self.runtime.block_on(self.control.stop());
         self.runtime.shutdown_timeout(Duration::from_millis(limits::DRAIN_MS));
     }

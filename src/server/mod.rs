@@ -9,12 +9,15 @@
 //!
 //! Invariants
 //! - The UDP path takes no lock, allocates nothing and logs nothing; a malformed packet is a count.
-//! - A worker looks at the published world once per receive, and wakes at least every [`crate::limits::WORKER_WAKE_MS`].
-//! - A panic in answering is caught, counted and answered with silence; the worker goes on.
+//! - A worker looks at the published world once per batch, and wakes at least every [`crate::limits::WORKER_WAKE_MS`].
+//! - A panic in answering is caught, counted and answered with silence; the worker goes on. One elsewhere ends the worker, which is started
+//!   again within 100 ms on the same sockets ([`supervise`]).
 //! - Sockets are bound before anything is served; a port in use is an error at start, never a silent share.
 //!
-//! On a wildcard address (`0.0.0.0`, `[::]`) replies leave from the address that the system's routing chooses. On a machine with several
-//! addresses name each one with its own `--listen`.
+//! On a wildcard address (`0.0.0.0`, `[::]`) each reply leaves from the address that was asked: the system tells it with the query
+//! (`IP_PKTINFO`, `IPV6_RECVPKTINFO`) and is told it with the reply, which costs a little; a socket of one address does without. `[::]` is for
+//! IPv6 alone. With the portable engine, and on systems other than Linux, the source is up to the routing: name each address with its own
+//! `--listen` there.
 //!
 //! | RFC | what | state |
 //! |---|---|---|
@@ -26,12 +29,16 @@
 
 mod batch;
 mod bind;
+mod given;
 mod guard;
+pub mod handover;
 pub mod portable;
+mod supervise;
 pub mod tcp;
 pub mod udp;
 
-pub use bind::{BindError, Bound, bind};
+pub use bind::{BindError, Bound, bind, pin, take_or_bind, workers_of};
+pub use given::Given;
 pub use guard::{Mode, RateLimits, RateWord, Rule};
 
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -46,8 +53,9 @@ use tokio::sync::watch;
 
 use crate::answer::{Ask, Outcome, Policy, Scratch, answer};
 use crate::clock::Clock;
+use crate::limits;
 use crate::publish::Worlds;
-use crate::telemetry::Telemetry;
+use crate::telemetry::{self, Telemetry};
 use crate::world::World;
 
 /// What carries the queries.
@@ -144,6 +152,19 @@ impl Server {
             // A worker that panicked outside of answering has nothing left to drain.
             let _ = thread.join();
         }
+    }
+}
+
+/// Connections that each of `workers` workers may hold, so that all together take less than half of the process's descriptors.
+fn connections_max(workers: usize) -> usize {
+    let fair = telemetry::descriptor_limit().map(|limit| limit / limits::DESCRIPTORS_FRACTION / workers.max(1) as u64);
+    fair.and_then(|fair| usize::try_from(fair).ok()).unwrap_or(usize::MAX).clamp(1, limits::TCP_CONNECTIONS_MAX)
+}
+
+/// Lets the process have as many descriptors as it needs, if the system allows; to be called at the start.
+pub fn raise_descriptor_limit() {
+    if let Err(error) = batch::raise_descriptor_limit(limits::DESCRIPTORS_WANTED) {
+        tracing::warn!(%error, "the limit of descriptors stays as it is");
     }
 }
 

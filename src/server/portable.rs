@@ -20,6 +20,7 @@ use hickory_server::net::xfer::Protocol;
 use hickory_server::server::{Request, RequestHandler, ResponseHandler, ResponseInfo, Server};
 use hickory_server::zone_handler::{MessageResponseBuilder, Queries};
 
+use super::bind::DatagramSocket;
 use super::guard::Guard;
 use super::{Bound, Edge, Policies, Stop, answer_or_silence};
 use crate::answer::{Ask, Scratch, Transport};
@@ -32,7 +33,7 @@ use crate::telemetry::tally::Counters;
 /// Replies that wait to be sent on one TCP connection.
 const REPLIES_QUEUED: usize = 32;
 
-/// Starts the engine on a thread and a runtime of its own. Of each address the first socket of each kind is used.
+/// Starts the engine on a thread and a runtime of its own, for all sockets.
 ///
 /// # Errors
 /// The system's, when the thread or the runtime cannot be had.
@@ -65,11 +66,11 @@ pub(super) fn start(bound: Vec<Bound>, edge: &Edge, telemetry: &Telemetry, stop:
 
 /// Hands the sockets of one address to hickory-server.
 fn register(server: &mut Server<Handler>, bound: Bound) {
-    if let Some(socket) = bound.udp.into_iter().next() {
+    for DatagramSocket { socket, .. } in bound.udp {
         let ready = socket.set_nonblocking(true).and_then(|()| tokio::net::UdpSocket::from_std(socket));
         server.register_socket(ready.expect("an open socket on a runtime with IO"));
     }
-    if let Some(listener) = bound.tcp.into_iter().next() {
+    for listener in bound.tcp {
         let ready = tokio::net::TcpListener::from_std(listener).expect("an open listener on a runtime with IO");
         server.register_listener(ready, Duration::from_millis(limits::TCP_IDLE_MS), REPLIES_QUEUED);
     }

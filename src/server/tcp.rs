@@ -24,12 +24,14 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::runtime::Runtime;
 use tokio::sync::watch;
-use tokio::task::LocalSet;
+use tokio::task::{JoinSet, LocalSet};
 use tokio::time::timeout;
 
 use self::connections::{Caps, Connections, Seat};
-use super::{Edge, Policies, Stop, answer_or_silence};
+use super::supervise::supervise;
+use super::{Edge, Policies, Stop, answer_or_silence, connections_max};
 use crate::answer::{Ask, Scratch, Transport};
 use crate::clock::Clock;
 use crate::limits;
@@ -51,15 +53,29 @@ const PREFIX_OCTETS: usize = 2;
 /// The system's, when a thread or a runtime cannot be had.
 pub(super) fn start(listeners: Vec<Vec<TcpListener>>, edge: &Edge, telemetry: &Telemetry, stop: &Arc<Stop>) -> io::Result<Vec<JoinHandle<()>>> {
     let mut threads = Vec::with_capacity(listeners.len());
+    let total = connections_max(listeners.len());
     for (index, listeners) in listeners.into_iter().enumerate() {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
-        let (edge, counters, stopped) = (edge.clone(), telemetry.counters(Transport::Tcp), stop.subscribe());
-        let thread = thread::Builder::new().name(format!("aya-tcp-{index}")).spawn(move || {
-            LocalSet::new().block_on(&runtime, serve(listeners, Worker::new(&edge, counters, Limits::default()), stopped));
+        let mut first = Some(runtime()?);
+        let (edge, counters, stop) = (edge.clone(), telemetry.counters(Transport::Tcp), Arc::clone(stop));
+        let (name, kept) = (format!("aya-tcp-{index}"), RefCell::new(listeners));
+        let thread = thread::Builder::new().name(name.clone()).spawn(move || {
+            supervise(&name, &stop, &counters.tally, || {
+                let runtime = first.take().map_or_else(runtime, Ok)?;
+                let limits = Limits { caps: Caps { total, ..Limits::default().caps }, ..Limits::default() };
+                // The connections of a worker that died went with it.
+                counters.tally.set_open(0);
+                let worker = Worker::new(&edge, counters.clone(), limits);
+                LocalSet::new().block_on(&runtime, serve(&kept, worker, stop.subscribe()))
+            });
         })?;
         threads.push(thread);
     }
     Ok(threads)
+}
+
+/// A worker's own small runtime.
+fn runtime() -> io::Result<Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()
 }
 
 /// The limits of one worker; tests lower them.
@@ -160,30 +176,41 @@ impl Worker {
     }
 }
 
-/// Serves all listeners until told to stop, then drains.
-async fn serve(listeners: Vec<TcpListener>, worker: Rc<Worker>, mut stopped: watch::Receiver<bool>) {
-    let accepting: Vec<_> = listeners.into_iter().map(|listener| tokio::task::spawn_local(accept(listener, Rc::clone(&worker), stopped.clone()))).collect();
-    // An error is a sender that is gone: nobody will ask for more either.
-    while let Err(_later) = timeout(Duration::from_millis(limits::WORKER_WAKE_MS), stopped.wait_for(|stopped| *stopped)).await {
-        // A look lets go of a world that was replaced, so that the writer can free it.
-        worker.desk.borrow_mut().reader.world();
+/// Serves all listeners until told to stop, then drains. `kept` holds them open if this worker dies; who is told to stop lets go of them,
+/// so that newcomers turn elsewhere.
+///
+/// # Errors
+/// The system's, when the listeners cannot be listened on.
+async fn serve(kept: &RefCell<Vec<TcpListener>>, worker: Rc<Worker>, mut stopped: watch::Receiver<bool>) -> io::Result<()> {
+    let listeners = kept.borrow().iter().map(TcpListener::try_clone).collect::<io::Result<Vec<_>>>()?;
+    let mut accepting = JoinSet::new();
+    for listener in listeners {
+        accepting.spawn_local(accept(tokio::net::TcpListener::from_std(listener)?, Rc::clone(&worker), stopped.clone()));
     }
-    for task in accepting {
-        let _ = task.await;
+    loop {
+        tokio::select! {
+            // An error is a sender that is gone: nobody will ask for more either.
+            _ = stopped.wait_for(|stopped| *stopped) => break,
+            Some(Err(died)) = accepting.join_next() => std::panic::resume_unwind(died.into_panic()),
+            // A look lets go of a world that was replaced, so that the writer can free it.
+            () = tokio::time::sleep(Duration::from_millis(limits::WORKER_WAKE_MS)) => {
+                worker.desk.borrow_mut().reader.world();
+            }
+        }
     }
+    while accepting.join_next().await.is_some() {}
+    kept.borrow_mut().clear();
     let empty = async {
         while !worker.connections.borrow().is_empty() {
             tokio::time::sleep(Duration::from_millis(limits::DRAIN_LOOK_MS)).await;
         }
     };
     let _ = timeout(worker.limits.drain, empty).await;
+    Ok(())
 }
 
 /// Accepts connections of one listener.
-async fn accept(listener: TcpListener, worker: Rc<Worker>, mut stopped: watch::Receiver<bool>) {
-    let Ok(listener) = tokio::net::TcpListener::from_std(listener) else {
-        return worker.counters.tally.count_socket_error();
-    };
+async fn accept(listener: tokio::net::TcpListener, worker: Rc<Worker>, mut stopped: watch::Receiver<bool>) {
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
@@ -367,7 +394,7 @@ mod tests {
         });
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let worker = Worker::new(&edge, telemetry.counters(Transport::Tcp), limits);
-        LocalSet::new().block_on(&runtime, serve(vec![listener], worker, stopped));
+        LocalSet::new().block_on(&runtime, serve(&RefCell::new(vec![listener]), worker, stopped)).unwrap();
         client.join().unwrap();
     }
 

@@ -4,10 +4,12 @@ use std::collections::HashMap;
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
 
+use super::process::Process;
 use super::tally::{About, Count, Ledger, Limited, RCODES, ReplyClass, Subject};
 use super::{
-    AGE, Folded, GENERATION, GEOIP_AGE, GEOIP_NETWORKS, HEALTH, Metric, NONE, OTHER, PANICS, PROBES, QUERIES, READY, RESPONSES, RRL_DROPPED, RRL_SLIPPED,
-    RRL_WOULD_DROP, SILENT, SOCKET_ERRORS, STALE, TCP_ACCEPTED, TCP_EVICTED, TCP_OPEN, TRUNCATED, Telemetry, UNSENT, counter, describe, gauge, lock,
+    AGE, CUT, Folded, GENERATION, GEOIP_AGE, GEOIP_NETWORKS, HEALTH, MAX_FDS, Metric, NONE, OPEN_FDS, OTHER, OVERFLOWS, PANICS, PROBES, QUERIES, READY,
+    RESIDENT, RESPONSES, RESTARTS, RRL_DROPPED, RRL_SLIPPED, RRL_WOULD_DROP, SILENT, SOCKET_ERRORS, STALE, TCP_ACCEPTED, TCP_EVICTED, TCP_OPEN, TRUNCATED,
+    Telemetry, UNSENT, counter, describe, gauge, lock,
 };
 use crate::answer::Transport;
 use crate::catalog::Catalog;
@@ -27,6 +29,7 @@ impl Telemetry {
         self.tell_queries(&scrape);
         tell_world(&scrape, world, ready, now);
         tell_geography(&scrape, world, now);
+        tell_process(&scrape);
         let mut text = scrape.handle().render();
         text.push_str(&self.lasting.handle().render());
         text
@@ -43,17 +46,20 @@ impl Telemetry {
                     counter(scrape, &RESPONSES, &[rcode_word(rcode), word.into()]).absolute(replies);
                 }
             }
-            let plain: [(&Metric, u64); 5] = [
+            let plain: [(&Metric, u64); 7] = [
                 (&TRUNCATED, count.truncated),
                 (&SILENT, count.silent),
                 (&PANICS, count.panics),
                 (&UNSENT, count.unsent),
+                (&CUT, count.cut),
+                (&RESTARTS, count.restarts),
                 (&SOCKET_ERRORS, count.socket_errors),
             ];
             for (metric, value) in plain {
                 counter(scrape, metric, &[word]).absolute(value);
             }
             if transport == Transport::Udp {
+                counter(scrape, &OVERFLOWS, NONE).absolute(count.overflows);
                 tell_limited(scrape, &count.limited);
             }
             if transport == Transport::Tcp {
@@ -129,6 +135,16 @@ fn tell_geography(scrape: &PrometheusRecorder, world: &World, now: Moment) {
     }
 }
 
+/// What the process takes of the system.
+fn tell_process(scrape: &PrometheusRecorder) {
+    let Some(process) = Process::read() else { return };
+    gauge(scrape, &OPEN_FDS, NONE).set(float(process.descriptors));
+    gauge(scrape, &RESIDENT, NONE).set(float(process.resident));
+    if let Some(most) = process.descriptors_max {
+        gauge(scrape, &MAX_FDS, NONE).set(float(most));
+    }
+}
+
 /// Adds what a ledger holds.
 pub(super) fn add_ledger(queries: &mut HashMap<[Box<str>; 4], u64>, ledger: &Ledger) {
     let mut by_subject: HashMap<Subject, u64> = HashMap::new();
@@ -200,6 +216,9 @@ fn sum(counts: impl Iterator<Item = Count>) -> Count {
             silent: sum.silent + count.silent,
             panics: sum.panics + count.panics,
             unsent: sum.unsent + count.unsent,
+            cut: sum.cut + count.cut,
+            overflows: sum.overflows + count.overflows,
+            restarts: sum.restarts + count.restarts,
             socket_errors: sum.socket_errors + count.socket_errors,
             accepted: sum.accepted + count.accepted,
             evicted: sum.evicted + count.evicted,

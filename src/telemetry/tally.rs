@@ -14,6 +14,7 @@ use arc_swap::{ArcSwap, Guard};
 use crate::answer::{Outcome, Steered, Transport};
 use crate::catalog::{Catalog, EndpointId, ServiceId, ZoneId};
 use crate::steer::Reason;
+use crate::units::Moment;
 use crate::world::World;
 
 /// Slots for RCODEs: 0 to 23 (BADCOOKIE), and one for all others.
@@ -101,6 +102,14 @@ pub struct Tally {
     panics: AtomicU64,
     /// Replies that the system did not take.
     unsent: AtomicU64,
+    /// Queries that were longer than the room for them.
+    cut: AtomicU64,
+    /// Datagrams that the system dropped.
+    overflows: AtomicU64,
+    /// Times that the worker died and was started again.
+    restarts: AtomicU64,
+    /// When the worker last moved, in milliseconds; 0 if it does not tell.
+    moved: AtomicU64,
     /// Errors of receiving or accepting.
     socket_errors: AtomicU64,
     /// TCP connections accepted.
@@ -128,6 +137,12 @@ pub struct Count {
     pub panics: u64,
     /// Replies that the system did not take.
     pub unsent: u64,
+    /// Queries that were longer than the room for them.
+    pub cut: u64,
+    /// Datagrams that the system dropped.
+    pub overflows: u64,
+    /// Restarts of workers.
+    pub restarts: u64,
     /// Errors of receiving or accepting.
     pub socket_errors: u64,
     /// TCP connections accepted.
@@ -154,6 +169,10 @@ impl Tally {
             silent: zero(),
             panics: zero(),
             unsent: zero(),
+            cut: zero(),
+            overflows: zero(),
+            restarts: zero(),
+            moved: zero(),
             socket_errors: zero(),
             accepted: zero(),
             evicted: zero(),
@@ -201,6 +220,32 @@ impl Tally {
         bump(&self.unsent, replies);
     }
 
+    /// Counts queries that were longer than the room for them.
+    pub fn count_cut(&self, queries: u64) {
+        bump(&self.cut, queries);
+    }
+
+    /// Says how many datagrams the system has dropped so far.
+    pub fn set_overflows(&self, datagrams: u64) {
+        self.overflows.store(datagrams, Ordering::Relaxed);
+    }
+
+    /// Says that the worker moves.
+    pub fn set_moved(&self, now: Moment) {
+        self.moved.store(now.0, Ordering::Relaxed);
+    }
+
+    /// When the worker last moved, if it tells.
+    #[must_use]
+    pub fn moved(&self) -> Option<Moment> {
+        Some(self.moved.load(Ordering::Relaxed)).filter(|&moved| moved > 0).map(Moment)
+    }
+
+    /// Counts that the worker died and is started again.
+    pub fn count_restart(&self) {
+        bump(&self.restarts, 1);
+    }
+
     /// Counts an error of receiving or accepting.
     pub fn count_socket_error(&self) {
         bump(&self.socket_errors, 1);
@@ -231,6 +276,9 @@ impl Tally {
             silent: get(&self.silent),
             panics: get(&self.panics),
             unsent: get(&self.unsent),
+            cut: get(&self.cut),
+            overflows: get(&self.overflows),
+            restarts: get(&self.restarts),
             socket_errors: get(&self.socket_errors),
             accepted: get(&self.accepted),
             evicted: get(&self.evicted),
@@ -400,8 +448,8 @@ impl Ledgers {
     }
 }
 
-/// What one worker counts into.
-#[derive(Debug)]
+/// What one worker counts into. A clone is for the worker that comes after it.
+#[derive(Clone, Debug)]
 pub struct Counters {
     /// Its own tally.
     pub tally: Arc<Tally>,
