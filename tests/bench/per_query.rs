@@ -114,8 +114,8 @@ impl Size {
                 write!(text, "[service.s{number}]\nrequest = {{ egress = \"{egress} kB\" }}\nsteering = {{ by = \"score\", latency-per-usd = \"2 ms\" }}\n")
                     .unwrap();
                 for region in 0..self.regions {
-                    let (high, low) = (number / 250, number % 250 + 1);
-                    writeln!(text, "endpoint.{} = {{ a = [\"198.{}.{high}.{low}\"] }}", REGIONS[(number + region) % self.span()], 51 + region).unwrap();
+                    let (net, high, low) = (40 + region + 20 * (number / 50_000), number / 250 % 200, number % 250 + 1);
+                    writeln!(text, "endpoint.{} = {{ a = [\"198.{net}.{high}.{low}\"] }}", REGIONS[(number + region) % self.span()]).unwrap();
                 }
             }
             SourceFile { name: format!("zone{zone}.toml").into(), text: text.into() }
