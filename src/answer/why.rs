@@ -81,9 +81,9 @@ impl Turn<'_> {
         if ecs.source == 0 {
             return (resolver.0, resolver.1, Some(0));
         }
-        let located = Client::at(ecs.address, ecs.source, &self.world.geo).located;
-        if located.says_nothing(ecs.address, ecs.source) {
-            return (resolver.0, resolver.1, Some(located.leaf));
+        let place = Client::at(ecs.address, ecs.source, &self.world.geo).place;
+        if place.says_nothing(ecs.address, ecs.source) {
+            return (resolver.0, resolver.1, Some(place.leaf));
         }
         (ecs.address, ecs.source, None)
     }
