@@ -66,6 +66,8 @@ pub const STEERED_ADDRESSES_MAX: usize = 32;
 pub const CELL_CANDIDATES_MAX: usize = 8;
 /// Cells of one worker, a power of two. 64 octets each: 4 MiB a worker.
 pub const CELLS: usize = 65_536;
+/// Situations of services that the controller tells apart by number; beyond them it begins anew, and services share fewer decisions for a while.
+pub const SITUATIONS_MAX: usize = 65_536;
 
 /// Most regions of a catalog: a `RegionSet` has a bit for each.
 pub const REGIONS_MAX: usize = 256;

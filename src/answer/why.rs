@@ -8,7 +8,7 @@ use std::net::IpAddr;
 use super::{Said, Turn};
 use crate::catalog::{Content, Families, ServiceId, ZoneId};
 use crate::explain::{self, explain};
-use crate::limits::WHY_ENDPOINTS_MAX;
+use crate::limits::{LABELS_MAX, WHY_ENDPOINTS_MAX};
 use crate::steer::{Client, Family};
 use crate::wire::{Ede, Owner, Rcode, Section, rtype};
 
@@ -23,7 +23,7 @@ impl Turn<'_> {
     /// Whether QNAME may ask why.
     #[inline]
     pub(super) fn asks_why(&self) -> bool {
-        self.name.suffix(0).octets.starts_with(WHY)
+        self.name.octets().starts_with(WHY)
     }
 
     /// Explains, if there is a service to explain and the source may ask; else nothing, and the name is an ordinary one.
@@ -63,10 +63,10 @@ impl Turn<'_> {
     /// The service that stands at QNAME without its first label: by its own name, or by a wildcard.
     fn service_in_question(&self) -> Option<ServiceId> {
         let owners = &self.world.catalog.owners;
-        let suffix = self.name.suffix(1);
-        let node = match owners.find_hashed(suffix.hash, suffix.octets) {
-            Some(exact) => owners.node(exact),
-            None => owners.node(self.way_down(2)?.0.wildcard?),
+        let (octets, hash) = self.name.ancestors(LABELS_MAX).next()?;
+        let node = match owners.find_hashed(hash, octets) {
+            Some(exact) => exact,
+            None => owners.node(self.nearest_above()?.wildcard?),
         };
         match &node.content {
             Content::Service { service, .. } => Some(*service),
@@ -81,9 +81,9 @@ impl Turn<'_> {
         if ecs.source == 0 {
             return (resolver.0, resolver.1, Some(0));
         }
-        let located = Client::at(ecs.address, ecs.source, &self.world.geo).located;
-        if located.says_nothing(ecs.address, ecs.source) {
-            return (resolver.0, resolver.1, Some(located.leaf));
+        let place = Client::at(ecs.address, ecs.source, &self.world.geo).place;
+        if place.says_nothing(ecs.address, ecs.source) {
+            return (resolver.0, resolver.1, Some(place.leaf));
         }
         (ecs.address, ecs.source, None)
     }

@@ -9,7 +9,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use arc_swap::{ArcSwap, Guard};
+use arc_swap::ArcSwap;
 
 use crate::answer::{Outcome, Steered, Transport};
 use crate::catalog::{Catalog, EndpointId, ServiceId, ZoneId};
@@ -182,13 +182,9 @@ impl Tally {
         }
     }
 
-    /// Counts an outcome.
+    /// Counts a reply.
     #[inline]
     fn count(&self, outcome: &Outcome) {
-        if outcome.len == 0 {
-            bump(&self.silent, 1);
-            return;
-        }
         bump(&self.replies[usize::from(outcome.rcode).min(RCODES - 1)], 1);
         if outcome.truncated {
             bump(&self.truncated, 1);
@@ -360,8 +356,8 @@ struct Slot {
 /// One worker's series for one catalog: an open hash table of fixed size.
 #[derive(Debug)]
 struct Sheet {
-    /// The table.
-    slots: Box<[Slot]>,
+    /// The table; its size is known, so that no look at it is checked.
+    slots: Box<[Slot; SLOTS]>,
     /// What found no slot.
     other: AtomicU64,
 }
@@ -369,7 +365,8 @@ struct Sheet {
 impl Sheet {
     /// Empty.
     fn new() -> Self {
-        Self { slots: (0..SLOTS).map(|_| Slot::default()).collect(), other: AtomicU64::new(0) }
+        let slots: Box<[Slot]> = (0..SLOTS).map(|_| Slot::default()).collect();
+        Self { slots: slots.try_into().expect("as many as were made"), other: AtomicU64::new(0) }
     }
 
     /// Counts one query. Only the sheet's own worker calls it.
@@ -377,6 +374,16 @@ impl Sheet {
     #[expect(clippy::cast_possible_truncation, reason = "the upper bits of the product are the index, and there are few")]
     fn count(&self, Subject(key): Subject) {
         let start = (key.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (64 - SLOTS.trailing_zeros())) as usize;
+        let first = &self.slots[start % SLOTS];
+        if first.key.load(Ordering::Relaxed) == key {
+            return bump(&first.count, 1);
+        }
+        self.count_apart(key, start);
+    }
+
+    /// The same for a series that is not in its first slot.
+    #[inline(never)]
+    fn count_apart(&self, key: u64, start: usize) {
         for step in 0..TRIES {
             let slot = &self.slots[(start + step) % SLOTS];
             let held = slot.key.load(Ordering::Relaxed);
@@ -398,15 +405,15 @@ impl Sheet {
 pub struct Ledger {
     /// The catalog that the ids are of.
     pub catalog: Arc<Catalog>,
-    /// A sheet for each worker.
-    sheets: Box<[Sheet]>,
+    /// A sheet for each worker, each with a count of its holders of its own: no two workers touch the same one.
+    sheets: Box<[Arc<Sheet>]>,
 }
 
 impl Ledger {
     /// An empty one for `workers` workers.
     #[must_use]
     pub fn new(catalog: Arc<Catalog>, workers: usize) -> Arc<Self> {
-        Arc::new(Self { catalog, sheets: (0..workers).map(|_| Sheet::new()).collect() })
+        Arc::new(Self { catalog, sheets: (0..workers).map(|_| Arc::new(Sheet::new())).collect() })
     }
 
     /// Whether it is of this catalog.
@@ -464,7 +471,9 @@ impl Counters {
     #[inline]
     #[must_use]
     pub fn open(&self, world: &World) -> Book<'_> {
-        Book { tally: &self.tally, ledgers: self.ledgers.load(), catalog: Arc::as_ptr(&world.catalog), sheet: self.sheet }
+        let ledgers = self.ledgers.load();
+        let ledger = ledgers.iter().find(|ledger| ledger.is_of(&world.catalog));
+        Book { tally: &self.tally, page: ledger.and_then(|ledger| ledger.sheets.get(self.sheet)).map(Arc::clone) }
     }
 }
 
@@ -473,33 +482,23 @@ impl Counters {
 pub struct Book<'a> {
     /// The worker's tally.
     tally: &'a Tally,
-    /// The ledgers as they stood.
-    ledgers: Guard<Arc<Ledgers>>,
-    /// The catalog that the ids are of; compared, never followed.
-    catalog: *const Catalog,
-    /// The number of the sheet.
-    sheet: usize,
+    /// The sheet of the right catalog, unless its ledger was closed.
+    page: Option<Arc<Sheet>>,
 }
 
 impl Book<'_> {
     /// Records an outcome.
     #[inline]
     pub fn record(&self, outcome: &Outcome) {
-        self.tally.count(outcome);
         if outcome.len == 0 {
+            bump(&self.tally.silent, 1);
             return;
         }
-        match self.page() {
+        self.tally.count(outcome);
+        match &self.page {
             Some(sheet) => sheet.count(Subject::of(outcome)),
             None => bump(&self.tally.unbooked, 1),
         }
-    }
-
-    /// The sheet of the right catalog.
-    #[inline]
-    fn page(&self) -> Option<&Sheet> {
-        let ledger = self.ledgers.iter().find(|ledger| std::ptr::eq(Arc::as_ptr(&ledger.catalog), self.catalog))?;
-        ledger.sheets.get(self.sheet)
     }
 }
 
@@ -532,7 +531,7 @@ mod tests {
         for endpoint in 0..queries {
             sheet.count(Subject::of(&outcome(u32::try_from(endpoint).unwrap())));
         }
-        let ledger = Ledger { catalog: Arc::default(), sheets: [sheet].into() };
+        let ledger = Ledger { catalog: Arc::default(), sheets: [Arc::new(sheet)].into() };
         let mut told = 0;
         ledger.read(|_, count| told += count);
         assert!(told > crate::limits::METRIC_SERIES_MAX as u64);

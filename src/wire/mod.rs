@@ -26,7 +26,7 @@ pub mod reply;
 pub use edns::{Ecs, Ede, Edns};
 pub use extras::{Extras, Text, Wants};
 pub use name::Lowered;
-pub use query::{Envelope, Parsed, Question, parse};
+pub use query::{Envelope, Parsed, Question, Wanted, glance, parse};
 pub use reply::{Closing, Owner, Reply, Section, Set};
 
 /// RCODE, the extended bits included (RFC 6891 §6.1.3).
