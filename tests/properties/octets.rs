@@ -59,7 +59,7 @@ fn hold_the_meaning_of_situations(world: &World, seed: u64) {
 fn any_query(name: &str, dice: &mut Dice, subnet: &str) -> Query {
     let types = [A, A, A, AAAA, HTTPS, ANY, TXT, NS, SOA, CNAME, MX, SRV, DS, 65_280];
     let mut asked = query(name, types[dice.below(types.len())]);
-    asked.name.iter_mut().filter(|_| dice.one_in(3)).for_each(|octet| octet.make_ascii_uppercase());
+    asked.name.iter_mut().filter(|_| dice.one_in(3)).for_each(u8::make_ascii_uppercase);
     asked.id = u16::try_from(dice.below(65_536)).unwrap();
     asked = asked.flags([0, 0x0100, 0x0110, 0x0400][dice.below(4)]);
     if dice.one_in(5) {
