@@ -37,7 +37,7 @@ const REPLIES_QUEUED: usize = 32;
 ///
 /// # Errors
 /// The system's, when the thread or the runtime cannot be had.
-pub(super) fn start(bound: Vec<Bound>, edge: &Edge, telemetry: &Telemetry, stop: &Arc<Stop>) -> io::Result<JoinHandle<()>> {
+pub(super) fn start(mut bound: Vec<Bound>, edge: &Edge, telemetry: &Telemetry, stop: &Arc<Stop>) -> io::Result<JoinHandle<()>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     let handler = Handler {
         worlds: edge.worlds.clone(),
@@ -51,6 +51,11 @@ pub(super) fn start(bound: Vec<Bound>, edge: &Edge, telemetry: &Telemetry, stop:
             tcp: telemetry.counters(Transport::Tcp),
         }),
     };
+    // The others are closed before anybody is told that the node answers: the system would spread queries over them, too.
+    for address in &mut bound {
+        address.udp.truncate(1);
+        address.tcp.truncate(1);
+    }
     let mut stopped = stop.subscribe();
     thread::Builder::new().name("aya-portable".into()).spawn(move || {
         runtime.block_on(async move {
