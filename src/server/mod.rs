@@ -25,7 +25,13 @@
 
 mod batch;
 mod bind;
+mod budget;
+mod connections;
+mod desk;
+pub mod doh;
+pub mod doq;
 pub mod portable;
+mod seats;
 pub mod tcp;
 pub mod udp;
 

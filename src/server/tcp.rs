@@ -12,8 +12,6 @@
 //!            └────────────────────────────────────────────┘
 //! ```
 
-mod connections;
-
 use std::cell::RefCell;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
@@ -28,7 +26,7 @@ use tokio::sync::watch;
 use tokio::task::LocalSet;
 use tokio::time::timeout;
 
-use self::connections::{Caps, Connections, Seat};
+use super::connections::{Caps, Connections, Seat};
 use super::{Edge, Policies, Stop, answer_or_silence};
 use crate::answer::{Ask, Scratch, Transport};
 use crate::clock::Clock;

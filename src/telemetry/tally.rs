@@ -49,12 +49,16 @@ pub struct Tally {
     unsent: AtomicU64,
     /// Errors of receiving or accepting.
     socket_errors: AtomicU64,
-    /// TCP connections accepted.
+    /// Connections accepted.
     accepted: AtomicU64,
-    /// TCP connections that had to go for a newcomer.
+    /// Connections that had to go for a newcomer.
     evicted: AtomicU64,
-    /// TCP connections open now.
+    /// Connections open now.
     open: AtomicU64,
+    /// Connections that did not come to an agreement about encryption.
+    handshakes_failed: AtomicU64,
+    /// Requests and streams that carried no query.
+    rejected: AtomicU64,
     /// Queries answered from a world whose ledger was closed already.
     unbooked: AtomicU64,
 }
@@ -74,12 +78,16 @@ pub struct Count {
     pub unsent: u64,
     /// Errors of receiving or accepting.
     pub socket_errors: u64,
-    /// TCP connections accepted.
+    /// Connections accepted.
     pub accepted: u64,
-    /// TCP connections that had to go for a newcomer.
+    /// Connections that had to go for a newcomer.
     pub evicted: u64,
-    /// TCP connections open now.
+    /// Connections open now.
     pub open: u64,
+    /// Connections without agreement about encryption.
+    pub handshakes_failed: u64,
+    /// Requests and streams without a query.
+    pub rejected: u64,
     /// Queries without a ledger.
     pub unbooked: u64,
 }
@@ -100,6 +108,8 @@ impl Tally {
             accepted: zero(),
             evicted: zero(),
             open: zero(),
+            handshakes_failed: zero(),
+            rejected: zero(),
             unbooked: zero(),
         }
     }
@@ -142,6 +152,16 @@ impl Tally {
         bump(&self.evicted, 1);
     }
 
+    /// Counts a connection that did not come to an agreement about encryption.
+    pub fn count_handshake_failed(&self) {
+        bump(&self.handshakes_failed, 1);
+    }
+
+    /// Counts a request or a stream that carried no query.
+    pub fn count_rejected(&self) {
+        bump(&self.rejected, 1);
+    }
+
     /// Says how many connections are open now.
     pub fn set_open(&self, open: usize) {
         self.open.store(open as u64, Ordering::Relaxed);
@@ -161,6 +181,8 @@ impl Tally {
             accepted: get(&self.accepted),
             evicted: get(&self.evicted),
             open: get(&self.open),
+            handshakes_failed: get(&self.handshakes_failed),
+            rejected: get(&self.rejected),
             unbooked: get(&self.unbooked),
         }
     }

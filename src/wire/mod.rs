@@ -11,17 +11,20 @@
 //! | RFC 6891 | §6.1 OPT, §6.2.3 to §6.2.5 sizes | done |
 //! | RFC 7871 | §6 the option, §7.1.2 and §7.2.1 what is malformed and what is echoed | done |
 //! | RFC 8914 | §2 extended errors; codes 3, 18, 20, 21, 30 | done |
+//! | RFC 8484 | §5.1 how long a reply may be kept | done |
 //! | RFC 9619 | §4 QDCOUNT is 1 | done |
 //! | RFC 5001, 7828, 7830, 7873 | NSID, keepalive, padding, cookies: ignored as unknown options | later |
 
 pub mod edns;
+pub mod freshness;
 pub mod name;
 pub mod query;
 pub mod reply;
 
 pub use edns::{Ecs, Ede, Edns};
+pub use freshness::freshness;
 pub use name::Lowered;
-pub use query::{Envelope, Parsed, Question, parse};
+pub use query::{Envelope, Parsed, Question, has_option, parse};
 pub use reply::{Closing, Owner, Reply, Section, Set};
 
 /// RCODE, the extended bits included (RFC 6891 §6.1.3).
