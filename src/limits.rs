@@ -105,8 +105,16 @@ pub const TCP_CONNECTIONS_PER_PREFIX_MAX: usize = 50;
 pub const TCP_IDLE_MS: u64 = 10_000;
 /// A half-sent TCP message may take so many milliseconds.
 pub const TCP_MESSAGE_MS: u64 = 2_000;
+/// A TLS handshake may take so many milliseconds.
+pub const TLS_HANDSHAKE_MS: u64 = 5_000;
 /// Replies of one TCP connection that wait to be written, in octets, before more of its queries are answered.
 pub const TCP_UNSENT_OCTETS_MAX: usize = 256 << 10;
+/// Largest certificate or key file in octets; a chain of RSA certificates has some 6,000.
+pub const CERTIFICATE_FILE_OCTETS_MAX: u64 = 1 << 20;
+/// Milliseconds from one look at the certificate's files to the next.
+pub const CERTIFICATE_LOOK_MS: u64 = 2_000;
+/// Milliseconds from one warning of a certificate that ends to the next: a day.
+pub const CERTIFICATE_WARN_MS: u64 = 86_400_000;
 /// Connections that wait to be accepted on one listener; the system caps it at net.core.somaxconn.
 pub const TCP_BACKLOG: i32 = 1_024;
 /// Milliseconds without receiving or accepting after the system refused to: a socket that only fails must not become a busy loop.

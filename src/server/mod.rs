@@ -25,11 +25,13 @@
 
 mod batch;
 mod bind;
+mod dot;
 pub mod portable;
 pub mod tcp;
+pub mod tls;
 pub mod udp;
 
-pub use bind::{BindError, Bound, bind};
+pub use bind::{BindError, Bound, BoundStreams, bind, bind_streams};
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -39,6 +41,7 @@ use std::thread::JoinHandle;
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
+use self::tls::Certificates;
 use crate::answer::{Ask, Outcome, Policy, Scratch, answer};
 use crate::clock::Clock;
 use crate::publish::Worlds;
@@ -121,12 +124,22 @@ impl Server {
             Engine::Native => {
                 let (datagrams, listeners) = bind::split(bound);
                 let mut threads = udp::start(datagrams, edge, telemetry, &stop)?;
-                threads.extend(tcp::start(listeners, edge, telemetry, &stop)?);
+                threads.extend(tcp::start(listeners, None, edge, telemetry, &stop)?);
                 threads
             }
             Engine::Portable => vec![portable::start(bound, edge, telemetry, &stop)?],
         };
         Ok(Self { stop, threads })
+    }
+
+    /// Starts the workers of DNS over TLS, in the same way.
+    ///
+    /// # Errors
+    /// The system's, when a thread or a runtime cannot be had.
+    pub fn start_tls(&mut self, bound: Vec<BoundStreams>, certificates: &Certificates, edge: &Edge, telemetry: &Telemetry) -> std::io::Result<()> {
+        let listeners = bind::split_streams(bound);
+        self.threads.extend(dot::start(listeners, certificates, edge, telemetry, &self.stop)?);
+        Ok(())
     }
 
     /// Drains: nothing new is accepted, what was received is answered. Returns when all workers have finished, at most
