@@ -105,10 +105,10 @@ pub const TCP_CONNECTIONS_PER_PREFIX_MAX: usize = 50;
 pub const TCP_IDLE_MS: u64 = 10_000;
 /// A half-sent TCP message may take so many milliseconds.
 pub const TCP_MESSAGE_MS: u64 = 2_000;
-/// Replies of one TCP connection that wait to be written, in octets, before more of its queries are answered.
-pub const TCP_UNSENT_OCTETS_MAX: usize = 256 << 10;
 /// Shaking hands over TLS may take so many milliseconds: a few round trips to the other side of the world, with losses.
 pub const TLS_HANDSHAKE_MS: u64 = 5_000;
+/// Replies of one TCP connection that wait to be written, in octets, before more of its queries are answered.
+pub const TCP_UNSENT_OCTETS_MAX: usize = 256 << 10;
 /// Requests that one HTTPS connection has under way at once, as many as a resolver asks in a burst; over HTTP/2 only.
 pub const HTTPS_STREAMS_MAX: u32 = 64;
 /// Octets of a request's head over HTTPS: room for a URL with a query of some 10,000 octets, and the headers that proxies add.
@@ -155,6 +155,12 @@ pub const QUIC_HELD_OCTETS_MAX: usize = 256 << 10;
 pub const QUIC_UNSENT_OCTETS_MAX: u64 = 256 << 10;
 /// Milliseconds that a QUIC connection lives at most; a resolver that goes on asking connects anew.
 pub const QUIC_CONNECTION_MS: u64 = 600_000;
+/// Largest certificate or key file in octets; a chain of RSA certificates has some 6,000.
+pub const CERTIFICATE_FILE_OCTETS_MAX: u64 = 1 << 20;
+/// Milliseconds from one look at the certificate's files to the next.
+pub const CERTIFICATE_LOOK_MS: u64 = 2_000;
+/// Milliseconds from one warning of a certificate that ends to the next: a day.
+pub const CERTIFICATE_WARN_MS: u64 = 86_400_000;
 /// Connections that wait to be accepted on one listener; the system caps it at net.core.somaxconn.
 pub const TCP_BACKLOG: i32 = 1_024;
 /// Milliseconds without receiving or accepting after the system refused to: a socket that only fails must not become a busy loop.

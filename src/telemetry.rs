@@ -105,6 +105,11 @@ metrics! {
     RELOADS = "aya_reloads_total", Counter, Count, ["outcome"], "Reloads of zones and geography, by outcome";
     /// Age of the geography.
     GEOIP_AGE = "aya_geoip_age_seconds", Gauge, Seconds, ["source"], "Age of each geography file, from its build date";
+    /// End of the certificate.
+    CERTIFICATE_END = "aya_tls_certificate_expiry_timestamp_seconds", Gauge, Seconds, [],
+        "When the certificate in use ends, as seconds since the Unix epoch; absent without one";
+    /// Renewals of the certificate.
+    CERTIFICATES = "aya_tls_certificate_renewals_total", Counter, Count, ["outcome"], "Changes of the certificate's files, by outcome; absent without one";
     /// Dropped events.
     DROPPED = "aya_events_dropped_total", Counter, Count, [], "Events for the controller that found its queue full";
     /// Version.
@@ -267,6 +272,20 @@ impl Telemetry {
         self.dropped.increment(events);
     }
 
+    /// Says when the certificate in use ends.
+    pub fn set_certificate_end(&self, end: Moment) {
+        gauge(&self.lasting, &CERTIFICATE_END, NONE).set(scrape::seconds(end.0));
+        for outcome in RELOAD_OUTCOMES {
+            // Both are told from the start, so that a rate can be taken of the first.
+            counter(&self.lasting, &CERTIFICATES, &[outcome]).increment(0);
+        }
+    }
+
+    /// Counts a change of the certificate's files.
+    pub fn count_certificate(&self, outcome: Reloaded) {
+        counter(&self.lasting, &CERTIFICATES, &[RELOAD_OUTCOMES[usize::from(outcome == Reloaded::Refused)]]).increment(1);
+    }
+
     /// Says when the geography files were built.
     pub fn set_geoip(&self, sources: Vec<(Box<str>, Moment)>) {
         *lock(&self.geoip) = sources;
@@ -321,7 +340,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Whether a metric lasts as long as the node, rather than being summed for each scrape.
 fn is_lasting(metric: &Metric) -> bool {
-    metric.kind == Kind::Histogram || [RELOADS.name, DROPPED.name, BUILD.name].contains(&metric.name)
+    metric.kind == Kind::Histogram || [RELOADS.name, DROPPED.name, BUILD.name, CERTIFICATE_END.name, CERTIFICATES.name].contains(&metric.name)
 }
 
 /// Describes the metrics of one recorder.

@@ -28,7 +28,8 @@ use crate::health::Observation;
 use crate::limits;
 use crate::probe::{Meter, Roots};
 use crate::publish::{self, ControlHandle, NotTaken, Worlds};
-use crate::server::{self, Edge, Engine, Policies, Server};
+use crate::server::tls::{self, CertificateError, CertificateFiles, Certificates};
+use crate::server::{self, BoundDatagrams, BoundStreams, Edge, Engine, Policies, Server};
 use crate::telemetry::{Reloaded, Telemetry};
 
 /// What a node is to be.
@@ -38,6 +39,16 @@ pub struct Options {
     pub content: Content,
     /// Addresses to answer on, over UDP and TCP.
     pub listen: Vec<SocketAddr>,
+    /// The certificate of the encrypted transports.
+    pub certificate: Option<CertificateFiles>,
+    /// Addresses to answer on over TLS (RFC 7858); they need a certificate, as the next two do.
+    pub listen_tls: Vec<SocketAddr>,
+    /// Addresses to answer on over HTTPS (RFC 8484).
+    pub listen_https: Vec<SocketAddr>,
+    /// The path of queries over HTTPS, of the URI template `https://NAME/PATH{?dns}`.
+    pub https_path: String,
+    /// Addresses to answer on over QUIC (RFC 9250).
+    pub listen_quic: Vec<SocketAddr>,
     /// Workers for each address; at least 1.
     pub workers: usize,
     /// What carries the queries.
@@ -58,7 +69,22 @@ impl Options {
     /// Serves this content on these addresses, with one worker and nothing else: for tests and the demo.
     #[must_use]
     pub fn new(content: Content, listen: Vec<SocketAddr>) -> Self {
-        Self { content, listen, workers: 1, engine: Engine::Native, state: None, admin: None, metrics: None, allow_shrink: false, roots: Roots::of_system() }
+        Self {
+            content,
+            listen,
+            certificate: None,
+            listen_tls: Vec::new(),
+            listen_https: Vec::new(),
+            https_path: server::doh::PATH.into(),
+            listen_quic: Vec::new(),
+            workers: 1,
+            engine: Engine::Native,
+            state: None,
+            admin: None,
+            metrics: None,
+            allow_shrink: false,
+            roots: Roots::of_system(),
+        }
     }
 }
 
@@ -71,6 +97,12 @@ pub enum StartError {
     /// An address for queries cannot be had.
     #[error(transparent)]
     Bind(#[from] server::BindError),
+    /// The certificate cannot be used.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// An encrypted transport is to be listened to without a certificate.
+    #[error("listening on {0} over {1} needs a certificate: give --tls-cert and --tls-key")]
+    NoCertificate(SocketAddr, &'static str),
     /// An address for the admin API or metrics cannot be had.
     #[error(transparent)]
     Admin(#[from] admin::BindError),
@@ -105,6 +137,8 @@ pub struct Node {
     control: ControlHandle,
     /// What was counted.
     telemetry: Arc<Telemetry>,
+    /// Tells the time.
+    clock: Clock,
     /// Where zones and geography come from.
     content: Content,
     /// Whether reloads may shrink the catalog.
@@ -117,6 +151,14 @@ pub struct Node {
     admin_address: Option<SocketAddr>,
     /// Where metrics are told.
     metrics_address: Option<SocketAddr>,
+    /// The certificate of the encrypted transports.
+    certificates: Option<Arc<Certificates>>,
+    /// Where queries are answered over TLS.
+    tls_addresses: Vec<SocketAddr>,
+    /// Where queries are answered over HTTPS.
+    https_addresses: Vec<SocketAddr>,
+    /// Where queries are answered over QUIC.
+    quic_addresses: Vec<SocketAddr>,
     /// The workers.
     server: Server,
     /// The admin thread, if there is one.
@@ -135,12 +177,14 @@ impl Node {
         log_lints(&loaded);
         let bound = server::bind(&options.listen, options.workers.max(1))?;
         let addresses = bound.iter().map(|bound| bound.address).collect();
+        let certificates = load_certificate(&options)?;
+        let encrypted = Encrypted::bind(&options)?;
+        let [tls_addresses, https_addresses, quic_addresses] = encrypted.addresses();
         let listeners = Listeners::bind(options.admin, options.metrics)?;
         let (admin_address, metrics_address) = (listeners.admin_address(), listeners.metrics_address());
-        let state = options.state.map(make_state_folder).transpose()?;
+        let state = options.state.clone().map(make_state_folder).transpose()?;
         let clock = Clock::system();
-        let most_workers = options.workers.max(1) * (options.listen.len() + 1) + 1;
-        let telemetry = Arc::new(Telemetry::new(most_workers, &loaded.catalog));
+        let telemetry = Arc::new(Telemetry::new(most_workers(&options), &loaded.catalog));
         telemetry.set_geoip(loaded.geoip.clone());
 
         let runtime =
@@ -160,31 +204,44 @@ impl Node {
         runtime.spawn(log_changes(control.changes()));
         runtime.spawn(keep_up(Arc::downgrade(&telemetry)));
         let edge = Edge { worlds: control.worlds().clone(), policy: Policies::default(), clock: clock.clone() };
-        let server = Server::start(bound, options.engine, &edge, &telemetry).map_err(StartError::System)?;
-        let context = Context { worlds: edge.worlds, clock, telemetry: Arc::clone(&telemetry), ready: control.ready() };
+        let mut server = Server::start(bound, options.engine, &edge, &telemetry).map_err(StartError::System)?;
+        if let Some(certificates) = &certificates {
+            runtime.spawn(tls::watch(Arc::downgrade(certificates), Arc::downgrade(&telemetry), clock.clone()));
+            encrypted.start(&mut server, &options.https_path, certificates, &edge, &telemetry).map_err(StartError::System)?;
+        }
+        let context = Context { worlds: edge.worlds, clock: clock.clone(), telemetry: Arc::clone(&telemetry), ready: control.ready() };
         let wanted = admin_address.is_some() || metrics_address.is_some();
         let admin = wanted.then(|| Admin::start(listeners, context)).transpose().map_err(StartError::System)?;
         Ok(Self {
             control,
             telemetry,
+            clock,
             content: options.content,
             allow_shrink: options.allow_shrink,
             reloading: Mutex::default(),
             addresses,
             admin_address,
             metrics_address,
+            certificates,
+            tls_addresses,
+            https_addresses,
+            quic_addresses,
             server,
             admin,
             runtime,
         })
     }
 
-    /// Loads again, and answers from what was loaded when this returns.
+    /// Loads again, and answers from what was loaded when this returns. The certificate's files are read, too; a mistake in them is logged and
+    /// counted, and keeps nothing else from being reloaded.
     ///
     /// # Errors
     /// [`ReloadError`]: the old world is answered from, as before.
     pub fn reload(&self) -> Result<u64, ReloadError> {
         let _one_at_a_time = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(certificates) = &self.certificates {
+            tls::renew(certificates, &self.telemetry, self.clock.now());
+        }
         let reloaded = self.content.load().map_err(ReloadError::from).and_then(|loaded| self.apply(loaded));
         self.telemetry.count_reload(if reloaded.is_ok() { Reloaded::Applied } else { Reloaded::Refused });
         reloaded
@@ -210,6 +267,24 @@ impl Node {
     #[must_use]
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// Where queries are answered over TLS; with the ports that were given where 0 was asked for.
+    #[must_use]
+    pub fn tls_addresses(&self) -> &[SocketAddr] {
+        &self.tls_addresses
+    }
+
+    /// Where queries are answered over HTTPS; with the ports that were given where 0 was asked for.
+    #[must_use]
+    pub fn https_addresses(&self) -> &[SocketAddr] {
+        &self.https_addresses
+    }
+
+    /// Where queries are answered over QUIC; with the ports that were given where 0 was asked for.
+    #[must_use]
+    pub fn quic_addresses(&self) -> &[SocketAddr] {
+        &self.quic_addresses
     }
 
     /// Where the admin API listens.
@@ -264,6 +339,58 @@ impl Node {
         self.runtime.block_on(self.control.stop());
         self.runtime.shutdown_timeout(Duration::from_millis(limits::DRAIN_MS));
     }
+}
+
+/// How many workers there are at most: a thread for each core, and of UDP for each address, too; over QUIC one for each address.
+fn most_workers(options: &Options) -> usize {
+    let streams = [&options.listen, &options.listen_tls, &options.listen_https].iter().filter(|listen| !listen.is_empty()).count();
+    // The portable engine has a tally for UDP and one for TCP.
+    options.workers.max(1) * (options.listen.len() + streams) + options.listen_quic.len() + 1
+}
+
+/// The sockets of the encrypted transports, bound.
+struct Encrypted {
+    /// Of TLS.
+    tls: Vec<BoundStreams>,
+    /// Of HTTPS.
+    https: Vec<BoundStreams>,
+    /// Of QUIC.
+    quic: Vec<BoundDatagrams>,
+}
+
+impl Encrypted {
+    /// Binds what is wanted.
+    fn bind(options: &Options) -> Result<Self, StartError> {
+        let workers = options.workers.max(1);
+        Ok(Self {
+            tls: server::bind_streams(&options.listen_tls, workers, "TLS")?,
+            https: server::bind_streams(&options.listen_https, workers, "HTTPS")?,
+            quic: server::bind_datagrams(&options.listen_quic, "QUIC")?,
+        })
+    }
+
+    /// The addresses of TLS, HTTPS and QUIC.
+    fn addresses(&self) -> [Vec<SocketAddr>; 3] {
+        let streams = |bound: &[BoundStreams]| bound.iter().map(|bound| bound.address).collect();
+        [streams(&self.tls), streams(&self.https), self.quic.iter().map(|bound| bound.address).collect()]
+    }
+
+    /// Starts the workers of all that was bound.
+    fn start(self, server: &mut Server, path: &str, certificates: &Certificates, edge: &Edge, telemetry: &Telemetry) -> io::Result<()> {
+        server.start_tls(self.tls, certificates, edge, telemetry)?;
+        server.start_https(self.https, path, certificates, edge, telemetry)?;
+        server.start_quic(self.quic, certificates, edge, telemetry)
+    }
+}
+
+/// Loads the certificate, if there is to be one.
+fn load_certificate(options: &Options) -> Result<Option<Arc<Certificates>>, StartError> {
+    let Some(files) = &options.certificate else {
+        let wanted = [(&options.listen_tls, "TLS"), (&options.listen_https, "HTTPS"), (&options.listen_quic, "QUIC")];
+        let first = wanted.iter().find_map(|(listen, transport)| listen.first().map(|&address| (address, *transport)));
+        return first.map_or(Ok(None), |(address, transport)| Err(StartError::NoCertificate(address, transport)));
+    };
+    Ok(Some(Certificates::load(files.clone())?))
 }
 
 /// Logs what is questionable in the files.

@@ -14,7 +14,7 @@ use crate::limits;
 pub struct BindError {
     /// The address.
     pub address: SocketAddr,
-    /// `UDP` or `TCP`.
+    /// `UDP`, `TCP` or what is carried by it.
     pub transport: &'static str,
     /// The system's word.
     pub source: io::Error,
@@ -38,6 +38,70 @@ pub struct Bound {
 /// let a process of the same user share it silently.
 pub fn bind(listen: &[SocketAddr], workers: usize) -> Result<Vec<Bound>, BindError> {
     listen.iter().map(|&address| if address.port() == 0 { bind_any_port(address, workers) } else { bind_one(address, workers) }).collect()
+}
+
+/// Binds every address for `workers` workers, for a transport over TCP alone: for each address its port and a listener for each worker.
+///
+/// # Errors
+/// [`BindError`], as [`bind`] does; `transport` is what it calls itself there.
+pub fn bind_streams(listen: &[SocketAddr], workers: usize, transport: &'static str) -> Result<Vec<BoundStreams>, BindError> {
+    let bind_one = |&address: &SocketAddr| {
+        // Without SO_REUSEPORT first: only so is a port that somebody else shares seen as taken.
+        let probed = probe_tcp(address)?.local_addr()?.as_socket().map_or(address.port(), |bound| bound.port());
+        let address = SocketAddr::new(address.ip(), probed);
+        let listeners = (0..workers).map(|_| listening_socket(address)).collect::<io::Result<_>>()?;
+        Ok(BoundStreams { address, listeners })
+    };
+    listen.iter().map(|address| bind_one(address).map_err(|source| BindError { address: *address, transport, source })).collect()
+}
+
+/// The listeners of one address of a transport over TCP alone.
+#[derive(Debug)]
+pub struct BoundStreams {
+    /// The address; its port is the one that was given when 0 was asked for.
+    pub address: SocketAddr,
+    /// One for each worker.
+    pub(super) listeners: Vec<TcpListener>,
+}
+
+/// Binds every address once, for a transport over UDP that is not plain DNS.
+///
+/// # Errors
+/// [`BindError`], as [`bind`] does; `transport` is what it calls itself there.
+pub fn bind_datagrams(listen: &[SocketAddr], transport: &'static str) -> Result<Vec<BoundDatagrams>, BindError> {
+    let bind_one = |&address: &SocketAddr| {
+        let socket = probe_udp(address)?;
+        // Best effort: the system caps it at net.core.rmem_max.
+        let _ = socket.set_recv_buffer_size(limits::UDP_SOCKET_BUFFER_OCTETS);
+        socket.set_nonblocking(true)?;
+        let socket = UdpSocket::from(socket);
+        Ok(BoundDatagrams { address: socket.local_addr()?, socket })
+    };
+    listen.iter().map(|address| bind_one(address).map_err(|source| BindError { address: *address, transport, source })).collect()
+}
+
+/// The socket of one address of a transport over UDP that is not plain DNS. Nobody shares its port: which connection a datagram belongs to is
+/// known to one endpoint only.
+#[derive(Debug)]
+pub struct BoundDatagrams {
+    /// The address; its port is the one that was given when 0 was asked for.
+    pub address: SocketAddr,
+    /// The socket.
+    pub(super) socket: UdpSocket,
+}
+
+/// For each worker one listener of every address.
+pub(super) fn split_streams(bound: Vec<BoundStreams>) -> Vec<Vec<TcpListener>> {
+    let mut listeners: Vec<Vec<TcpListener>> = Vec::new();
+    for one in bound {
+        for (worker, listener) in one.listeners.into_iter().enumerate() {
+            if listeners.len() <= worker {
+                listeners.push(Vec::new());
+            }
+            listeners[worker].push(listener);
+        }
+    }
+    listeners
 }
 
 /// The sockets, by kind: for each address its datagram sockets, and for each worker one listener of every address.

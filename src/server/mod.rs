@@ -30,12 +30,14 @@ mod connections;
 mod desk;
 pub mod doh;
 pub mod doq;
+mod dot;
 pub mod portable;
 mod seats;
 pub mod tcp;
+pub mod tls;
 pub mod udp;
 
-pub use bind::{BindError, Bound, bind};
+pub use bind::{BindError, Bound, BoundDatagrams, BoundStreams, bind, bind_datagrams, bind_streams};
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -45,6 +47,7 @@ use std::thread::JoinHandle;
 use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
+use self::tls::{Certificates, Protocol};
 use crate::answer::{Ask, Outcome, Policy, Scratch, answer};
 use crate::clock::Clock;
 use crate::publish::Worlds;
@@ -127,12 +130,50 @@ impl Server {
             Engine::Native => {
                 let (datagrams, listeners) = bind::split(bound);
                 let mut threads = udp::start(datagrams, edge, telemetry, &stop)?;
-                threads.extend(tcp::start(listeners, edge, telemetry, &stop)?);
+                threads.extend(tcp::start(listeners, None, edge, telemetry, &stop)?);
                 threads
             }
             Engine::Portable => vec![portable::start(bound, edge, telemetry, &stop)?],
         };
         Ok(Self { stop, threads })
+    }
+
+    /// Starts the workers of DNS over TLS, in the same way.
+    ///
+    /// # Errors
+    /// The system's, when a thread or a runtime cannot be had.
+    pub fn start_tls(&mut self, bound: Vec<BoundStreams>, certificates: &Certificates, edge: &Edge, telemetry: &Telemetry) -> std::io::Result<()> {
+        let listeners = bind::split_streams(bound);
+        self.threads.extend(dot::start(listeners, certificates, edge, telemetry, &self.stop)?);
+        Ok(())
+    }
+
+    /// Starts the workers of DNS over HTTPS, in the same way. Queries are asked at `path`.
+    ///
+    /// # Errors
+    /// The system's, when a thread or a runtime cannot be had.
+    pub fn start_https(
+        &mut self,
+        bound: Vec<BoundStreams>,
+        path: &str,
+        certificates: &Certificates,
+        edge: &Edge,
+        telemetry: &Telemetry,
+    ) -> std::io::Result<()> {
+        let tls = Arc::new(certificates.server_config(Protocol::Https));
+        self.threads.extend(doh::start(bind::split_streams(bound), &tls, path, edge, telemetry, &self.stop)?);
+        Ok(())
+    }
+
+    /// Starts the workers of DNS over QUIC, in the same way.
+    ///
+    /// # Errors
+    /// The system's, when a thread or a runtime cannot be had.
+    pub fn start_quic(&mut self, bound: Vec<BoundDatagrams>, certificates: &Certificates, edge: &Edge, telemetry: &Telemetry) -> std::io::Result<()> {
+        let tls = Arc::new(certificates.server_config(Protocol::Quic));
+        let sockets = bound.into_iter().map(|bound| bound.socket).collect();
+        self.threads.extend(doq::start(sockets, &tls, edge, telemetry, &self.stop)?);
+        Ok(())
     }
 
     /// Drains: nothing new is accepted, what was received is answered. Returns when all workers have finished, at most

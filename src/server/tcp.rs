@@ -20,11 +20,12 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::LocalSet;
 use tokio::time::timeout;
+use tokio_rustls::TlsAcceptor;
 
 use super::connections::{Caps, Connections, Seat};
 use super::{Edge, Policies, Stop, answer_or_silence};
@@ -47,13 +48,20 @@ const PREFIX_OCTETS: usize = 2;
 ///
 /// # Errors
 /// The system's, when a thread or a runtime cannot be had.
-pub(super) fn start(listeners: Vec<Vec<TcpListener>>, edge: &Edge, telemetry: &Telemetry, stop: &Arc<Stop>) -> io::Result<Vec<JoinHandle<()>>> {
+pub(super) fn start(
+    listeners: Vec<Vec<TcpListener>>,
+    acceptor: Option<&TlsAcceptor>,
+    edge: &Edge,
+    telemetry: &Telemetry,
+    stop: &Arc<Stop>,
+) -> io::Result<Vec<JoinHandle<()>>> {
+    let transport = if acceptor.is_some() { Transport::Tls } else { Transport::Tcp };
     let mut threads = Vec::with_capacity(listeners.len());
     for (index, listeners) in listeners.into_iter().enumerate() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
-        let (edge, counters, stopped) = (edge.clone(), telemetry.counters(Transport::Tcp), stop.subscribe());
-        let thread = thread::Builder::new().name(format!("aya-tcp-{index}")).spawn(move || {
-            LocalSet::new().block_on(&runtime, serve(listeners, Worker::new(&edge, counters, Limits::default()), stopped));
+        let (edge, counters, stopped, acceptor) = (edge.clone(), telemetry.counters(transport), stop.subscribe(), acceptor.cloned());
+        let thread = thread::Builder::new().name(format!("aya-{}-{index}", transport.as_str())).spawn(move || {
+            LocalSet::new().block_on(&runtime, serve(listeners, Worker::new(&edge, counters, acceptor, Limits::default()), stopped));
         })?;
         threads.push(thread);
     }
@@ -90,6 +98,8 @@ struct Worker {
     clock: Clock,
     /// What it counts.
     counters: Counters,
+    /// What shakes hands over TLS; `None` for plain TCP.
+    acceptor: Option<TlsAcceptor>,
     /// Its limits.
     limits: Limits,
     /// Decisions that still hold, and room for one reply; never borrowed across an await.
@@ -112,14 +122,21 @@ struct Desk {
 
 impl Worker {
     /// With nobody connected.
-    fn new(edge: &Edge, counters: Counters, limits: Limits) -> Rc<Self> {
+    fn new(edge: &Edge, counters: Counters, acceptor: Option<TlsAcceptor>, limits: Limits) -> Rc<Self> {
         let desk = Desk {
             reader: edge.worlds.reader(),
             policies: Arc::clone(&edge.policy),
             scratch: Scratch::default(),
             reply: vec![0; limits::TCP_MESSAGE_MAX].into(),
         };
-        Rc::new(Self { clock: edge.clock.clone(), counters, limits, desk: RefCell::new(desk), connections: RefCell::new(Connections::new(limits.caps)) })
+        Rc::new(Self {
+            clock: edge.clock.clone(),
+            counters,
+            acceptor,
+            limits,
+            desk: RefCell::new(desk),
+            connections: RefCell::new(Connections::new(limits.caps)),
+        })
     }
 
     /// Seats a newcomer; somebody idle may have to go.
@@ -146,7 +163,7 @@ impl Worker {
         let desk = &mut *self.desk.borrow_mut();
         let world = desk.reader.world();
         let policy = desk.policies.load();
-        let ask = Ask { source, transport: Transport::Tcp, now, policy: &policy };
+        let ask = Ask { source, transport: self.counters.tally.transport, now, policy: &policy };
         let Ok(outcome) = answer_or_silence(query, &ask, world, &mut desk.scratch, &mut desk.reply) else {
             return self.counters.tally.count_panic();
         };
@@ -212,14 +229,31 @@ fn is_out_of_descriptors(error: &io::Error) -> bool {
 /// One connection, from its seat to the end.
 async fn attend(stream: TcpStream, peer: SocketAddr, seat: Rc<Seat>, worker: Rc<Worker>, stopped: watch::Receiver<bool>) {
     let _ = stream.set_nodelay(true);
-    let conversation =
-        Conversation { stream, source: peer.ip(), seat: Rc::clone(&seat), worker: Rc::clone(&worker), input: Vec::new(), began: None, output: Vec::new() };
+    let talk = async {
+        let Some(acceptor) = &worker.acceptor else { return converse(stream, peer, &seat, &worker, stopped).await };
+        let patience = Duration::from_millis(limits::TLS_HANDSHAKE_MS);
+        if let Ok(Ok(stream)) = timeout(patience, acceptor.accept(stream)).await {
+            converse(stream, peer, &seat, &worker, stopped).await;
+        }
+    };
     tokio::select! {
         () = seat.evicted() => {}
-        () = conversation.hold(stopped) => {}
+        () = talk => {}
     }
     worker.leave(&seat);
 }
+
+/// Converses over a stream that is ready for messages.
+async fn converse<S: Stream>(stream: S, peer: SocketAddr, seat: &Rc<Seat>, worker: &Rc<Worker>, stopped: watch::Receiver<bool>) {
+    let conversation =
+        Conversation { stream, source: peer.ip(), seat: Rc::clone(seat), worker: Rc::clone(worker), input: Vec::new(), began: None, output: Vec::new() };
+    conversation.hold(stopped).await;
+}
+
+/// What a conversation is held over: plain TCP, or TLS.
+trait Stream: AsyncRead + AsyncWrite + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Stream for S {}
 
 /// Whether a connection goes on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -233,9 +267,9 @@ enum Next {
 }
 
 /// One connection's state.
-struct Conversation {
+struct Conversation<S> {
     /// The connection.
-    stream: TcpStream,
+    stream: S,
     /// The client.
     source: IpAddr,
     /// Its seat.
@@ -250,7 +284,7 @@ struct Conversation {
     output: Vec<u8>,
 }
 
-impl Conversation {
+impl<S: Stream> Conversation<S> {
     /// Answers until either side ends it. The client's end of input comes after its queries, so a half-closed client is answered.
     async fn hold(mut self, mut stopped: watch::Receiver<bool>) {
         let mut is_last_call = false;
@@ -360,7 +394,7 @@ mod tests {
             stop.send_replace(true);
         });
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        let worker = Worker::new(&edge, telemetry.counters(Transport::Tcp), limits);
+        let worker = Worker::new(&edge, telemetry.counters(Transport::Tcp), None, limits);
         LocalSet::new().block_on(&runtime, serve(vec![listener], worker, stopped));
         client.join().unwrap();
     }

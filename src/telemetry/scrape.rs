@@ -197,7 +197,7 @@ fn sum(counts: impl Iterator<Item = Count>) -> Count {
 
 /// Milliseconds as seconds.
 #[expect(clippy::cast_precision_loss, reason = "a gauge is a float; exact up to 285,000 years")]
-fn seconds(millis: u64) -> f64 {
+pub(super) fn seconds(millis: u64) -> f64 {
     millis as f64 / 1000.0
 }
 
