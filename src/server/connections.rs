@@ -51,11 +51,6 @@ impl Seat {
         self.active.set(now);
     }
 
-    /// When it last did, or came.
-    pub(super) fn active(&self) -> Moment {
-        self.active.get()
-    }
-
     /// Waits until it has to go.
     pub(super) async fn evicted(&self) {
         self.gone.notified().await;

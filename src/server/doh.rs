@@ -22,7 +22,7 @@
 mod request;
 mod response;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
@@ -55,6 +55,7 @@ use super::{Edge, Stop};
 use crate::answer::Transport;
 use crate::limits;
 use crate::telemetry::Telemetry;
+use crate::units::Moment;
 
 /// Where queries are asked, if nothing else is said.
 pub const PATH: &str = "/dns-query";
@@ -163,6 +164,7 @@ async fn attend(stream: TcpStream, peer: SocketAddr, seat: Rc<Seat>, worker: Rc<
                     source: peer.ip(),
                     seat: Rc::clone(&seat),
                     worker: Rc::clone(&worker),
+                    active: Cell::new(worker.seats.now()),
                     budget: Budget::new(limits::HTTPS_HELD_OCTETS_MAX),
                 });
                 converse(stream, client, stopped).await;
@@ -171,7 +173,7 @@ async fn attend(stream: TcpStream, peer: SocketAddr, seat: Rc<Seat>, worker: Rc<
         }
     };
     tokio::select! {
-        () = seat.evicted() => {}
+        () = worker.seats.evicted(&seat) => {}
         () = talk => {}
     }
     worker.seats.leave(&seat);
@@ -285,6 +287,8 @@ struct Client {
     seat: Rc<Seat>,
     /// What it shares with the others.
     worker: Rc<Worker>,
+    /// When it last sent a whole query, or came.
+    active: Cell<Moment>,
     /// What it may have us hold.
     budget: Budget,
 }
@@ -292,14 +296,19 @@ struct Client {
 impl Client {
     /// How long it may take from now until its next query is whole.
     fn patience(&self) -> Duration {
-        let idle_ms = self.worker.seats.now().millis_since(self.seat.active());
+        let idle_ms = self.worker.seats.now().millis_since(self.active.get());
         Duration::from_millis(self.worker.limits.idle_ms.saturating_sub(idle_ms))
     }
 
     /// The response to one request, whatever it is.
     async fn respond(&self, request: Request<Incoming>) -> Response<Payload> {
         let is_head = request.method() == Method::HEAD;
-        let asked = timeout(self.worker.limits.request, request::query(request, &self.worker.path, &self.budget)).await;
+        let patience = self.worker.limits.request;
+        let (head, mut body) = request.into_parts();
+        let asked = timeout(patience, request::query(&head, &mut body, &self.worker.path, &self.budget)).await;
+        if matches!(asked, Ok(Err(_))) {
+            let _ = timeout(patience, request::pass_over(&head, &mut body)).await;
+        }
         let answered = match asked {
             Ok(Ok(query)) => self.answer(query.as_ref()),
             Ok(Err(problem)) => Err(problem),
@@ -319,7 +328,8 @@ impl Client {
         if reply.is_empty() {
             return Err(Problem::NO_QUERY);
         }
-        self.seat.touch(self.worker.seats.now());
+        self.active.set(self.worker.seats.now());
+        self.worker.seats.touch(&self.seat);
         let mut share = self.budget.share();
         if !share.take(reply.len()) {
             return Err(Problem::UNREAD);

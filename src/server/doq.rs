@@ -54,6 +54,7 @@ use super::{Edge, Stop};
 use crate::answer::Transport;
 use crate::limits;
 use crate::telemetry::Telemetry;
+use crate::units::Moment;
 
 /// DoQ error codes (RFC 9250 §4.3, §8.4).
 mod code {
@@ -214,7 +215,7 @@ async fn accept(endpoint: Endpoint, worker: Rc<Worker>, mut stopped: watch::Rece
 /// One connection, from its first datagram to the end. Without a seat, its address may be forged until hands are shaken.
 async fn attend(incoming: Incoming, seat: Option<Rc<Seat>>, worker: Rc<Worker>, stopped: watch::Receiver<bool>) {
     let (is_unvalidated, address) = (seat.is_none(), incoming.remote_address().ip());
-    let shaken = evictable(seat.as_deref(), shake_hands(incoming, &worker)).await.flatten();
+    let shaken = evictable(&worker, seat.as_deref(), shake_hands(incoming, &worker)).await.flatten();
     if is_unvalidated {
         worker.unvalidated.update(|handshakes| handshakes - 1);
     }
@@ -227,19 +228,20 @@ async fn attend(incoming: Incoming, seat: Option<Rc<Seat>>, worker: Rc<Worker>, 
         (None, None) => return,
     };
     if let Some(connection) = shaken {
-        let client = Rc::new(Client { source: address, seat: Rc::clone(&seat), worker: Rc::clone(&worker) });
+        let active = Cell::new(worker.seats.now());
+        let client = Rc::new(Client { source: address, seat: Rc::clone(&seat), worker: Rc::clone(&worker), active });
         let conversation = converse(&connection, client, stopped);
-        let code = evictable(Some(&seat), conversation).await.unwrap_or(code::EXCESSIVE_LOAD);
+        let code = evictable(&worker, Some(&seat), conversation).await.unwrap_or(code::EXCESSIVE_LOAD);
         connection.close(code, b"");
     }
     worker.seats.leave(&seat);
 }
 
 /// Does something as long as the seat is one's own.
-async fn evictable<T>(seat: Option<&Seat>, what: impl Future<Output = T>) -> Option<T> {
+async fn evictable<T>(worker: &Worker, seat: Option<&Seat>, what: impl Future<Output = T>) -> Option<T> {
     let Some(seat) = seat else { return Some(what.await) };
     tokio::select! {
-        () = seat.evicted() => None,
+        () = worker.seats.evicted(seat) => None,
         done = what => Some(done),
     }
 }
@@ -290,12 +292,20 @@ struct Client {
     seat: Rc<Seat>,
     /// What it shares with the others.
     worker: Rc<Worker>,
+    /// When it last sent a whole query, or came.
+    active: Cell<Moment>,
 }
 
 impl Client {
+    /// It sent a whole query.
+    fn touch(&self) {
+        self.active.set(self.worker.seats.now());
+        self.worker.seats.touch(&self.seat);
+    }
+
     /// How long it may take from now until its next query is whole.
     fn patience(&self) -> Duration {
-        let idle_ms = self.worker.seats.now().millis_since(self.seat.active());
+        let idle_ms = self.worker.seats.now().millis_since(self.active.get());
         Duration::from_millis(self.worker.limits.idle_ms.saturating_sub(idle_ms))
     }
 }

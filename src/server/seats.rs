@@ -54,6 +54,16 @@ impl Seats {
         seat
     }
 
+    /// Its connection sent a whole query: it is the last to go now.
+    pub(super) fn touch(&self, seat: &Seat) {
+        seat.touch(self.clock.now());
+    }
+
+    /// Waits until its connection has to go.
+    pub(super) async fn evicted(&self, seat: &Seat) {
+        seat.evicted().await;
+    }
+
     /// Frees a seat.
     pub(super) fn leave(&self, seat: &Seat) {
         let mut connections = self.connections.borrow_mut();

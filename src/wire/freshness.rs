@@ -21,15 +21,15 @@ pub fn freshness(reply: &[u8]) -> Option<u32> {
     let records = if answers > 0 { answers } else { authorities };
     let mut smallest = None;
     for _ in 0..records {
-        let (ttl, end) = lifetime(reply, at)?;
+        let (ttl, end) = lifetime(reply, at, answers == 0)?;
         smallest = Some(smallest.map_or(ttl, |smallest: u32| smallest.min(ttl)));
         at = end;
     }
     smallest
 }
 
-/// How long the record that begins at `at` may be kept, and its end.
-fn lifetime(reply: &[u8], at: usize) -> Option<(u32, usize)> {
+/// How long the record that begins at `at` may be kept, and its end. A SOA that is no answer says how long nothing is kept.
+fn lifetime(reply: &[u8], at: usize, is_negative: bool) -> Option<(u32, usize)> {
     let start = name::end(reply, at)?;
     let (&[t0, t1, _, _, l0, l1, l2, l3, r0, r1], rest) = reply.get(start..)?.split_first_chunk()?;
     let len = usize::from(u16::from_be_bytes([r0, r1]));
@@ -37,7 +37,7 @@ fn lifetime(reply: &[u8], at: usize) -> Option<(u32, usize)> {
     let ttl = u32::from_be_bytes([l0, l1, l2, l3]);
     let lifetime = match rdata.last_chunk() {
         // MINIMUM is the last field (RFC 1035 §3.3.13).
-        Some(&minimum) if u16::from_be_bytes([t0, t1]) == rtype::SOA => ttl.min(u32::from_be_bytes(minimum)),
+        Some(&minimum) if is_negative && u16::from_be_bytes([t0, t1]) == rtype::SOA => ttl.min(u32::from_be_bytes(minimum)),
         _ => ttl,
     };
     Some((lifetime, start + 10 + len))
@@ -74,6 +74,8 @@ mod tests {
         for (ttl, minimum, expected) in [(300, 60, 60), (60, 300, 60), (0, 300, 0)] {
             assert_eq!(freshness(&reply(3, &[], &[(rtype::SOA, ttl, &soa(minimum))])), Some(expected));
         }
+        let asked_for = reply(0, &[(rtype::SOA, 300, &soa(60))], &[]);
+        assert_eq!(freshness(&asked_for), Some(300), "a SOA that is the answer is like any other");
     }
 
     #[test]

@@ -1,11 +1,12 @@
 //! Requests: the octets of a query, or why there are none (RFC 8484 §4.1).
 
 use std::future::poll_fn;
-use std::pin::pin;
+use std::pin::Pin;
 
-use hyper::body::{Body, Incoming};
-use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, HOST, HeaderMap};
-use hyper::{Method, Request, Version};
+use hyper::body::{Body, Bytes, Frame, Incoming};
+use hyper::header::{CONTENT_ENCODING, CONTENT_TYPE, EXPECT, HOST, HeaderMap};
+use hyper::http::request::Parts;
+use hyper::{Method, Version};
 
 use super::response::Problem;
 use crate::limits;
@@ -15,8 +16,7 @@ use crate::server::budget::{Budget, Charged};
 pub(super) const MEDIA_TYPE: &str = "application/dns-message";
 
 /// The query of one request.
-pub(super) async fn query(request: Request<Incoming>, path: &str, budget: &Budget) -> Result<Charged, Problem> {
-    let (head, body) = request.into_parts();
+pub(super) async fn query(head: &Parts, body: &mut Incoming, path: &str, budget: &Budget) -> Result<Charged, Problem> {
     if head.version == Version::HTTP_11 && head.headers.get_all(HOST).iter().count() != 1 {
         return Err(Problem::HOST);
     }
@@ -31,6 +31,26 @@ pub(super) async fn query(request: Request<Incoming>, path: &str, budget: &Budge
         }
         _ => Err(Problem::METHOD),
     }
+}
+
+/// Reads on a body that is not wanted, up to some length. Over HTTP/1.1 the connection ends after a response that comes early, and what its client
+/// still sends then would reset it, and the response with it. A client that asked before it sent needs none of this.
+pub(super) async fn pass_over(head: &Parts, body: &mut Incoming) {
+    if head.version >= Version::HTTP_2 || head.headers.contains_key(EXPECT) {
+        return;
+    }
+    let mut passed = 0;
+    while let Some(Ok(frame)) = next(body).await {
+        passed += frame.data_ref().map_or(0, Bytes::len);
+        if passed > limits::HTTPS_PASSED_OVER_OCTETS_MAX {
+            return;
+        }
+    }
+}
+
+/// The next part of a body.
+async fn next(body: &mut Incoming) -> Option<hyper::Result<Frame<Bytes>>> {
+    poll_fn(|context| Pin::new(&mut *body).poll_frame(context)).await
 }
 
 /// Refuses a body of another type, or one that must be decoded first.
@@ -59,14 +79,13 @@ fn from_parameters(parameters: &str, budget: &Budget) -> Result<Charged, Problem
 }
 
 /// The query of POST: the body to its end, as long as it is no longer than a message can be.
-async fn from_body(body: Incoming, budget: &Budget) -> Result<Charged, Problem> {
+async fn from_body(body: &mut Incoming, budget: &Budget) -> Result<Charged, Problem> {
     let is_too_large = |octets: usize| octets > limits::TCP_MESSAGE_MAX;
     if usize::try_from(body.size_hint().lower()).map_or(true, is_too_large) {
         return Err(Problem::LARGE);
     }
     let mut query = Charged { octets: Vec::new(), share: budget.share() };
-    let mut body = pin!(body);
-    while let Some(frame) = poll_fn(|context| body.as_mut().poll_frame(context)).await {
+    while let Some(frame) = next(body).await {
         // Trailers mean nothing here.
         let Ok(part) = frame.map_err(|_| Problem::BROKEN)?.into_data() else { continue };
         if is_too_large(query.octets.len() + part.len()) {

@@ -117,7 +117,7 @@ impl Answerer {
             // A client that sends responses.
             return Err(PROTOCOL_ERROR);
         };
-        self.client.seat.touch(self.client.worker.seats.now());
+        self.client.touch();
         Ok([&len.to_be_bytes(), reply].concat())
     }
 
