@@ -76,12 +76,15 @@ metrics! {
     UNSENT = "aya_responses_unsent_total", Counter, Count, ["transport"], "Replies that the system did not take";
     /// Socket errors.
     SOCKET_ERRORS = "aya_socket_errors_total", Counter, Count, ["transport"], "Errors of receiving or accepting";
-    /// Open TCP connections.
-    TCP_OPEN = "aya_tcp_connections", Gauge, Count, [], "TCP connections open now";
-    /// Accepted TCP connections.
-    TCP_ACCEPTED = "aya_tcp_connections_accepted_total", Counter, Count, [], "TCP connections accepted";
-    /// Evicted TCP connections.
-    TCP_EVICTED = "aya_tcp_connections_evicted_total", Counter, Count, [], "TCP connections that had to go for a newcomer at a cap";
+    /// Open connections.
+    OPEN = "aya_connections", Gauge, Count, ["transport"], "Connections open now";
+    /// Accepted connections.
+    ACCEPTED = "aya_connections_accepted_total", Counter, Count, ["transport"], "Connections accepted";
+    /// Evicted connections.
+    EVICTED = "aya_connections_evicted_total", Counter, Count, ["transport"], "Connections that had to go for a newcomer at a cap";
+    /// Failed handshakes.
+    HANDSHAKES_FAILED = "aya_tls_handshakes_failed_total", Counter, Count, ["transport"],
+        "TLS handshakes that came to nothing: no common ground, broken off, too slow, or evicted";
     /// Probe results.
     PROBES = "aya_probe_results_total", Counter, Count, ["service", "endpoint", "outcome"], "Results of probes";
     /// Probe times.

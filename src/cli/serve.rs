@@ -157,8 +157,9 @@ fn serve(args: &ServeArgs) -> Result<(), StartError> {
     let world = node.worlds().load();
     let (zones, services, endpoints) = (world.catalog.zones.len(), world.catalog.services.len(), world.catalog.endpoints.len());
     drop(world);
-    let (listen, admin, metrics) = (told(node.addresses()), told(node.admin_address().as_slice()), told(node.metrics_address().as_slice()));
-    tracing::info!(listen, admin, metrics, zones, services, endpoints, "serving");
+    let (listen, tls) = (told(node.addresses()), told(node.tls_addresses()));
+    let (admin, metrics) = (told(node.admin_address().as_slice()), told(node.metrics_address().as_slice()));
+    tracing::info!(listen, tls, admin, metrics, zones, services, endpoints, "serving");
     wakes.ready = Some(node.ready());
     while let Some(cause) = waiting.block_on(wakes.next()) {
         match cause {

@@ -25,6 +25,7 @@
 
 mod batch;
 mod bind;
+pub mod descriptors;
 mod dot;
 pub mod portable;
 pub mod tcp;

@@ -6,8 +6,8 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
 
 use super::tally::{About, Count, Ledger, RCODES, Subject};
 use super::{
-    AGE, Folded, GENERATION, GEOIP_AGE, HEALTH, Metric, NONE, OTHER, PANICS, PROBES, QUERIES, READY, RESPONSES, SILENT, SOCKET_ERRORS, STALE, TCP_ACCEPTED,
-    TCP_EVICTED, TCP_OPEN, TRUNCATED, Telemetry, UNSENT, counter, describe, gauge, lock,
+    ACCEPTED, AGE, EVICTED, Folded, GENERATION, GEOIP_AGE, HANDSHAKES_FAILED, HEALTH, Metric, NONE, OPEN, OTHER, PANICS, PROBES, QUERIES, READY, RESPONSES,
+    SILENT, SOCKET_ERRORS, STALE, TRUNCATED, Telemetry, UNSENT, counter, describe, gauge, lock,
 };
 use crate::answer::Transport;
 use crate::catalog::Catalog;
@@ -55,10 +55,13 @@ impl Telemetry {
             for (metric, value) in plain {
                 counter(scrape, metric, &[word]).absolute(value);
             }
-            if transport == Transport::Tcp {
-                gauge(scrape, &TCP_OPEN, NONE).set(float(count.open));
-                counter(scrape, &TCP_ACCEPTED, NONE).absolute(count.accepted);
-                counter(scrape, &TCP_EVICTED, NONE).absolute(count.evicted);
+            if transport != Transport::Udp {
+                gauge(scrape, &OPEN, &[word]).set(float(count.open));
+                counter(scrape, &ACCEPTED, &[word]).absolute(count.accepted);
+                counter(scrape, &EVICTED, &[word]).absolute(count.evicted);
+            }
+            if transport.is_encrypted() {
+                counter(scrape, &HANDSHAKES_FAILED, &[word]).absolute(count.handshakes_failed);
             }
         }
     }
@@ -181,6 +184,7 @@ fn sum(counts: impl Iterator<Item = Count>) -> Count {
             socket_errors: sum.socket_errors + count.socket_errors,
             accepted: sum.accepted + count.accepted,
             evicted: sum.evicted + count.evicted,
+            handshakes_failed: sum.handshakes_failed + count.handshakes_failed,
             open: sum.open + count.open,
             unbooked: sum.unbooked + count.unbooked,
         }

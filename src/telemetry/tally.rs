@@ -53,6 +53,8 @@ pub struct Tally {
     accepted: AtomicU64,
     /// TCP connections that had to go for a newcomer.
     evicted: AtomicU64,
+    /// TLS handshakes that came to nothing.
+    handshakes_failed: AtomicU64,
     /// TCP connections open now.
     open: AtomicU64,
     /// Queries answered from a world whose ledger was closed already.
@@ -78,6 +80,8 @@ pub struct Count {
     pub accepted: u64,
     /// TCP connections that had to go for a newcomer.
     pub evicted: u64,
+    /// TLS handshakes that came to nothing.
+    pub handshakes_failed: u64,
     /// TCP connections open now.
     pub open: u64,
     /// Queries without a ledger.
@@ -99,6 +103,7 @@ impl Tally {
             socket_errors: zero(),
             accepted: zero(),
             evicted: zero(),
+            handshakes_failed: zero(),
             open: zero(),
             unbooked: zero(),
         }
@@ -142,6 +147,11 @@ impl Tally {
         bump(&self.evicted, 1);
     }
 
+    /// Counts a TLS handshake that came to nothing.
+    pub fn count_handshake_failed(&self) {
+        bump(&self.handshakes_failed, 1);
+    }
+
     /// Says how many connections are open now.
     pub fn set_open(&self, open: usize) {
         self.open.store(open as u64, Ordering::Relaxed);
@@ -160,6 +170,7 @@ impl Tally {
             socket_errors: get(&self.socket_errors),
             accepted: get(&self.accepted),
             evicted: get(&self.evicted),
+            handshakes_failed: get(&self.handshakes_failed),
             open: get(&self.open),
             unbooked: get(&self.unbooked),
         }
