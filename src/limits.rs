@@ -97,14 +97,28 @@ pub const CHANGES_QUEUED_MAX: usize = 1_024;
 pub const PROBE_WORDS_MAX: usize = 200;
 /// Octets of a probed body that are read for a match or an assertion.
 pub const PROBE_BODY_OCTETS_MAX: usize = 64 << 10;
-/// TCP connections that one worker serves at once.
+/// Connections of TCP, and as many of TLS, that all workers serve at once (RFC 9210 §4).
 pub const TCP_CONNECTIONS_MAX: usize = 1_000;
-/// TCP connections of one client prefix (/32, /56) at once.
+/// Such connections of one client prefix (/32, /56) at once.
 pub const TCP_CONNECTIONS_PER_PREFIX_MAX: usize = 50;
 /// An idle TCP connection is closed after so many milliseconds (RFC 7766 §6.2.3: of the order of seconds).
 pub const TCP_IDLE_MS: u64 = 10_000;
 /// A half-sent TCP message may take so many milliseconds.
 pub const TCP_MESSAGE_MS: u64 = 2_000;
+/// A TCP connection lives at most so many milliseconds: an hour, after which a resolver opens another (RFC 9210 §4).
+pub const TCP_LIFE_MS: u64 = 3_600_000;
+/// Octets that one read of a TCP connection brings at most: some 300 queries.
+pub const TCP_READ_OCTETS: usize = 16 << 10;
+/// Octets of a buffer that a TCP connection keeps for its next large message.
+pub const TCP_KEPT_OCTETS_MAX: usize = 4 << 10;
+/// Octets that the system holds of one TCP connection, in each direction; Linux doubles it for its own needs.
+pub const TCP_SOCKET_BUFFER_OCTETS: usize = 128 << 10;
+/// Part of the limit of descriptors that the connections of one transport may take: with four transports they leave half of it.
+pub const DESCRIPTORS_FRACTION: usize = 8;
+/// Descriptors that are asked of the system, if it gives so many: what the fraction above wants, twice.
+pub const DESCRIPTORS_WANTED: u64 = 16_384;
+/// Queries of one TCP connection that are answered before their replies are written.
+pub const TCP_IN_FLIGHT_MAX: usize = 64;
 /// Shaking hands over TLS may take so many milliseconds: a few round trips to the other side of the world, with losses.
 pub const TLS_HANDSHAKE_MS: u64 = 5_000;
 /// Replies of one TCP connection that wait to be written, in octets, before more of its queries are answered.
@@ -212,4 +226,5 @@ const _: () = assert!(HTTPS_STREAM_WINDOW_OCTETS as usize >= TCP_MESSAGE_MAX, "a
 const _: () = assert!(HTTPS_HELD_OCTETS_MAX >= 2 * TCP_MESSAGE_MAX, "the largest query and the largest reply fit");
 const _: () = assert!(QUIC_STREAM_WINDOW_OCTETS as usize >= TCP_MESSAGE_MAX + 3, "a whole message and what would follow it fit the window of its stream");
 const _: () = assert!(QUIC_STATES_MAX >= QUIC_CONNECTIONS_MAX + QUIC_UNVALIDATED_MAX);
+const _: () = assert!(DESCRIPTORS_WANTED >= 2 * (DESCRIPTORS_FRACTION * TCP_CONNECTIONS_MAX) as u64);
 const _: () = assert!(TCP_UNSENT_OCTETS_MAX >= 2 * TCP_MESSAGE_MAX, "the largest reply fits behind what waits already");

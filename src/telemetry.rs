@@ -77,14 +77,14 @@ metrics! {
     /// Socket errors.
     SOCKET_ERRORS = "aya_socket_errors_total", Counter, Count, ["transport"], "Errors of receiving or accepting";
     /// Open connections.
-    CONNECTIONS = "aya_connections", Gauge, Count, ["transport"], "Connections open now";
+    OPEN = "aya_connections", Gauge, Count, ["transport"], "Connections open now";
     /// Accepted connections.
     ACCEPTED = "aya_connections_accepted_total", Counter, Count, ["transport"], "Connections accepted";
     /// Evicted connections.
     EVICTED = "aya_connections_evicted_total", Counter, Count, ["transport"], "Connections that had to go for a newcomer at a cap";
     /// Failed handshakes.
-    HANDSHAKES_FAILED = "aya_handshakes_failed_total", Counter, Count, ["transport"],
-        "Connections that came to no agreement about encryption, in time or at all";
+    HANDSHAKES_FAILED = "aya_tls_handshakes_failed_total", Counter, Count, ["transport"],
+        "TLS handshakes that came to nothing: no common ground, broken off, too slow, or evicted";
     /// Rejected requests.
     REJECTED = "aya_requests_rejected_total", Counter, Count, ["transport"], "HTTP requests and QUIC streams that carried no query";
     /// Probe results.

@@ -173,6 +173,7 @@ impl Node {
     /// # Errors
     /// [`StartError`]; nothing is left running.
     pub fn start(options: Options) -> Result<Self, StartError> {
+        server::descriptors::raise_limit();
         let loaded = options.content.load()?;
         log_lints(&loaded);
         let bound = server::bind(&options.listen, options.workers.max(1))?;

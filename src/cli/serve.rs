@@ -171,8 +171,9 @@ fn serve(args: &ServeArgs) -> Result<(), StartError> {
     let world = node.worlds().load();
     let (zones, services, endpoints) = (world.catalog.zones.len(), world.catalog.services.len(), world.catalog.endpoints.len());
     drop(world);
-    let (listen, admin, metrics) = (told(node.addresses()), told(node.admin_address().as_slice()), told(node.metrics_address().as_slice()));
-    let (tls, https, quic) = (told(node.tls_addresses()), told(node.https_addresses()), told(node.quic_addresses()));
+    let (listen, tls) = (told(node.addresses()), told(node.tls_addresses()));
+    let (https, quic) = (told(node.https_addresses()), told(node.quic_addresses()));
+    let (admin, metrics) = (told(node.admin_address().as_slice()), told(node.metrics_address().as_slice()));
     tracing::info!(listen, tls, https, quic, admin, metrics, zones, services, endpoints, "serving");
     wakes.ready = Some(node.ready());
     while let Some(cause) = waiting.block_on(wakes.next()) {

@@ -192,6 +192,10 @@ fn listening_socket(address: SocketAddr) -> io::Result<TcpListener> {
     }
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(true)?;
+    // What is accepted has all of these from its listener. Buffers of fixed size keep clients that never read from filling the system's memory.
+    socket.set_tcp_nodelay(true)?;
+    socket.set_send_buffer_size(limits::TCP_SOCKET_BUFFER_OCTETS)?;
+    socket.set_recv_buffer_size(limits::TCP_SOCKET_BUFFER_OCTETS)?;
     socket.bind(&address.into())?;
     socket.listen(limits::TCP_BACKLOG)?;
     socket.set_nonblocking(true)?;

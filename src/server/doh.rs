@@ -48,10 +48,11 @@ use tokio_rustls::server::TlsStream;
 
 use self::response::{Payload, Problem};
 use super::budget::Budget;
-use super::connections::{Caps, Seat};
 use super::desk::Desk;
 use super::seats::Seats;
-use super::{Edge, Stop};
+use super::tcp::connections::Seat;
+use super::tcp::crowd::{Caps, Crowd};
+use super::{Edge, Stop, descriptors};
 use crate::answer::Transport;
 use crate::limits;
 use crate::telemetry::Telemetry;
@@ -73,14 +74,15 @@ pub(super) fn start(
     telemetry: &Telemetry,
     stop: &Arc<Stop>,
 ) -> io::Result<Vec<JoinHandle<()>>> {
+    let limits = Limits::default();
+    let crowd = Arc::new(Crowd::new(limits.caps));
     let mut threads = Vec::with_capacity(listeners.len());
     for (index, listeners) in listeners.into_iter().enumerate() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
         let (desk, stopped) = (Desk::new(edge, telemetry, Transport::Https), stop.subscribe());
-        let (acceptor, path, clock) = (TlsAcceptor::from(Arc::clone(tls)), path.into(), edge.clock.clone());
+        let (acceptor, path, clock, crowd) = (TlsAcceptor::from(Arc::clone(tls)), path.into(), edge.clock.clone(), Arc::clone(&crowd));
         let thread = thread::Builder::new().name(format!("aya-https-{index}")).spawn(move || {
-            let limits = Limits::default();
-            let seats = Seats::new(limits.caps, clock, desk.tally());
+            let seats = Seats::new(crowd, clock, desk.tally());
             LocalSet::new().block_on(&runtime, serve(listeners, Rc::new(Worker { acceptor, path, desk: RefCell::new(desk), seats, limits }), stopped));
         })?;
         threads.push(thread);
@@ -108,7 +110,7 @@ struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            caps: Caps { total: limits::TCP_CONNECTIONS_MAX, per_prefix: limits::TCP_CONNECTIONS_PER_PREFIX_MAX },
+            caps: Caps { total: descriptors::connections_max(), per_prefix: limits::TCP_CONNECTIONS_PER_PREFIX_MAX },
             handshake: Duration::from_millis(limits::TLS_HANDSHAKE_MS),
             request: Duration::from_millis(limits::TCP_MESSAGE_MS),
             idle_ms: limits::TCP_IDLE_MS,

@@ -47,9 +47,10 @@ use tokio::time::{sleep, timeout};
 
 use self::stream::Answerer;
 use super::budget::Budget;
-use super::connections::{Caps, Seat};
 use super::desk::Desk;
 use super::seats::Seats;
+use super::tcp::connections::Seat;
+use super::tcp::crowd::{Caps, Crowd};
 use super::{Edge, Stop};
 use crate::answer::Transport;
 use crate::limits;
@@ -83,14 +84,16 @@ pub(super) fn start(
     telemetry: &Telemetry,
     stop: &Arc<Stop>,
 ) -> io::Result<Vec<JoinHandle<()>>> {
-    let config = configure(tls, &Limits::default())?;
+    let limits = Limits::default();
+    let config = configure(tls, &limits)?;
+    let crowd = Arc::new(Crowd::new(limits.caps));
     let mut threads = Vec::with_capacity(sockets.len());
     for (index, socket) in sockets.into_iter().enumerate() {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
-        let (desk, stopped, clock, config) = (Desk::new(edge, telemetry, Transport::Quic), stop.subscribe(), edge.clock.clone(), config.clone());
+        let (desk, stopped, clock) = (Desk::new(edge, telemetry, Transport::Quic), stop.subscribe(), edge.clock.clone());
+        let (config, crowd) = (config.clone(), Arc::clone(&crowd));
         let thread = thread::Builder::new().name(format!("aya-quic-{index}")).spawn(move || {
-            let limits = Limits::default();
-            let seats = Seats::new(limits.caps, clock, desk.tally());
+            let seats = Seats::new(crowd, clock, desk.tally());
             let worker = Rc::new(Worker { desk: RefCell::new(desk), seats, limits, unvalidated: Cell::new(0) });
             LocalSet::new().block_on(&runtime, serve(socket, config, worker, stopped));
         })?;

@@ -26,7 +26,7 @@
 mod batch;
 mod bind;
 mod budget;
-mod connections;
+pub mod descriptors;
 mod desk;
 pub mod doh;
 pub mod doq;

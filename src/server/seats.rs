@@ -1,16 +1,19 @@
 //! Who is connected to one worker of a transport with connections: seats newcomers under the caps, and counts.
 
 use std::cell::RefCell;
+use std::future::poll_fn;
 use std::io;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::rc::Rc;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::net::TcpStream;
 use tokio::sync::watch;
 
-use super::connections::{Caps, Connections, Seat};
+use super::tcp::connections::{Connections, Fate, Seat};
+use super::tcp::crowd::Crowd;
 use crate::clock::Clock;
 use crate::limits;
 use crate::telemetry::tally::Tally;
@@ -27,9 +30,9 @@ pub(super) struct Seats {
 }
 
 impl Seats {
-    /// With nobody connected.
-    pub(super) fn new(caps: Caps, clock: Clock, tally: Arc<Tally>) -> Self {
-        Self { connections: RefCell::new(Connections::new(caps)), clock, tally }
+    /// With nobody connected; the crowd are those of all workers of the transport.
+    pub(super) fn new(crowd: Arc<Crowd>, clock: Clock, tally: Arc<Tally>) -> Self {
+        Self { connections: RefCell::new(Connections::new(crowd)), clock, tally }
     }
 
     /// The present moment.
@@ -45,7 +48,7 @@ impl Seats {
     /// Seats a newcomer; somebody idle may have to go.
     pub(super) fn seat(&self, address: IpAddr) -> Rc<Seat> {
         let mut connections = self.connections.borrow_mut();
-        let (seat, evicted) = connections.seat(address, self.clock.now());
+        let (seat, evicted) = connections.seat(address);
         self.tally.count_accepted();
         for _ in 0..evicted {
             self.tally.count_evicted();
@@ -56,12 +59,12 @@ impl Seats {
 
     /// Its connection sent a whole query: it is the last to go now.
     pub(super) fn touch(&self, seat: &Seat) {
-        seat.touch(self.clock.now());
+        self.connections.borrow_mut().touch(seat);
     }
 
     /// Waits until its connection has to go.
     pub(super) async fn evicted(&self, seat: &Seat) {
-        seat.evicted().await;
+        poll_fn(|context| if seat.fate(context) == Fate::Go { Poll::Ready(()) } else { Poll::Pending }).await;
     }
 
     /// Frees a seat.

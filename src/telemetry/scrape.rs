@@ -6,8 +6,8 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
 
 use super::tally::{About, Count, Ledger, RCODES, Subject};
 use super::{
-    ACCEPTED, AGE, CONNECTIONS, EVICTED, Folded, GENERATION, GEOIP_AGE, HANDSHAKES_FAILED, HEALTH, Metric, NONE, OTHER, PANICS, PROBES, QUERIES, READY,
-    REJECTED, RESPONSES, SILENT, SOCKET_ERRORS, STALE, TRUNCATED, Telemetry, UNSENT, counter, describe, gauge, lock,
+    ACCEPTED, AGE, EVICTED, Folded, GENERATION, GEOIP_AGE, HANDSHAKES_FAILED, HEALTH, Metric, NONE, OPEN, OTHER, PANICS, PROBES, QUERIES, READY, REJECTED,
+    RESPONSES, SILENT, SOCKET_ERRORS, STALE, TRUNCATED, Telemetry, UNSENT, counter, describe, gauge, lock,
 };
 use crate::answer::Transport;
 use crate::catalog::Catalog;
@@ -56,7 +56,7 @@ impl Telemetry {
                 counter(scrape, metric, &[word]).absolute(value);
             }
             if transport != Transport::Udp {
-                gauge(scrape, &CONNECTIONS, &[word]).set(float(count.open));
+                gauge(scrape, &OPEN, &[word]).set(float(count.open));
                 counter(scrape, &ACCEPTED, &[word]).absolute(count.accepted);
                 counter(scrape, &EVICTED, &[word]).absolute(count.evicted);
             }
@@ -187,8 +187,8 @@ fn sum(counts: impl Iterator<Item = Count>) -> Count {
             socket_errors: sum.socket_errors + count.socket_errors,
             accepted: sum.accepted + count.accepted,
             evicted: sum.evicted + count.evicted,
-            open: sum.open + count.open,
             handshakes_failed: sum.handshakes_failed + count.handshakes_failed,
+            open: sum.open + count.open,
             rejected: sum.rejected + count.rejected,
             unbooked: sum.unbooked + count.unbooked,
         }

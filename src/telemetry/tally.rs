@@ -53,10 +53,10 @@ pub struct Tally {
     accepted: AtomicU64,
     /// Connections that had to go for a newcomer.
     evicted: AtomicU64,
+    /// TLS handshakes that came to nothing.
+    handshakes_failed: AtomicU64,
     /// Connections open now.
     open: AtomicU64,
-    /// Connections that did not come to an agreement about encryption.
-    handshakes_failed: AtomicU64,
     /// Requests and streams that carried no query.
     rejected: AtomicU64,
     /// Queries answered from a world whose ledger was closed already.
@@ -82,10 +82,10 @@ pub struct Count {
     pub accepted: u64,
     /// Connections that had to go for a newcomer.
     pub evicted: u64,
+    /// TLS handshakes that came to nothing.
+    pub handshakes_failed: u64,
     /// Connections open now.
     pub open: u64,
-    /// Connections without agreement about encryption.
-    pub handshakes_failed: u64,
     /// Requests and streams without a query.
     pub rejected: u64,
     /// Queries without a ledger.
@@ -107,8 +107,8 @@ impl Tally {
             socket_errors: zero(),
             accepted: zero(),
             evicted: zero(),
-            open: zero(),
             handshakes_failed: zero(),
+            open: zero(),
             rejected: zero(),
             unbooked: zero(),
         }
@@ -152,7 +152,7 @@ impl Tally {
         bump(&self.evicted, 1);
     }
 
-    /// Counts a connection that did not come to an agreement about encryption.
+    /// Counts a TLS handshake that came to nothing.
     pub fn count_handshake_failed(&self) {
         bump(&self.handshakes_failed, 1);
     }
@@ -180,8 +180,8 @@ impl Tally {
             socket_errors: get(&self.socket_errors),
             accepted: get(&self.accepted),
             evicted: get(&self.evicted),
-            open: get(&self.open),
             handshakes_failed: get(&self.handshakes_failed),
+            open: get(&self.open),
             rejected: get(&self.rejected),
             unbooked: get(&self.unbooked),
         }

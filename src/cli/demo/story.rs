@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 
 use crate::catalog::Name;
 use crate::control::Change;
@@ -24,6 +25,9 @@ pub(super) struct Sample {
 
 /// The zone of the demo.
 pub(super) const ZONE: &str = "gslb.example.com";
+
+/// Names of the demo's name servers; its certificate is for these, too.
+pub(super) const NAMES: [&str; 2] = ["ns1.gslb.example.com", "ns2.gslb.example.com"];
 
 /// A client of a service, in a place.
 const fn sample(service: &'static str, address: [u8; 4], place: &'static str) -> Sample {
@@ -96,6 +100,17 @@ pub(super) fn script(world: &World, server: SocketAddr) -> String {
         let _ = writeln!(text, "  dig +short +subnet={a}.{b}.{c}.{d}/24 @{ip} -p {port} {service}.{ZONE}");
         let _ = writeln!(text, "      {}: {}; {}", sample.place, answer(&told), why(&told));
     }
+    text
+}
+
+/// How to ask over TLS, verified by the authority in this file.
+pub(super) fn encrypted(authority: &Path, tls: &[SocketAddr]) -> String {
+    let mut text = format!("Over TLS, verified by the certificate of this demo's own authority, {}:\n\n", authority.display());
+    for server in tls {
+        let (ip, port, authority) = (server.ip(), server.port(), authority.display());
+        let _ = writeln!(text, "  kdig +short +tls-ca={authority} +tls-hostname={} @{ip} -p {port} api.{ZONE}", NAMES[0]);
+    }
+    text.push('\n');
     text
 }
 
