@@ -139,7 +139,7 @@ pub const HTTPS_STREAM_WINDOW_OCTETS: u32 = 64 << 10;
 pub const HTTPS_CONNECTION_WINDOW_OCTETS: u32 = 256 << 10;
 /// Octets that are held of one HTTPS connection: of queries that are not whole and of responses that are not sent.
 pub const HTTPS_HELD_OCTETS_MAX: usize = 256 << 10;
-/// Octets of a body that nobody wants that are read all the same over HTTP/1.1, so that its client comes to read why.
+/// Octets of a body that nobody wants that are read all the same, so that its client comes to read why.
 pub const HTTPS_PASSED_OVER_OCTETS_MAX: usize = 256 << 10;
 /// Milliseconds without a word of an HTTP/2 client before it is asked whether it is there.
 pub const HTTPS_PING_MS: u64 = 5_000;

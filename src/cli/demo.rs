@@ -43,12 +43,18 @@ pub struct DemoArgs {
     /// Address and port that answers are given on, over UDP and TCP.
     #[arg(long, default_value_t = SocketAddr::from((Ipv4Addr::LOCALHOST, 5300)))]
     listen: SocketAddr,
-    /// Answer over TLS, too, with a certificate that is made for this demo and thrown away after it.
+    /// Answer over TLS, HTTPS and QUIC, too, with a certificate that is made for this demo and thrown away after it.
     #[arg(long)]
     tls: bool,
     /// Address and port that answers are given on over TLS.
     #[arg(long, default_value_t = SocketAddr::from((Ipv4Addr::LOCALHOST, 8853)), requires = "tls")]
     listen_tls: SocketAddr,
+    /// Address and port that answers are given on over HTTPS.
+    #[arg(long, default_value_t = SocketAddr::from((Ipv4Addr::LOCALHOST, 8443)), requires = "tls")]
+    listen_https: SocketAddr,
+    /// Address and port that answers are given on over QUIC.
+    #[arg(long, default_value_t = SocketAddr::from((Ipv4Addr::LOCALHOST, 8853)), requires = "tls")]
+    listen_quic: SocketAddr,
     /// Address and port that `fail` and `heal` speak to; loopback only.
     #[arg(long, global = true, default_value_t = SocketAddr::from((Ipv4Addr::LOCALHOST, 5380)), value_parser = loopback)]
     control: SocketAddr,
@@ -155,6 +161,8 @@ fn serve(args: &DemoArgs) -> Result<(), DemoError> {
     if let Some(certificate) = &certificate {
         options.certificate = Some(certificate.files.clone());
         options.listen_tls = vec![args.listen_tls];
+        options.listen_https = vec![args.listen_https];
+        options.listen_quic = vec![args.listen_quic];
     }
     let node = Node::start(options)?;
     let changes = node.changes();
@@ -171,7 +179,7 @@ fn serve(args: &DemoArgs) -> Result<(), DemoError> {
          Every change is told here; Ctrl-C ends the demo.\n",
         story::ZONE,
         story::script(&world, address),
-        certificate.as_ref().map(|certificate| story::encrypted(&certificate.authority, node.tls_addresses())).unwrap_or_default(),
+        certificate.as_ref().map(|certificate| story::encrypted(&certificate.authority, &node)).unwrap_or_default(),
         story::ZONE,
         args.admin
     ));

@@ -1,4 +1,5 @@
 //! A node that answers over every transport, and what a client needs to trust it.
+#![allow(dead_code, unreachable_pub, reason = "a workshop of tests: each crate uses a part of it")]
 
 use std::path::PathBuf;
 use std::sync::Arc;

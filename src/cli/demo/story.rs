@@ -5,10 +5,12 @@ use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
+use super::Node;
 use crate::catalog::Name;
 use crate::control::Change;
 use crate::explain::{Explanation, Question, explain};
 use crate::health::Health;
+use crate::server::doh;
 use crate::steer::Family;
 use crate::world::World;
 
@@ -103,12 +105,23 @@ pub(super) fn script(world: &World, server: SocketAddr) -> String {
     text
 }
 
-/// How to ask over TLS, verified by the authority in this file.
-pub(super) fn encrypted(authority: &Path, tls: &[SocketAddr]) -> String {
-    let mut text = format!("Over TLS, verified by the certificate of this demo's own authority, {}:\n\n", authority.display());
-    for server in tls {
-        let (ip, port, authority) = (server.ip(), server.port(), authority.display());
-        let _ = writeln!(text, "  kdig +short +tls-ca={authority} +tls-hostname={} @{ip} -p {port} api.{ZONE}", NAMES[0]);
+/// How to ask over the encrypted transports, verified by the authority in this file.
+pub(super) fn encrypted(authority: &Path, node: &Node) -> String {
+    let authority = authority.display();
+    let mut text = format!("Encrypted, verified by the certificate of this demo's own authority, {authority}:\n\n");
+    let mut tell = |transport: &str, server: &SocketAddr| {
+        let (ip, port, name) = (server.ip(), server.port(), NAMES[0]);
+        let _ = writeln!(text, "  kdig +short +tls-ca={authority} +tls-hostname={name} {transport} @{ip} -p {port} api.{ZONE}");
+    };
+    node.tls_addresses().iter().for_each(|server| tell("+tls", server));
+    node.https_addresses().iter().for_each(|server| tell("+https", server));
+    node.quic_addresses().iter().for_each(|server| tell("+quic", server));
+    for server in node.https_addresses() {
+        let (ip, port, name, path) = (server.ip(), server.port(), NAMES[0], doh::PATH);
+        let _ = writeln!(text, "  dig +short +https +tls-ca={authority} +tls-hostname={name} @{ip} -p {port} api.{ZONE}");
+        // The query for the address of api, in base64url (RFC 8484 §4.1).
+        let query = "AAABAAABAAAAAAAAA2FwaQRnc2xiB2V4YW1wbGUDY29tAAABAAE";
+        let _ = writeln!(text, "  curl -sD- -o /dev/null --cacert {authority} --connect-to {name}:443:{server} 'https://{name}{path}?dns={query}'");
     }
     text.push('\n');
     text

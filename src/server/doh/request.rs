@@ -34,9 +34,10 @@ pub(super) async fn query(head: &Parts, body: &mut Incoming, path: &str, budget:
 }
 
 /// Reads on a body that is not wanted, up to some length. Over HTTP/1.1 the connection ends after a response that comes early, and what its client
-/// still sends then would reset it, and the response with it. A client that asked before it sent needs none of this.
+/// still sends then would reset it, and the response with it; over HTTP/2 some clients take an early response for an error of the stream. A
+/// client that asked before it sent needs none of this.
 pub(super) async fn pass_over(head: &Parts, body: &mut Incoming) {
-    if head.version >= Version::HTTP_2 || head.headers.contains_key(EXPECT) {
+    if head.headers.contains_key(EXPECT) {
         return;
     }
     let mut passed = 0;
