@@ -155,7 +155,11 @@ impl<S: Stream> Conversation<S> {
         let worker = Rc::clone(&self.worker);
         let mut room = worker.received.borrow_mut();
         let mut buffer = ReadBuf::new(&mut room);
-        ready!(Pin::new(&mut self.stream).poll_read(context, &mut buffer))?;
+        if Pin::new(&mut self.stream).poll_read(context, &mut buffer)?.is_pending() {
+            // TLS may have something to say of its own that no reply will carry: an alert, a new key.
+            let _ = Pin::new(&mut self.stream).poll_flush(context)?;
+            return Poll::Pending;
+        }
         let received = buffer.filled();
         if received.is_empty() {
             self.closing = true;
