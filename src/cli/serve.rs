@@ -327,9 +327,12 @@ fn watch_files<'a>(paths: impl Iterator<Item = &'a PathBuf>, tell: mpsc::Sender<
     Ok(watcher)
 }
 
+/// What is logged when nothing else is said. What these libraries warn of is what anybody may send, and is counted.
+const LOGGED: &str = "info,quinn=error,quinn_proto=off,quinn_udp=error,rustls=error";
+
 /// Sends logs to standard error.
 fn start_logging(format: LogFormat) {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("AYA_LOG").unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let filter = tracing_subscriber::EnvFilter::try_from_env("AYA_LOG").unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(LOGGED));
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false).with_ansi(io::stderr().is_terminal());
     // An error means that somebody in this process logs already.
     let _ = match format {

@@ -52,13 +52,13 @@ fn request(first: &str, lines: &str, body: &[u8]) -> Vec<u8> {
 }
 
 fn first_version() -> Vec<Case> {
+    const POST: &str = "POST /dns-query HTTP/1.1";
+    const DNS: &str = "content-type: application/dns-message\r\n";
     use End::{Closed, Left, Status};
     use Over::{One, Plain};
     let octets = query("api.example.com", A).octets();
     let url = format!("/dns-query?dns={}", base64url(&octets));
     let line = format!("GET {url} HTTP/1.1");
-    const POST: &str = "POST /dns-query HTTP/1.1";
-    const DNS: &str = "content-type: application/dns-message\r\n";
     let posted = |lines: &str, body: &[u8]| request(POST, &format!("{DNS}{lines}"), body);
     let chunked = |body: &[u8]| posted("transfer-encoding: chunked\r\n", body);
     vec![
