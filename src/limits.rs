@@ -30,8 +30,8 @@ pub const REGIONS_MAX: usize = 256;
 pub const CLIENT_SETS_MAX: usize = 256;
 /// Most residency rules of a catalog.
 pub const RESIDENCIES_MAX: usize = 64;
-/// Most localities; their number has 16 bits in the table.
-pub const LOCALITIES_MAX: usize = 65_536;
+/// Most localities; their number has 16 bits in the table, where the highest means something else.
+pub const LOCALITIES_MAX: usize = 65_535;
 /// Largest amount of one term of a score, in microseconds either way: eleven days. A sum of terms can never overflow, and leaves a sort key
 /// room for the endpoint's number.
 pub const SCORE_TERM_MAX: i64 = 1_000_000_000_000;
@@ -59,6 +59,8 @@ pub const ZONE_FILES_MAX: usize = 4_096;
 pub const DIAGNOSTICS_MAX: usize = 200;
 /// Largest MMDB file in octets.
 pub const MMDB_OCTETS_MAX: u64 = 1 << 30;
+/// Days after which a database is warned of: blocks of addresses are traded and moved all the time, and publishers renew monthly or weekly.
+pub const GEOIP_AGE_DAYS_MAX: u64 = 90;
 
 /// Longest IPv4 prefix that shares of clients are told apart by (RFC 7871 §11.1 asks for no more than /24).
 pub const V4_HASHED_MAX: u8 = 24;

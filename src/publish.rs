@@ -187,7 +187,7 @@ impl ControlHandle {
     /// Replaces the geography; `digest` is that of the catalog that it was compiled for.
     ///
     /// # Errors
-    /// When another catalog is in force by now; the old geography stays. Or when the controller has ended.
+    /// When another catalog is in force by now, or when more than half of the known addresses would go; the old geography stays. Or when the controller has ended.
     pub async fn change_geography(&self, geo: Arc<Geo>, digest: u64) -> Result<u64, NotTaken> {
         self.ask(Event::GeographyChanged { geo, digest }).await
     }

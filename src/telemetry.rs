@@ -104,7 +104,9 @@ metrics! {
     /// Reloads.
     RELOADS = "aya_reloads_total", Counter, Count, ["outcome"], "Reloads of zones and geography, by outcome";
     /// Age of the geography.
-    GEOIP_AGE = "aya_geoip_age_seconds", Gauge, Seconds, ["source"], "Age of each geography file, from its build date";
+    GEOIP_AGE = "aya_geoip_age_seconds", Gauge, Seconds, ["source"], "Age of each geography file, from its build date; -1 when it has none";
+    /// Networks of the geography.
+    GEOIP_NETWORKS = "aya_geoip_networks", Gauge, Count, ["source", "continent"], "Networks of each geography file, by continent";
     /// End of the certificate.
     CERTIFICATE_END = "aya_tls_certificate_expiry_timestamp_seconds", Gauge, Seconds, [],
         "When the certificate in use ends, as seconds since the Unix epoch; absent without one";
@@ -155,8 +157,6 @@ pub struct Telemetry {
     probed: Mutex<Probed>,
     /// Histograms of probe times by region.
     probe_rtt: Mutex<HashMap<Box<str>, Histogram>>,
-    /// Build dates of the geography files.
-    geoip: Mutex<Vec<(Box<str>, Moment)>>,
 }
 
 /// Sums that no worker writes.
@@ -222,7 +222,6 @@ impl Telemetry {
             dropped,
             probed: Mutex::new(Probed::of(catalog)),
             probe_rtt: Mutex::default(),
-            geoip: Mutex::default(),
         }
     }
 
@@ -284,11 +283,6 @@ impl Telemetry {
     /// Counts a change of the certificate's files.
     pub fn count_certificate(&self, outcome: Reloaded) {
         counter(&self.lasting, &CERTIFICATES, &[RELOAD_OUTCOMES[usize::from(outcome == Reloaded::Refused)]]).increment(1);
-    }
-
-    /// Says when the geography files were built.
-    pub fn set_geoip(&self, sources: Vec<(Box<str>, Moment)>) {
-        *lock(&self.geoip) = sources;
     }
 
     /// Counts the result of a probe, for every endpoint that it judges.

@@ -182,7 +182,7 @@ impl Client {
 fn start(engine: Engine) -> Node {
     let make = || {
         let world = support::world();
-        Ok(Loaded { catalog: world.catalog, geo: world.geo, geoip: Vec::new(), lints: Vec::new() })
+        Ok(Loaded { catalog: world.catalog, geo: world.geo, lints: Vec::new() })
     };
     Node::start(Options { engine, ..Options::new(Content::Made(Arc::new(make)), vec!["127.0.0.1:0".parse().unwrap()]) }).unwrap()
 }

@@ -12,6 +12,8 @@ use proptest::prelude::*;
 
 #[path = "geography/files.rs"]
 mod files;
+#[path = "geography/node.rs"]
+mod node;
 
 const SHIPPED: &[u8] = include_bytes!("../geoip/iptoasn-country.mmdb");
 

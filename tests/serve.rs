@@ -51,7 +51,7 @@ aaaa = ["2001:db8::10"]
 fn loaded(toml: &str) -> Result<Loaded, LoadError> {
     let source = SourceFile { name: "test.toml".into(), text: toml.into() };
     let loaded = config::compile(vec![source], &|_, _| Err("there is none".into())).map_err(|failure| LoadError::Zones(failure.into()))?;
-    Ok(Loaded { geo: Geo::without_databases(&loaded.catalog).into(), catalog: loaded.catalog.into(), geoip: Vec::new(), lints: Vec::new() })
+    Ok(Loaded { geo: Geo::without_databases(&loaded.catalog).into(), catalog: loaded.catalog.into(), lints: Vec::new() })
 }
 
 /// Each load makes the next of these, the last for ever.

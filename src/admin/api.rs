@@ -1,5 +1,6 @@
 //! The paths and what they tell.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use axum::Router;
@@ -13,7 +14,9 @@ use serde::{Deserialize, Serialize};
 
 use super::Context;
 use crate::explain::{self, RequestError};
+use crate::geo::{Extent, SourceInfo};
 use crate::limits;
+use crate::units::Moment;
 
 /// Everything.
 pub(super) fn admin(context: Context) -> Router {
@@ -138,8 +141,100 @@ struct StatusView {
     stale: bool,
     /// Milliseconds since the newest observation; absent before the first.
     observed_ms_ago: Option<u64>,
+    /// Where clients are found.
+    geography: GeographyStatus,
     /// Every endpoint.
     endpoints: Vec<EndpointStatus>,
+}
+
+/// The geography.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct GeographyStatus {
+    /// Addresses whose country is known by all databases together.
+    known: ExtentStatus,
+    /// Every database, in order of precedence.
+    databases: Vec<DatabaseStatus>,
+}
+
+/// One database.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct DatabaseStatus {
+    /// The file's name.
+    name: Box<str>,
+    /// The type that it says it is.
+    kind: Box<str>,
+    /// When it was built (RFC 3339); absent when it does not say.
+    built: Option<String>,
+    /// How long ago that is, in seconds.
+    age_seconds: Option<u64>,
+    /// What is questionable about it, in words.
+    warnings: Vec<String>,
+    /// Prefixes.
+    networks: u64,
+    /// Distinct records.
+    records: usize,
+    /// Addresses whose country it knows.
+    known: ExtentStatus,
+    /// By continent.
+    continents: BTreeMap<&'static str, ContinentStatus>,
+}
+
+/// What a database knows of a continent.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct ContinentStatus {
+    /// Prefixes.
+    networks: u64,
+    /// Addresses.
+    #[serde(flatten)]
+    extent: ExtentStatus,
+}
+
+/// How many addresses.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct ExtentStatus {
+    /// Of IPv4.
+    ipv4_addresses: u64,
+    /// Of IPv6, in /48s.
+    ipv6_48s: u64,
+}
+
+impl ExtentStatus {
+    /// The same for programs.
+    fn of(extent: &Extent) -> Self {
+        Self { ipv4_addresses: extent.v4, ipv6_48s: extent.v6_sites() }
+    }
+}
+
+impl DatabaseStatus {
+    /// About a database, now.
+    fn of(source: &SourceInfo, now: Moment) -> Self {
+        let metadata = &source.metadata;
+        let built = i64::try_from(metadata.built).ok().filter(|built| *built > 0).and_then(|built| jiff::Timestamp::from_second(built).ok());
+        let age = metadata.age_ms(now).map(|age| age / 1000);
+        let mut warnings = Vec::new();
+        match age {
+            None => warnings.push("it has no build date, so that nobody can tell its age".to_owned()),
+            Some(_) if metadata.is_old(now) => warnings.push(format!("it is older than {} days", limits::GEOIP_AGE_DAYS_MAX)),
+            Some(_) => {}
+        }
+        let continents =
+            source.census.continents().map(|(name, count)| (name, ContinentStatus { networks: count.networks, extent: ExtentStatus::of(&count.extent) }));
+        Self {
+            name: source.name.clone(),
+            kind: metadata.kind.clone(),
+            built: built.map(|built| built.to_string()),
+            age_seconds: age,
+            warnings,
+            networks: metadata.networks,
+            records: metadata.records,
+            known: ExtentStatus::of(&source.census.known),
+            continents: continents.collect(),
+        }
+    }
 }
 
 /// One endpoint.
@@ -172,13 +267,19 @@ async fn status(State(context): State<Context>) -> Json<StatusView> {
         moving: status.moving,
         probed: !endpoint.probes.is_empty(),
     });
+    let now = context.clock.now();
+    let geography = GeographyStatus {
+        known: ExtentStatus::of(&world.geo.known()),
+        databases: world.geo.sources().iter().map(|source| DatabaseStatus::of(source, now)).collect(),
+    };
     let observed = Some(world.statuses.observed).filter(|observed| observed.0 > 0);
     Json(StatusView {
         generation: world.generation,
         digest: format!("{:016x}", catalog.digest),
         ready: *context.ready.borrow(),
         stale: world.statuses.stale,
-        observed_ms_ago: observed.map(|observed| context.clock.now().millis_since(observed)),
+        observed_ms_ago: observed.map(|observed| now.millis_since(observed)),
+        geography,
         endpoints: endpoints.collect(),
     })
 }

@@ -5,10 +5,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::draw::draw;
+use super::geoip::day;
 use crate::catalog::Catalog;
 use crate::config::geoip::{GeoipError, read_databases};
 use crate::config::{self, Diagnostic, Failure, SourceFile};
-use crate::geo::{Geo, GeoError};
+use crate::geo::{Geo, GeoError, SourceInfo};
+use crate::limits::GEOIP_AGE_DAYS_MAX;
 use crate::units::Moment;
 
 /// Zones and geography that fit together.
@@ -18,8 +20,6 @@ pub struct Loaded {
     pub catalog: Arc<Catalog>,
     /// Where clients are, compiled for it.
     pub geo: Arc<Geo>,
-    /// The geography files, with the dates they were built.
-    pub geoip: Vec<(Box<str>, Moment)>,
     /// What is allowed but questionable, drawn for people.
     pub lints: Vec<String>,
 }
@@ -96,11 +96,63 @@ fn load_files(zones: &[PathBuf], geoip: &[PathBuf]) -> Result<Loaded, LoadError>
     let loaded = config::load(zones).map_err(|failure| LoadError::Zones(failure.into()))?;
     let databases = read_databases(geoip).map_err(LoadError::Geoip)?;
     let geo = Geo::compile(&loaded.catalog, &databases).map_err(LoadError::Geography)?;
-    let built = |source: &crate::geo::Source| (source.name.clone(), Moment(source.database.metadata().built.saturating_mul(1000)));
-    Ok(Loaded {
-        geo: geo.into(),
-        geoip: databases.iter().map(built).collect(),
-        lints: draw_all(&loaded.lints, &loaded.sources),
-        catalog: loaded.catalog.into(),
-    })
+    Ok(Loaded { geo: geo.into(), lints: draw_all(&loaded.lints, &loaded.sources), catalog: loaded.catalog.into() })
+}
+
+/// Milliseconds of a day.
+const DAY_MS: u64 = 86_400_000;
+
+/// What is questionable about the databases, worded as other lints are: those that are old.
+pub(super) fn age_lints(sources: &[SourceInfo], now: Moment) -> Vec<String> {
+    let old = sources.iter().filter_map(|source| source.metadata.age_ms(now).filter(|_| source.metadata.is_old(now)).map(|age| (source, age)));
+    let lint = |(source, age): (&SourceInfo, u64)| {
+        let built = day(source.metadata.built).unwrap_or_default();
+        format!(
+            "lint[old-geography]: {} was built on {built}, {} days ago\n  = help: a database older than {GEOIP_AGE_DAYS_MAX} days misplaces clients; move a newer \
+             one over it and reload",
+            source.name,
+            age / DAY_MS
+        )
+    };
+    old.map(lint).collect()
+}
+
+/// Databases without a date that were not among the ones before: their age is not known, and that is said once.
+pub(super) fn newly_undated<'a>(sources: &'a [SourceInfo], before: &[SourceInfo]) -> Vec<&'a str> {
+    let is_undated = |source: &&SourceInfo| source.metadata.built == 0;
+    let told = |name: &str| before.iter().filter(is_undated).any(|source| *source.name == *name);
+    sources.iter().filter(is_undated).map(|source| &*source.name).filter(|name| !told(name)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::geo::{Census, Metadata};
+
+    /// A database built at this time, in seconds.
+    fn built(name: &str, built: u64) -> SourceInfo {
+        SourceInfo { name: name.into(), metadata: Metadata { built, ..Metadata::default() }, census: Census::default() }
+    }
+
+    #[test]
+    fn a_database_is_old_after_ninety_days_and_not_before() {
+        let sources = [built("places.mmdb", 1_780_617_600), built("undated.mmdb", 0)];
+        let after = |days: u64| Moment((1_780_617_600 + days * 86_400) * 1000);
+        assert_eq!(age_lints(&sources, after(90)), [""; 0]);
+        let told = age_lints(&sources, after(91));
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(
+            told[0].starts_with("lint[old-geography]: places.mmdb was built on 2026-06-05, 91 days ago\n  = help: a database older than 90 days"),
+            "{told:?}"
+        );
+    }
+
+    #[test]
+    fn a_database_without_a_date_is_told_of_once() {
+        let (dated, undated) = (built("a.mmdb", 1), built("b.mmdb", 0));
+        let sources = [dated.clone(), undated.clone()];
+        assert_eq!(newly_undated(&sources, &[]), ["b.mmdb"]);
+        assert_eq!(newly_undated(&sources, &sources), [""; 0]);
+        assert_eq!(newly_undated(&sources, &[dated, built("b.mmdb", 1)]), ["b.mmdb"], "it lost its date");
+    }
 }

@@ -19,11 +19,12 @@ use std::time::Duration;
 use tokio::runtime::Runtime;
 use tokio::sync::{broadcast, watch};
 
-use super::load::{Content, LoadError, Loaded};
+use super::load::{Content, LoadError, Loaded, age_lints, newly_undated};
 use crate::admin::{self, Admin, Context, Listeners};
 use crate::catalog::ProbeSpec;
 use crate::clock::Clock;
 use crate::control::Change;
+use crate::geo::SourceInfo;
 use crate::health::Observation;
 use crate::limits;
 use crate::probe::{Meter, Roots};
@@ -31,6 +32,7 @@ use crate::publish::{self, ControlHandle, NotTaken, Worlds};
 use crate::server::tls::{self, CertificateError, CertificateFiles, Certificates};
 use crate::server::{self, BoundDatagrams, BoundStreams, Edge, Engine, Policies, Server};
 use crate::telemetry::{Reloaded, Telemetry};
+use crate::units::Moment;
 
 /// What a node is to be.
 #[derive(Clone, Debug)]
@@ -59,7 +61,7 @@ pub struct Options {
     pub admin: Option<SocketAddr>,
     /// Where metrics are told beside the admin API.
     pub metrics: Option<SocketAddr>,
-    /// Whether reloads may remove zones, or more than a tenth of the services or endpoints.
+    /// Whether reloads may remove zones, more than a tenth of the services or endpoints, or more than half of the known addresses.
     pub allow_shrink: bool,
     /// The certificates that probes trust.
     pub roots: Roots,
@@ -175,7 +177,8 @@ impl Node {
     pub fn start(options: Options) -> Result<Self, StartError> {
         server::descriptors::raise_limit();
         let loaded = options.content.load()?;
-        log_lints(&loaded);
+        let clock = Clock::system();
+        log_lints(&loaded, &[], clock.now());
         let bound = server::bind(&options.listen, options.workers.max(1))?;
         let addresses = bound.iter().map(|bound| bound.address).collect();
         let certificates = load_certificate(&options)?;
@@ -184,9 +187,7 @@ impl Node {
         let listeners = Listeners::bind(options.admin, options.metrics)?;
         let (admin_address, metrics_address) = (listeners.admin_address(), listeners.metrics_address());
         let state = options.state.clone().map(make_state_folder).transpose()?;
-        let clock = Clock::system();
         let telemetry = Arc::new(Telemetry::new(most_workers(&options), &loaded.catalog));
-        telemetry.set_geoip(loaded.geoip.clone());
 
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_name("aya-control").enable_all().build().map_err(StartError::System)?;
@@ -250,18 +251,18 @@ impl Node {
 
     /// Hands what was loaded to the controller.
     fn apply(&self, loaded: Loaded) -> Result<u64, ReloadError> {
-        log_lints(&loaded);
+        let published = self.worlds().load();
+        log_lints(&loaded, published.geo.sources(), self.clock.now());
         // Before its world is published, so that every worker finds the ledger of the world that it answers from.
-        self.telemetry.expect(&loaded.catalog, &self.worlds().load());
+        self.telemetry.expect(&loaded.catalog, &published);
+        drop(published);
         let catalog = Arc::clone(&loaded.catalog);
         let reloaded = self.runtime.block_on(self.control.reload(loaded.catalog, loaded.geo, self.allow_shrink));
         match &reloaded {
             Ok(_) => self.telemetry.adopt(&catalog),
             Err(_) => self.telemetry.dismiss(&self.worlds().load()),
         }
-        let generation = reloaded?;
-        self.telemetry.set_geoip(loaded.geoip);
-        Ok(generation)
+        Ok(reloaded?)
     }
 
     /// Where queries are answered; with the ports that were given where 0 was asked for.
@@ -394,10 +395,14 @@ fn load_certificate(options: &Options) -> Result<Option<Arc<Certificates>>, Star
     Ok(Some(Certificates::load(files.clone())?))
 }
 
-/// Logs what is questionable in the files.
-fn log_lints(loaded: &Loaded) {
-    for lint in &loaded.lints {
+/// Logs what is questionable in the files. `before` are the databases in use so far.
+fn log_lints(loaded: &Loaded, before: &[SourceInfo], now: Moment) {
+    let sources = loaded.geo.sources();
+    for lint in loaded.lints.iter().chain(&age_lints(sources, now)) {
         tracing::warn!("{lint}");
+    }
+    for database in newly_undated(sources, before) {
+        tracing::info!(database, "this geography file has no build date: nobody can tell its age");
     }
 }
 

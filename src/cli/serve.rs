@@ -72,7 +72,7 @@ pub struct ServeArgs {
     /// Workers for each address; by default one for each core.
     #[arg(long, env = "AYA_WORKERS", value_parser = clap::value_parser!(u16).range(1..=1024))]
     workers: Option<u16>,
-    /// Let reloads remove zones, or more than a tenth of the services or endpoints.
+    /// Let reloads remove zones, more than a tenth of the services or endpoints, or more than half of the addresses whose country is known.
     #[arg(long, env = "AYA_ALLOW_SHRINK")]
     allow_shrink: bool,
     /// How logs are written.

@@ -221,7 +221,8 @@ impl Controller {
 
     /// Replaces the catalog, keeping by names what is known.
     fn reload(&mut self, catalog: Arc<Catalog>, geo: Arc<Geo>, allow_shrink: bool, now: Moment, effects: &mut Effects) {
-        if !allow_shrink && let Some(refused) = roster::refuse_shrinking(&self.catalog, &catalog) {
+        let refused = || roster::refuse_shrinking(&self.catalog, &catalog).or_else(|| roster::refuse_losing(&self.geo, &geo));
+        if !allow_shrink && let Some(refused) = refused() {
             effects.refusal = Some(refused);
             return;
         }
@@ -275,6 +276,10 @@ impl Controller {
     fn change_geography(&mut self, geo: Arc<Geo>, digest: u64, effects: &mut Effects) {
         if digest != self.catalog.digest {
             effects.refusal = Some(Refused::OtherCatalog);
+            return;
+        }
+        if let Some(refused) = roster::refuse_losing(&self.geo, &geo) {
+            effects.refusal = Some(refused);
             return;
         }
         self.geo = geo;

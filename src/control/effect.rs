@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::catalog::{Catalog, EndpointId, ProbeKind, ProbeSpec};
+use crate::geo::Loss;
 use crate::health::{Health, ProbeOutcome};
 use crate::units::Moment;
 use crate::world::World;
@@ -153,6 +154,12 @@ pub enum Refused {
         /// Of how many.
         of: usize,
     },
+    /// More than half of the addresses whose country was known would be unknown.
+    #[error(
+        "the geography would lose more than half of its addresses: {}; if that is meant, allow it (--allow-shrink) or restart",
+        .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+    )]
+    LosesAddresses(Vec<Loss>),
     /// The geography was compiled for another catalog than the one that is published by now.
     #[error("the geography was compiled for another catalog")]
     OtherCatalog,

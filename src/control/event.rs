@@ -25,7 +25,8 @@ pub enum Event {
         catalog: Arc<Catalog>,
         /// The geography compiled for it.
         geo: Arc<Geo>,
-        /// Whether it may remove a zone, or more than a tenth of the services or endpoints.
+        /// Whether it may remove a zone, more than a tenth of the services or endpoints, or more than half of the addresses whose country is
+        /// known ([`crate::geo::losses`]).
         allow_shrink: bool,
     },
     /// A geographic database changed.

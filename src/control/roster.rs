@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::Refused;
 use crate::catalog::{Catalog, Endpoint, EndpointId, Name, ProbeId};
+use crate::geo::{Geo, losses};
 
 /// An endpoint's key in one catalog.
 type Key<'a> = (&'a Name, &'a str);
@@ -44,6 +45,12 @@ fn is_same(old: &Catalog, before: &Endpoint, new: &Catalog, after: &Endpoint) ->
     let specs_before = before.probes.iter().map(|id| &old.probes[id.index()]);
     let specs_after = after.probes.iter().map(|id| &new.probes[id.index()]);
     before.a == after.a && before.aaaa == after.aaaa && before.cname == after.cname && specs_before.eq(specs_after)
+}
+
+/// Refuses a geography that has lost more than half of the addresses whose country is known.
+pub(super) fn refuse_losing(old: &Geo, new: &Geo) -> Option<Refused> {
+    let losses = losses(old, new);
+    (!losses.is_empty()).then_some(Refused::LosesAddresses(losses))
 }
 
 /// Refuses a catalog that has lost a zone, or more than a tenth of the services or endpoints.

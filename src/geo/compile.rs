@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::census::known_of;
 use super::distance::{Point, UNKNOWN_RTT_US, on_grid};
 use super::facts::{Facts, Merged};
 use super::record::Code;
@@ -31,13 +32,14 @@ pub(super) fn compile(catalog: &Catalog, sources: &[Source]) -> Result<Geo, GeoE
         let Some(v6) = places.along(&merged.v6, &v6_networks, &v6_special) else { continue };
         let (rtt, declared) = places.latency_matrix();
         return Ok(Geo {
-            v4: Table::new(v4.starts, v4.places, &places.localities),
-            v6: Table::new(v6.starts, v6.places, &places.localities),
+            v4: Table::new(&v4.starts, &v4.places, &places.localities),
+            v6: Table::new(&v6.starts, &v6.places, &places.localities),
             localities: places.localities.into(),
             rtt,
             declared,
             regions: catalog.regions.len(),
             sources: sources.iter().map(SourceInfo::of).collect(),
+            known: known_of(&merged.v4, &merged.v6, |fact| merged.facts[fact as usize].country.is_some()),
         });
     }
     Err(GeoError::TooManyLocalities)
@@ -209,7 +211,7 @@ impl<'a> Places<'a> {
             return None;
         }
         let number = u16::try_from(self.localities.len()).expect("fewer than LOCALITIES_MAX, which 16 bits count");
-        self.localities.push(Locality { sets, at: key.at, label: facts.label() });
+        self.localities.push(Locality { sets, country: facts.country, at: key.at, label: facts.label() });
         self.row_of.push(row);
         self.numbers.insert(key, number);
         Some(number)

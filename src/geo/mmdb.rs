@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use maxminddb::Reader;
 
 use super::GeoError;
+use super::census::Census;
 use super::record::{Raw, Record};
 use super::steps::{Address, Steps};
 use super::tree::Tree;
@@ -26,6 +27,8 @@ pub struct Mmdb {
     pub(super) records: Vec<Record>,
     /// What the file says of itself.
     metadata: Metadata,
+    /// How much it knows.
+    census: Census,
 }
 
 /// What a database says of itself.
@@ -95,7 +98,7 @@ impl Mmdb {
         let mut records = Records::new();
         let mut numbers: HashMap<u32, u32> = HashMap::new(); // of records, by the value of the leaves that lead to them
         let (mut v4, mut v6) = (Steps::<u32>::new(), Steps::<u128>::new());
-        let mut networks = 0;
+        let mut networks: Vec<u64> = vec![0]; // by record
         for leaf in Tree::new(octets, about) {
             let leaf = leaf?;
             let number = match numbers.entry(leaf.value) {
@@ -106,14 +109,15 @@ impl Mmdb {
                     *unknown.insert(records.number(raw.unwrap_or_default().record())?)
                 }
             };
-            networks += 1;
+            networks.resize(records.list.len(), 0);
+            networks[number as usize] += 1;
             match leaf.v4() {
                 Some((address, len)) => put(&mut v4, address, len, number),
                 None => put(&mut v6, leaf.address, leaf.depth, number),
             }
         }
-        let metadata = Metadata { kind: about.database_type.as_str().into(), built: about.build_epoch, networks, records: records.list.len() - 1 };
-        Ok(Self { v4, v6, records: records.list, metadata })
+        let (kind, built) = (about.database_type.as_str().into(), about.build_epoch);
+        Ok(Self::new(kind, built, v4, v6, records.list, &networks))
     }
 
     /// Makes a database of prefixes, which may lie within each other: the longest around an address counts, of equal ones the first.
@@ -123,13 +127,29 @@ impl Mmdb {
     pub fn from_prefixes(kind: &str, prefixes: impl IntoIterator<Item = (IpNet, Record)>) -> Result<Self, GeoError> {
         let mut records = Records::new();
         let (mut v4, mut v6) = (Vec::new(), Vec::new());
+        let mut networks: Vec<u64> = vec![0]; // by record
         for (prefix, record) in prefixes {
             let number = records.number(record)?;
+            networks.resize(records.list.len(), 0);
+            networks[number as usize] += 1;
             v4.extend(u32::of_prefix(&prefix).map(|(address, len)| (address, len, number)));
             v6.extend(u128::of_prefix(&prefix).map(|(address, len)| (address, len, number)));
         }
-        let metadata = Metadata { kind: kind.into(), built: 0, networks: (v4.len() + v6.len()) as u64, records: records.list.len() - 1 };
-        Ok(Self { v4: Steps::of_prefixes(v4), v6: Steps::of_prefixes(v6), records: records.list, metadata })
+        Ok(Self::new(kind.into(), 0, Steps::of_prefixes(v4), Steps::of_prefixes(v6), records.list, &networks))
+    }
+
+    /// Of step functions over records; `networks` are the prefixes of each record.
+    fn new(kind: Box<str>, built: u64, v4: Steps<u32>, v6: Steps<u128>, records: Vec<Record>, networks: &[u64]) -> Self {
+        let metadata = Metadata { kind, built, networks: networks.iter().sum(), records: records.len() - 1 };
+        let census = Census::of(&v4, &v6, &records, networks);
+        Self { v4, v6, records, metadata, census }
+    }
+
+    /// The same database, built at another time: in seconds since the Unix epoch, 0 for none.
+    #[must_use]
+    pub fn built_at(mut self, built: u64) -> Self {
+        self.metadata.built = built;
+        self
     }
 
     /// What it says of an address, if anything. An IPv4-mapped IPv6 address is one of IPv4.
@@ -146,6 +166,12 @@ impl Mmdb {
     #[must_use]
     pub fn metadata(&self) -> &Metadata {
         &self.metadata
+    }
+
+    /// How much it knows.
+    #[must_use]
+    pub const fn census(&self) -> &Census {
+        &self.census
     }
 
     /// Octets that it holds on the heap, about.

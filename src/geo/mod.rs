@@ -17,11 +17,13 @@
 //! | RFC 7871 §6 | FAMILY 2 with an IPv4-mapped address | located as the IPv4 address it is, the leaf 96 bits longer |
 
 pub mod build;
+mod census;
 mod compile;
 mod distance;
 mod facts;
 mod lookup;
 mod mmdb;
+mod overlay;
 mod record;
 mod sample;
 mod special;
@@ -30,9 +32,11 @@ mod subdivision;
 mod table;
 mod tree;
 
+pub use census::{CONTINENTS, Census, Count, Extent, Loss, losses};
 pub use distance::{UNKNOWN_RTT_US, metres_between, rtt_between};
 pub use lookup::{Lookup, lookup};
 pub use mmdb::{Metadata, Mmdb};
+pub use overlay::{Overlap, overlay};
 pub use record::{Code, Record};
 pub use special::is_special;
 
@@ -90,6 +94,8 @@ impl ClientSets {
 pub struct Locality {
     /// The client sets that clients of this place are in. [`crate::catalog::ClientSet::UNKNOWN`] is among them when the country is not known.
     pub sets: ClientSets,
+    /// The country, if it is known: a locality never holds two.
+    pub country: Option<Code>,
     /// Where it is, on the grid; `None` when not known.
     pub at: Option<Coordinates>,
     /// Names the place for people: `DE`, `US-CA`, `network:office`, `unknown`.
@@ -167,12 +173,14 @@ pub struct SourceInfo {
     pub name: Box<str>,
     /// What it says of itself.
     pub metadata: Metadata,
+    /// How much it knows.
+    pub census: Census,
 }
 
 impl SourceInfo {
     /// About this source.
     fn of(source: &Source) -> Self {
-        Self { name: source.name.clone(), metadata: source.database.metadata().clone() }
+        Self { name: source.name.clone(), metadata: source.database.metadata().clone(), census: *source.database.census() }
     }
 }
 
@@ -234,6 +242,8 @@ pub struct Geo {
     v6: Table<u128>,
     /// What it was made of.
     sources: Box<[SourceInfo]>,
+    /// Addresses whose country the databases know, all together.
+    known: Extent,
 }
 
 /// Every address is in the unknown place, and there are no regions.
@@ -345,6 +355,12 @@ impl Geo {
     #[must_use]
     pub fn sources(&self) -> &[SourceInfo] {
         &self.sources
+    }
+
+    /// Addresses whose country the databases know, all together. The operator's networks are left aside.
+    #[must_use]
+    pub const fn known(&self) -> Extent {
+        self.known
     }
 
     /// Number of ranges of addresses, both families together.

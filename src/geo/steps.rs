@@ -15,6 +15,10 @@ pub(super) trait Address: Copy + Ord + Debug {
     const FIRST_LEVEL_BITS: u8;
     /// The lowest address.
     const ZERO: Self;
+    /// The bits behind the first level that a table's ranges are kept by.
+    type Suffix: Copy + Into<u32> + Debug;
+    /// How many those are. First level and suffix together are a block.
+    const SUFFIX_BITS: u8;
 
     /// The address above this one; `None` above the highest.
     fn next(self) -> Option<Self>;
@@ -26,23 +30,30 @@ pub(super) trait Address: Copy + Ord + Debug {
     fn first_within(self, len: u8) -> Self;
     /// Whether the prefix holds all IPv4-mapped addresses of IPv6.
     fn holds_mapped(self, len: u8) -> bool;
+    /// How many addresses there are from this one to before `next`, or to the end of the space; one less where 128 bits do not count them.
+    fn until(self, next: Option<Self>) -> u128;
     /// How many leading bits two addresses share.
     fn shared_bits(self, other: Self) -> u8;
     /// The bucket of a table's first level.
     fn bucket(self) -> usize;
     /// The lowest address of a bucket of the first level.
     fn of_bucket(bucket: usize) -> Self;
+    /// The bits behind the first level.
+    fn suffix(self) -> Self::Suffix;
     /// The lowest address and the length of a prefix of this family; `None` for the other family. An IPv4-mapped IPv6 prefix is of IPv4.
     fn of_prefix(prefix: &IpNet) -> Option<(Self, u8)>;
 }
 
 /// Implements [`Address`] for an unsigned integer.
 macro_rules! address {
-    ($integer:ty, $bits:literal, $first_level:literal, $of_prefix:expr) => {
+    ($integer:ty, $bits:literal, $first_level:literal, $suffix:ty, $of_prefix:expr) => {
         impl Address for $integer {
             const BITS: u8 = $bits;
             const FIRST_LEVEL_BITS: u8 = $first_level;
             const ZERO: Self = 0;
+            type Suffix = $suffix;
+            #[expect(clippy::cast_possible_truncation, reason = "16 or 32")]
+            const SUFFIX_BITS: u8 = <$suffix>::BITS as u8;
 
             #[inline]
             fn next(self) -> Option<Self> {
@@ -68,6 +79,13 @@ macro_rules! address {
                 $bits == 128 && len <= 96 && (u128::from(self) ^ MAPPED).leading_zeros() >= u32::from(len)
             }
 
+            fn until(self, next: Option<Self>) -> u128 {
+                match next {
+                    Some(next) => u128::from(next - self),
+                    None => u128::from(Self::MAX - self).saturating_add(1),
+                }
+            }
+
             #[inline]
             #[expect(clippy::cast_possible_truncation, reason = "at most 128")]
             fn shared_bits(self, other: Self) -> u8 {
@@ -83,6 +101,12 @@ macro_rules! address {
                 Self::try_from(bucket).expect("a bucket has FIRST_LEVEL_BITS bits") << ($bits - $first_level)
             }
 
+            #[inline]
+            #[expect(clippy::cast_possible_truncation, reason = "the bits of the first level are cut off on purpose")]
+            fn suffix(self) -> $suffix {
+                (self >> ($bits - $first_level - <$suffix>::BITS)) as $suffix
+            }
+
             fn of_prefix(prefix: &IpNet) -> Option<(Self, u8)> {
                 $of_prefix(unmapped(prefix))
             }
@@ -90,13 +114,13 @@ macro_rules! address {
     };
 }
 
-// A /16 first level: 256 KiB, and a search among a handful of ranges behind it.
-address!(u32, 32, 16, |prefix| match prefix {
+// A /16 first level: 512 KiB, and a search among a handful of ranges behind it. Blocks are single addresses.
+address!(u32, 32, 16, u16, |prefix| match prefix {
     IpNet::V4(net) => Some((net.network().to_bits(), net.prefix_len())),
     IpNet::V6(_) => None,
 });
-// A /20 first level: 4 MiB, of which clients touch 2000::/3 only. A /16 would leave tens of thousands of ranges behind 2a0x::/16.
-address!(u128, 128, 20, |prefix| match prefix {
+// A /20 first level: 8 MiB, of which clients touch 2000::/3 only. A /16 would leave tens of thousands of ranges behind 2a0x::/16. Blocks are /52s.
+address!(u128, 128, 20, u32, |prefix| match prefix {
     IpNet::V6(net) => Some((net.network().to_bits(), net.prefix_len())),
     IpNet::V4(_) => None,
 });
@@ -167,6 +191,12 @@ impl<A: Address> Steps<A> {
     /// The steps in order: start and value.
     pub(super) fn iter(&self) -> impl Iterator<Item = (A, u32)> + Clone {
         self.starts.iter().copied().zip(self.values.iter().copied())
+    }
+
+    /// The steps in order: how many addresses each has, and its value.
+    pub(super) fn sizes(&self) -> impl Iterator<Item = (u128, u32)> {
+        let ends = self.starts.iter().skip(1).copied().map(Some).chain([None]);
+        self.iter().zip(ends).map(|((start, value), end)| (start.until(end), value))
     }
 
     /// Whether a step starts at this address.

@@ -6,8 +6,8 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
 
 use super::tally::{About, Count, Ledger, RCODES, Subject};
 use super::{
-    ACCEPTED, AGE, EVICTED, Folded, GENERATION, GEOIP_AGE, HANDSHAKES_FAILED, HEALTH, Metric, NONE, OPEN, OTHER, PANICS, PROBES, QUERIES, READY, REJECTED,
-    RESPONSES, SILENT, SOCKET_ERRORS, STALE, TRUNCATED, Telemetry, UNSENT, counter, describe, gauge, lock,
+    ACCEPTED, AGE, EVICTED, Folded, GENERATION, GEOIP_AGE, GEOIP_NETWORKS, HANDSHAKES_FAILED, HEALTH, Metric, NONE, OPEN, OTHER, PANICS, PROBES, QUERIES,
+    READY, REJECTED, RESPONSES, SILENT, SOCKET_ERRORS, STALE, TRUNCATED, Telemetry, UNSENT, counter, describe, gauge, lock,
 };
 use crate::answer::Transport;
 use crate::catalog::Catalog;
@@ -26,9 +26,7 @@ impl Telemetry {
         self.tell_workers(&scrape);
         self.tell_queries(&scrape);
         tell_world(&scrape, world, ready, now);
-        for (source, built) in lock(&self.geoip).iter() {
-            gauge(&scrape, &GEOIP_AGE, &[source]).set(seconds(now.millis_since(*built)));
-        }
+        tell_geography(&scrape, world, now);
         let mut text = scrape.handle().render();
         text.push_str(&self.lasting.handle().render());
         text
@@ -110,6 +108,18 @@ fn tell_world(scrape: &PrometheusRecorder, world: &World, ready: bool, now: Mome
     for (endpoint, status) in troubled.into_iter().chain(well).take(limits::METRIC_SERIES_MAX) {
         let labels = [catalog.service(endpoint.service).name.to_string(), endpoint.name.to_string()];
         gauge(scrape, &HEALTH, &labels).set(health_value(status));
+    }
+}
+
+/// The databases that the world's geography was made of.
+fn tell_geography(scrape: &PrometheusRecorder, world: &World, now: Moment) {
+    let sources = || world.geo.sources().iter();
+    for source in sources().take(limits::METRIC_SERIES_MAX) {
+        gauge(scrape, &GEOIP_AGE, &[&source.name]).set(source.metadata.age_ms(now).map_or(-1.0, seconds));
+    }
+    let counts = sources().flat_map(|source| source.census.continents().map(|(continent, count)| (&*source.name, continent, count.networks)));
+    for (source, continent, networks) in counts.take(limits::METRIC_SERIES_MAX) {
+        gauge(scrape, &GEOIP_NETWORKS, &[source, continent]).set(float(networks));
     }
 }
 

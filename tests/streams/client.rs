@@ -32,7 +32,7 @@ pub struct Served {
 pub fn serve(name: &str) -> Served {
     let make = || {
         let world = support::world();
-        Ok(Loaded { catalog: world.catalog, geo: world.geo, geoip: Vec::new(), lints: Vec::new() })
+        Ok(Loaded { catalog: world.catalog, geo: world.geo, lints: Vec::new() })
     };
     let (folder, certificate) = (folder(name), Made::until(3_000));
     let any = SocketAddr::new(LOCALHOST, 0);

@@ -106,7 +106,7 @@ fn without_a_certificate_an_encrypted_transport_is_refused_and_a_port_in_use_is_
     let any = "127.0.0.1:0".parse().unwrap();
     let load = || {
         let world = crate::support::world();
-        Ok(aya_gslb::cli::load::Loaded { catalog: world.catalog, geo: world.geo, geoip: Vec::new(), lints: Vec::new() })
+        Ok(aya_gslb::cli::load::Loaded { catalog: world.catalog, geo: world.geo, lints: Vec::new() })
     };
     let options = Options::new(aya_gslb::cli::load::Content::Made(Arc::new(load)), vec![any]);
     let error = Node::start(Options { listen_tls: vec![served.tls()], ..options.clone() }).unwrap_err();

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use crate::cli::load::{LoadError, Loaded};
 use crate::config::{self, SourceFile};
 use crate::geo::{Databases, Geo, Mmdb, Source};
-use crate::units::Moment;
 
 /// The TOML files of `zones/`.
 const ZONES: &[(&str, &str)] = &[
@@ -31,8 +30,7 @@ pub(super) fn make(zones: Option<&PathBuf>) -> Result<Loaded, LoadError> {
     let read = read.map_err(|failure| LoadError::Zones(failure.into()))?;
     let databases = databases();
     let geo = Geo::compile(&read.catalog, &databases).map_err(LoadError::Geography)?;
-    let geoip = geo.sources().iter().map(|source| (source.name.clone(), Moment(source.metadata.built.saturating_mul(1000)))).collect();
-    Ok(Loaded { catalog: Arc::new(read.catalog), geo: Arc::new(geo), geoip, lints: Vec::new() })
+    Ok(Loaded { catalog: Arc::new(read.catalog), geo: Arc::new(geo), lints: Vec::new() })
 }
 
 /// The built-in zones.

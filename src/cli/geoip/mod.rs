@@ -1,7 +1,8 @@
-//! `aya geoip`: asks makes and measures GeoIP databases.
+//! `aya geoip`: asks, makes, compares and measures GeoIP databases.
 
 mod accuracy;
 mod build;
+mod diff;
 mod lookup;
 
 use std::io::Write as _;
@@ -9,6 +10,7 @@ use std::io::Write as _;
 use super::Exit;
 use accuracy::AccuracyArgs;
 use build::BuildArgs;
+use diff::DiffArgs;
 use lookup::LookupArgs;
 
 /// What to do with GeoIP databases.
@@ -26,23 +28,31 @@ enum GeoipVerb {
     Lookup(LookupArgs),
     /// Make a small database from city databases: as coarse as steering between cloud regions allows.
     Build(BuildArgs),
+    /// Tell whom other databases would move: which share of the address space changes region, for each service.
+    ///
+    /// Every address that either side knows is decided for by the path that answers queries, with every endpoint up, as if it asked with all its
+    /// bits: A for IPv4, AAAA for IPv6. Of an answer with several endpoints the first counts. Where endpoints share the clients of a place, those
+    /// that move are the expected share of them. IPv6 is counted in /48s. Nothing is sampled.
+    Diff(DiffArgs),
     /// Measure for how many addresses a database finds the region that a finer one finds.
     Accuracy(AccuracyArgs),
 }
 
-/// Runs `aya geoip`: [`Exit::Error`] when a file cannot be read.
+/// Runs `aya geoip`: [`Exit::Error`] when a file cannot be read, [`Exit::Negative`] when a comparison finds more than it may.
 #[expect(clippy::print_stderr, reason = "this is where people are told")]
 pub fn run(args: &GeoipArgs) -> Exit {
+    let well = |text| (text, Exit::Ok);
     let answer = match &args.verb {
-        GeoipVerb::Lookup(args) => lookup::answer(args),
-        GeoipVerb::Build(args) => build::answer(args),
-        GeoipVerb::Accuracy(args) => accuracy::answer(args),
+        GeoipVerb::Lookup(args) => lookup::answer(args).map(well),
+        GeoipVerb::Build(args) => build::answer(args).map(well),
+        GeoipVerb::Diff(args) => diff::answer(args),
+        GeoipVerb::Accuracy(args) => accuracy::answer(args).map(well),
     };
     match answer {
         // A reader that has gone away, as `head` does, is no failure.
-        Ok(text) => {
+        Ok((text, exit)) => {
             _ = std::io::stdout().write_all(text.as_bytes());
-            Exit::Ok
+            exit
         }
         Err(message) => {
             eprintln!("aya: {message}");
@@ -52,7 +62,7 @@ pub fn run(args: &GeoipArgs) -> Exit {
 }
 
 /// The day of a moment in seconds since the Unix epoch; 0 is none.
-fn day(seconds: u64) -> Option<String> {
+pub(super) fn day(seconds: u64) -> Option<String> {
     let moment = jiff::Timestamp::from_second(i64::try_from(seconds).ok()?).ok()?;
     (seconds > 0).then(|| moment.strftime("%Y-%m-%d").to_string())
 }

@@ -1,0 +1,1 @@
+"""What the scripts that measure share: servers that are started and ended, zones that are written, load, figures."""
