@@ -12,13 +12,21 @@
 //! | RFC 8482 | §4.1 ANY gets one RRset | done |
 //! | RFC 9460 | §4.1, §7.3 HTTPS, its hints from the same decision | done |
 //! | RFC 9471 | glue of name servers inside the delegation is needed | done |
+//! | RFC 7873, 9018 | §5.2, §5.4; §4 server cookies | done |
+//! | RFC 8914 | §2 extended errors that say why | done |
 //! | RFC 4035 | signatures | later |
 
 mod client;
+mod cookies;
+mod extras;
 mod policy;
+mod quick;
 mod records;
 mod steered;
+mod why;
 
+pub use cookies::{Cookie, CookieSecrets};
+pub use extras::answer_limited;
 pub use policy::Policy;
 
 use std::net::IpAddr;
@@ -27,21 +35,63 @@ use crate::catalog::{Content, EndpointId, Node, ServiceId, ZoneId};
 use crate::limits::{TCP_MESSAGE_MAX, UDP_REPLY_MAX, UDP_REPLY_PLAIN};
 use crate::steer::{Cells, Reason};
 use crate::units::Moment;
-use crate::wire::{Closing, Ede, Edns, Envelope, Lowered, Parsed, Question, Rcode, Reply, class, parse, rtype};
+use crate::wire::{Closing, Ede, Edns, Envelope, Lowered, Parsed, Question, Rcode, Reply, class, glance, parse, rtype};
 use crate::world::World;
 
 /// Answers one query. `reply` is as long as the transport allows at most; it should have room for 512 octets at least.
 pub fn answer(query: &[u8], ask: &Ask<'_>, world: &World, scratch: &mut Scratch, reply: &mut [u8]) -> Outcome {
+    // Nearly every query is of one form, and asks for a name that there is.
+    let mut envelope = Envelope::default();
+    if let Some(wanted) = glance(query, &mut scratch.name, &mut envelope)
+        && let Some(node) = world.catalog.owners.find_folded(scratch.name.hash(), scratch.name.octets())
+    {
+        if let Some(outcome) = quick::answer(ask, world, wanted, &envelope, node, &scratch.cells, reply) {
+            return outcome;
+        }
+        let asked = Asked { ask, world, question: envelope.question(wanted), envelope: &envelope };
+        return answer_at(node, &asked, scratch, reply);
+    }
+    answer_any(query, ask, world, scratch, reply)
+}
+
+/// Answers a query for a name that there is.
+#[inline(never)]
+fn answer_at<'a>(node: &'a Node, asked: &Asked<'a>, scratch: &'a mut Scratch, reply: &'a mut [u8]) -> Outcome {
+    if let Some(outcome) = quick::answer_chosen(asked, node, &mut scratch.cells, reply) {
+        return outcome;
+    }
+    let Some(mut turn) = Turn::start(asked, scratch, reply) else { return Outcome::SILENCE };
+    let said = turn.look_up(Some(node));
+    turn.close(said)
+}
+
+/// Answers whatever comes in.
+#[inline(never)]
+fn answer_any(query: &[u8], ask: &Ask<'_>, world: &World, scratch: &mut Scratch, reply: &mut [u8]) -> Outcome {
     match parse(query, &mut scratch.name) {
         Parsed::Silent => Outcome::SILENCE,
         Parsed::Broken { envelope, rcode } => refuse_broken(&envelope, rcode, ask, reply),
+        Parsed::Cookie { envelope } => extras::answer_cookie(&envelope, ask, reply),
         Parsed::Query { envelope, question } => {
-            let Some(reply) = Reply::start(reply, reply_max(ask, envelope.edns.as_ref()), &envelope) else { return Outcome::SILENCE };
-            let mut turn = Turn { ask, world, question, envelope: &envelope, name: &scratch.name, cells: &mut scratch.cells, reply };
-            let said = turn.look_up();
+            let asked = Asked { ask, world, question, envelope: &envelope };
+            let Some(mut turn) = Turn::start(&asked, scratch, reply) else { return Outcome::SILENCE };
+            let said = turn.look_up(None);
             turn.close(said)
         }
     }
+}
+
+/// One query as it was read, and what it may know.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    /// Where it came from.
+    ask: &'a Ask<'a>,
+    /// What it may know.
+    world: &'a World,
+    /// What it asks.
+    question: Question<'a>,
+    /// What its reply copies.
+    envelope: &'a Envelope<'a>,
 }
 
 /// One query on its way to its reply.
@@ -63,13 +113,21 @@ struct Turn<'a> {
 }
 
 impl<'a> Turn<'a> {
-    /// Finds what the reply says: RFC 1034 §4.3.2. Step 1 is gone, there is no recursion; so is step 4, there is no cache.
-    fn look_up(&mut self) -> Said {
+    /// Begins. `None` when not even header, question and OPT fit.
+    fn start(asked: &Asked<'a>, scratch: &'a mut Scratch, reply: &'a mut [u8]) -> Option<Self> {
+        let &Asked { ask, world, question, envelope } = asked;
+        let reply = Reply::start(reply, reply_max(ask, envelope.edns.as_ref()), envelope)?;
+        Some(Self { ask, world, question, envelope, name: &scratch.name, cells: &mut scratch.cells, reply })
+    }
+
+    /// Finds what the reply says: RFC 1034 §4.3.2. Step 1 is gone, there is no recursion; so is step 4, there is no cache. `found` is QNAME's
+    /// node, where it is known.
+    fn look_up(&mut self, found: Option<&'a Node>) -> Said {
         if let Some(refusal) = self.refuse_what_no_zone_has() {
             return refusal;
         }
         // Step 2: the nearest zone, and with it the node where the way down to QNAME ends.
-        let Some((node, exact)) = self.way_down(0) else { return Said::refused(Ede::NOT_AUTHORITATIVE) };
+        let Some((node, exact)) = found.map(|node| (node, true)).or_else(|| self.way_down()) else { return self.refuse_what_is_not_ours() };
         let asks_parent = exact && self.question.qtype == rtype::DS;
         let said = match &node.content {
             // Step 3b: it ends at a zone cut. The parent side answers for DS alone.
@@ -79,35 +137,40 @@ impl<'a> Turn<'a> {
             _ if asks_parent && self.is_apex(node) => self.delegation_signer(node),
             // Step 3a: it ends at QNAME.
             _ if exact => self.content(node),
-            // Step 3c: it ends above. A wildcard there stands in for QNAME, or QNAME does not exist.
-            _ => match node.wildcard {
-                Some(wildcard) => self.content(self.world.catalog.owners.node(wildcard)),
-                None => self.negative(node.zone, Rcode::NXDOMAIN, None),
-            },
+            // It ends above, and nothing but an explanation could be there.
+            _ if self.asks_why() => self.why(node.zone).unwrap_or_else(|| self.above(node)),
+            // Step 3c: it ends above.
+            _ => self.above(node),
         };
         // Steps 5 and 6, the additional section, were taken with the RRsets that want it.
         Said { zone: Some(node.zone), ..said }
     }
 
-    /// The deepest node at or above QNAME without its `skip` leftmost labels, and whether it is QNAME itself.
+    /// Answers for a QNAME below the last node on its way: a wildcard there stands in for QNAME, or QNAME does not exist.
     #[inline]
-    fn way_down(&self, skip: usize) -> Option<(&'a Node, bool)> {
-        let owners = &self.world.catalog.owners;
-        let mut skipped = skip;
-        loop {
-            let suffix = self.name.suffix(skipped);
-            if let Some(node) = owners.find_hashed(suffix.hash, suffix.octets) {
-                return Some((owners.node(node), skipped == 0));
-            }
-            if skipped == self.name.labels() {
-                return None;
-            }
-            skipped += 1;
+    fn above(&mut self, node: &'a Node) -> Said {
+        match node.wildcard {
+            Some(wildcard) => self.content(self.world.catalog.owners.node(wildcard)),
+            None => self.negative(node.zone, Rcode::NXDOMAIN, None),
         }
     }
 
+    /// The deepest node at or above QNAME, and whether it is QNAME itself.
+    fn way_down(&self) -> Option<(&'a Node, bool)> {
+        match self.world.catalog.owners.find_hashed(self.name.hash(), self.name.octets()) {
+            Some(node) => Some((node, true)),
+            None => self.nearest_above().map(|node| (node, false)),
+        }
+    }
+
+    /// The deepest node above QNAME.
+    #[cold]
+    fn nearest_above(&self) -> Option<&'a Node> {
+        let owners = &self.world.catalog.owners;
+        self.name.ancestors(owners.depth()).find_map(|(octets, hash)| owners.find_hashed(hash, octets))
+    }
+
     /// Answers with what stands at a node, in the name of QNAME.
-    #[inline]
     fn content(&mut self, node: &'a Node) -> Said {
         match &node.content {
             Content::Service { service, records } => self.service(node.zone, *service, records),
@@ -135,13 +198,21 @@ impl<'a> Turn<'a> {
         }
     }
 
+    /// Refuses a name that is in no zone. A node without any zone has not begun.
+    #[cold]
+    fn refuse_what_is_not_ours(&self) -> Said {
+        Said::refused(if self.world.catalog.zones.is_empty() { Ede::NOT_READY } else { Ede::NOT_AUTHORITATIVE })
+    }
+
     /// Finishes the reply.
-    #[inline]
     fn close(self, said: Said) -> Outcome {
+        if self.envelope.edns.as_ref().is_some_and(|edns| edns.wants.is_any() || said.ede.is_some()) {
+            return self.close_with_extras(said);
+        }
         let truncated = self.reply.is_truncated();
         let closing = Closing { rcode: said.rcode, authoritative: said.authoritative, scope: said.scope, ede: said.ede };
         let len = self.reply.finish(closing);
-        Outcome { len, rcode: said.rcode.0, truncated, zone: said.zone, steered: said.steered }
+        Outcome { len, rcode: said.rcode.0, truncated, zone: said.zone, steered: said.steered, ..Outcome::SILENCE }
     }
 }
 
@@ -272,11 +343,15 @@ pub struct Outcome {
     pub zone: Option<ZoneId>,
     /// What was steered, if anything was.
     pub steered: Option<Steered>,
+    /// What the query's cookie proves of its source.
+    pub cookie: Cookie,
+    /// Whether the reply tells the client to count on [`Policy::keepalive_ms`] of idle time on its connection.
+    pub keepalive: bool,
 }
 
 impl Outcome {
     /// Nothing is sent.
-    pub const SILENCE: Self = Self { len: 0, rcode: 0, truncated: false, zone: None, steered: None };
+    pub const SILENCE: Self = Self { len: 0, rcode: 0, truncated: false, zone: None, steered: None, cookie: Cookie::None, keepalive: false };
 }
 
 /// The steered part of an outcome.

@@ -5,8 +5,11 @@
 //! are registered anew for each scrape, so that an endpoint that was removed leaves no series behind; at most
 //! [`limits::METRIC_SERIES_MAX`] of one name are told, the rest is summed under `other`.
 
+mod process;
 mod scrape;
 pub mod tally;
+
+pub use process::descriptor_limit;
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -70,10 +73,22 @@ metrics! {
     TRUNCATED = "aya_responses_truncated_total", Counter, Count, ["transport"], "Replies sent with TC";
     /// Silence.
     SILENT = "aya_queries_dropped_total", Counter, Count, ["transport"], "Messages that deserve no reply: shorter than a header, or no queries";
+    /// Limited replies not sent.
+    RRL_DROPPED = "aya_rrl_dropped_total", Counter, Count, ["class"], "Replies that were not sent, since their source was over its limit, by class";
+    /// Limited replies sent shorter.
+    RRL_SLIPPED = "aya_rrl_slipped_total", Counter, Count, ["class"], "Replies sent truncated, or as BADCOOKIE, since their source was over its limit";
+    /// Replies over a limit that only counts.
+    RRL_WOULD_DROP = "aya_rrl_would_drop_total", Counter, Count, ["class"], "Replies sent although their source was over a limit that only counts";
     /// Panics.
     PANICS = "aya_answer_panics_total", Counter, Count, ["transport"], "Panics of answering: each is a defect; the query got no reply";
     /// Replies not sent.
     UNSENT = "aya_responses_unsent_total", Counter, Count, ["transport"], "Replies that the system did not take";
+    /// Queries cut.
+    CUT = "aya_queries_cut_total", Counter, Count, ["transport"], "Queries longer than any sensible one, of which the first 4096 octets were read";
+    /// Queries lost before they were read.
+    OVERFLOWS = "aya_udp_overflows_total", Counter, Count, [], "Datagrams that the system dropped because a socket's buffer was full (Linux)";
+    /// Restarts of workers.
+    RESTARTS = "aya_worker_restarts_total", Counter, Count, ["transport"], "Workers that died and were started again: each is a defect";
     /// Socket errors.
     SOCKET_ERRORS = "aya_socket_errors_total", Counter, Count, ["transport"], "Errors of receiving or accepting";
     /// Open connections.
@@ -114,6 +129,12 @@ metrics! {
     CERTIFICATES = "aya_tls_certificate_renewals_total", Counter, Count, ["outcome"], "Changes of the certificate's files, by outcome; absent without one";
     /// Dropped events.
     DROPPED = "aya_events_dropped_total", Counter, Count, [], "Events for the controller that found its queue full";
+    /// Open descriptors.
+    OPEN_FDS = "process_open_fds", Gauge, Count, [], "Descriptors that the process has open: sockets and files (Linux)";
+    /// Limit of descriptors.
+    MAX_FDS = "process_max_fds", Gauge, Count, [], "Descriptors that it may have open";
+    /// Memory.
+    RESIDENT = "process_resident_memory_bytes", Gauge, Bytes, [], "Memory that is its own";
     /// Version.
     BUILD = "aya_build_info", Gauge, Count, ["version"], "1, with the version of the program";
 }
@@ -232,6 +253,12 @@ impl Telemetry {
         let tally = Arc::new(Tally::new(transport));
         tallies.push(Arc::clone(&tally));
         Counters { tally, sheet: tallies.len() - 1, ledgers: Arc::clone(&self.ledgers) }
+    }
+
+    /// How long the worker that has moved least lately has not, in milliseconds.
+    #[must_use]
+    pub fn longest_still(&self, now: Moment) -> u64 {
+        lock(&self.tallies).iter().filter_map(|tally| tally.moved()).map(|moved| now.millis_since(moved)).max().unwrap_or(0)
     }
 
     /// Opens a ledger for a catalog that is about to be published; `published` is the world that is answered from until then. To be called
@@ -402,7 +429,9 @@ mod tests {
         names.dedup();
         assert_eq!(names.len(), METRICS.len());
         for metric in METRICS {
-            assert!(metric.name.starts_with("aya_"), "{}", metric.name);
+            // What every process tells has the name that it has everywhere.
+            assert!(metric.name.starts_with("aya_") || metric.name.starts_with("process_"), "{}", metric.name);
+            assert_eq!(metric.name.ends_with("_bytes"), metric.unit == Unit::Bytes, "{}", metric.name);
             assert_eq!(metric.name.ends_with("_total"), metric.kind == Kind::Counter, "{}", metric.name);
             assert_eq!(metric.name.ends_with("_seconds"), metric.unit == Unit::Seconds, "{}", metric.name);
         }

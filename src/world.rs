@@ -27,6 +27,9 @@ pub struct Statuses {
     pub of: Box<[Status]>,
     /// By service: the generation at which its inputs last changed. A new catalog or geography is a change of all.
     pub versions: Box<[u64]>,
+    /// By service: the number of its situation, which names all that a decision for it reads beside the client; 0 where no other service could
+    /// be in the same one. Services in one situation are decided alike, whenever that was.
+    pub situations: Box<[u64]>,
     /// Whether the statuses are held without fresh observations (EDE 3, RFC 8914 §4.4).
     pub stale: bool,
     /// When the newest observation in them was made.
@@ -40,6 +43,7 @@ impl World {
         let statuses = Statuses {
             of: vec![Status::UNMEASURED; catalog.endpoints.len()].into(),
             versions: vec![generation; catalog.services.len()].into(),
+            situations: vec![0; catalog.services.len()].into(),
             stale: false,
             observed: Moment(0),
         };
@@ -65,5 +69,12 @@ impl World {
     #[inline]
     pub fn version(&self, service: ServiceId) -> u64 {
         self.statuses.versions[service.index()]
+    }
+
+    /// The number of the service's situation; 0 where no other service could be in it.
+    #[must_use]
+    #[inline]
+    pub fn situation(&self, service: ServiceId) -> u64 {
+        self.statuses.situations[service.index()]
     }
 }

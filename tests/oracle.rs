@@ -156,7 +156,9 @@ fn uphold(octets: &[u8], reply: &Reply, transport: Transport) -> Result<(), Test
     prop_assert_eq!(reply.octets[3] & 0xf0, 0, "RA, Z, AD, CD");
     let limit = match (transport, parse(octets, &mut Lowered::default())) {
         (Transport::Tcp | Transport::Tls | Transport::Https | Transport::Quic, _) => 65_535,
-        (_, Parsed::Query { envelope, .. } | Parsed::Broken { envelope, .. }) => envelope.edns.map_or(512, |edns| usize::from(edns.udp_size).clamp(512, 1232)),
+        (_, Parsed::Query { envelope, .. } | Parsed::Broken { envelope, .. } | Parsed::Cookie { envelope }) => {
+            envelope.edns.map_or(512, |edns| usize::from(edns.udp_size).clamp(512, 1232))
+        }
         (_, Parsed::Silent) => 0,
     };
     prop_assert!(reply.octets.len() <= limit, "{} octets of {}", reply.octets.len(), limit);

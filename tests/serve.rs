@@ -535,7 +535,7 @@ fn a_panic_of_answering_is_silence_and_a_count_and_the_worker_goes_on() {
     let Loaded { catalog, geo, .. } = loaded(&zone("192.0.2.10")).unwrap();
     let mut world = World::unmeasured(1, Arc::clone(&catalog), geo);
     (world.statuses.of, world.statuses.versions) = (Box::new([]), Box::new([]));
-    let edge = Edge { worlds: Worlds::fixed(world.into()), policy: Policies::default(), clock: Clock::system() };
+    let edge = Edge { worlds: Worlds::fixed(world.into()), policy: Policies::default(), rates: Arc::default(), clock: Clock::system() };
     for engine in [Engine::Native, Engine::Portable] {
         let telemetry = Telemetry::new(4, &catalog);
         let bound = server::bind(&[ANY_V4], 1).unwrap();

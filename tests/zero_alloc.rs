@@ -7,9 +7,18 @@ mod support;
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
-use aya_gslb::answer::{Ask, Policy, Scratch, answer};
+use aya_gslb::answer::{Ask, CookieSecrets, Policy, Scratch, Transport, answer, answer_limited};
+use aya_gslb::clock::Clock;
+use aya_gslb::publish::Publisher;
+use aya_gslb::server::{self, Edge, Engine, Policies, Server};
+use aya_gslb::telemetry::Telemetry;
 use aya_gslb::units::Moment;
+use aya_gslb::world::World;
 use support::ask::query;
 use support::*;
 
@@ -18,10 +27,30 @@ struct Counting;
 
 thread_local! {
     static CALLS: Cell<usize> = const { Cell::new(0) };
+    static THREAD: Cell<usize> = const { Cell::new(0) };
 }
+
+/// Calls by the system's number of the thread, for who looks from outside.
+static CALLS_OF: [AtomicUsize; 1 << 16] = [const { AtomicUsize::new(0) }; 1 << 16];
 
 fn count() {
     CALLS.with(|calls| calls.set(calls.get() + 1));
+    if THREAD.get() == 0 {
+        // SAFETY: it takes nothing and cannot fail.
+        THREAD.set(usize::try_from(unsafe { libc::gettid() }).unwrap_or_default());
+    }
+    calls_of(THREAD.get()).fetch_add(1, Ordering::Relaxed);
+}
+
+fn calls_of(thread: usize) -> &'static AtomicUsize {
+    &CALLS_OF[thread % CALLS_OF.len()]
+}
+
+/// The thread of this name.
+fn thread_named(name: &str) -> usize {
+    let threads = std::fs::read_dir("/proc/self/task").unwrap().map(|thread| thread.unwrap());
+    let named = |thread: &std::fs::DirEntry| std::fs::read_to_string(thread.path().join("comm")).is_ok_and(|comm| comm.trim_end() == name);
+    threads.into_iter().find(named).unwrap().file_name().to_str().unwrap().parse().unwrap()
 }
 
 unsafe impl GlobalAlloc for Counting {
@@ -79,7 +108,8 @@ fn answering_allocates_nothing() {
         ("example.com", ANY),
         ("example.com", 252),
     ];
-    let policy = Policy::default();
+    let cookies = Some(CookieSecrets::new([7; 16], Some([8; 16])));
+    let policy = Policy { nsid: b"fra-2".as_slice().into(), cookies, ..Policy::default() };
     let mut queries: Vec<_> = names
         .iter()
         .flat_map(|&(name, qtype)| {
@@ -93,6 +123,8 @@ fn answering_allocates_nothing() {
                 query.clone().subnet("10.1.0.0/16"),
                 query.clone().subnet("2001:db8:200::/56"),
                 query.clone().flags(0x2800),
+                query.clone().option(10, &[1; 8]).option(3, b""),
+                query.clone().option(10, &[1; 24]).option(11, b"").option(12, b"").over(Transport::Tls),
                 query.option(8, b"malformed"),
             ]
         })
@@ -100,14 +132,74 @@ fn answering_allocates_nothing() {
         .collect();
     let cut: Vec<_> = queries.iter().step_by(7).flat_map(|(octets, ask)| (0..octets.len()).map(|len| (octets[..len].to_vec(), *ask))).collect();
     queries.extend(cut);
-    for round in 0..3 {
+    for round in 0..4 {
+        // Then with everything unusual, so that there is much to say.
+        world.statuses.stale = round == 2;
+        if round == 3 {
+            world.statuses.of.fill(DOWN);
+        }
         for (octets, ask) in &queries {
             let before = CALLS.get();
             let outcome = answer(octets, ask, &world, &mut scratch, &mut reply);
+            assert_eq!(CALLS.get(), before, "round {round}: {octets:02x?} {outcome:?}");
+            let outcome = answer_limited(octets, ask, &mut scratch, &mut reply);
             assert_eq!(CALLS.get(), before, "round {round}: {octets:02x?} {outcome:?}");
         }
         // Every cell goes cold.
         world.generation += 1;
         world.statuses.versions.fill(world.generation);
     }
+}
+
+/// A client of the node.
+fn client(server: SocketAddr) -> UdpSocket {
+    let own: SocketAddr = if server.is_ipv4() { (Ipv4Addr::LOCALHOST, 0).into() } else { (Ipv6Addr::LOCALHOST, 0).into() };
+    let socket = UdpSocket::bind(own).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    socket.connect(server).unwrap();
+    socket
+}
+
+#[test]
+fn datagram_workers_allocate_nothing_from_query_to_reply_while_worlds_are_published() {
+    let mut next: Vec<Arc<World>> = (1..=50)
+        .map(|generation| {
+            let mut world = world();
+            world.generation = generation;
+            Arc::new(world)
+        })
+        .rev()
+        .collect();
+    let first = next.pop().unwrap();
+    let telemetry = Telemetry::new(8, &first.catalog);
+    let mut publisher = Publisher::new(first);
+    let edge = Edge { worlds: publisher.worlds(), policy: Policies::default(), rates: Arc::default(), clock: Clock::system() };
+    // One worker is told where its queries were sent to, the other knows.
+    let bound = server::bind(&[(Ipv4Addr::UNSPECIFIED, 0).into(), (Ipv6Addr::LOCALHOST, 0).into()], 1).unwrap();
+    let addresses = [(Ipv4Addr::LOCALHOST, bound[0].address.port()).into(), bound[1].address];
+    let server = Server::start(bound, Engine::Native, &edge, &telemetry).unwrap();
+    let names = ["api.example.com", "both.example.com", "cdn.example.com", "missing.example.com", "huge.example.com", "example.org"];
+    let mut queries: Vec<Vec<u8>> = names.iter().flat_map(|name| [query(name, A).octets(), query(name, AAAA).subnet("198.51.100.0/24").octets()]).collect();
+    queries.push(vec![0; 4_097]);
+    let clients = addresses.map(client);
+    let ask_all = || {
+        for client in &clients {
+            for query in &queries {
+                client.send(query).unwrap();
+            }
+            for _ in &queries {
+                client.recv(&mut [0; 2_048]).unwrap();
+            }
+        }
+    };
+    // What a thread makes once for itself.
+    ask_all();
+    let workers = ["aya-udp-0", "aya-udp-1"].map(thread_named);
+    let before = workers.map(|worker| calls_of(worker).load(Ordering::Relaxed));
+    while let Some(world) = next.pop() {
+        assert!(publisher.publish(world));
+        ask_all();
+    }
+    assert_eq!(workers.map(|worker| calls_of(worker).load(Ordering::Relaxed)), before);
+    server.drain();
 }

@@ -67,16 +67,16 @@ pub struct Listeners {
 }
 
 impl Listeners {
-    /// Binds what is wanted.
+    /// Binds what is wanted, unless `take` has a listener of that address.
     ///
     /// # Errors
     /// [`BindError`]: the first address that cannot be had.
-    pub fn bind(admin: Option<SocketAddr>, metrics: Option<SocketAddr>) -> Result<Self, BindError> {
+    pub fn bind(admin: Option<SocketAddr>, metrics: Option<SocketAddr>, mut take: impl FnMut(SocketAddr) -> Option<TcpListener>) -> Result<Self, BindError> {
         if let Some(address) = admin.filter(|address| !address.ip().is_loopback()) {
             return Err(BindError::NotLoopback(address));
         }
-        let bind = |address: SocketAddr, purpose| {
-            let listener = TcpListener::bind(address).and_then(|listener| listener.set_nonblocking(true).map(|()| listener));
+        let mut bind = |address: SocketAddr, purpose| {
+            let listener = take(address).map_or_else(|| TcpListener::bind(address), Ok).and_then(|listener| listener.set_nonblocking(true).map(|()| listener));
             listener.map_err(|source| BindError::Refused { address, purpose, source })
         };
         let admin = admin.map(|address| bind(address, "the admin API")).transpose()?;
@@ -88,6 +88,14 @@ impl Listeners {
     #[must_use]
     pub fn admin_address(&self) -> Option<SocketAddr> {
         self.admin.as_ref()?.local_addr().ok()
+    }
+
+    /// Both, as another process can have them.
+    ///
+    /// # Errors
+    /// The system's, when there are no descriptors left.
+    pub fn share(&self) -> io::Result<Vec<TcpListener>> {
+        self.admin.iter().chain(&self.metrics).map(TcpListener::try_clone).collect()
     }
 
     /// Where metrics are told.

@@ -6,6 +6,7 @@ use crate::wire::{Owner, Rcode, Section, Set, rtype};
 
 impl<'a> Turn<'a> {
     /// Answers from the RRsets of one name. SCOPE is 0: they are the same for every client.
+    #[inline(never)]
     pub(super) fn records(&mut self, zone: ZoneId, records: &'a [RrSet]) -> Said {
         let qtype = self.question.qtype;
         let found = match qtype {
@@ -21,6 +22,7 @@ impl<'a> Turn<'a> {
     }
 
     /// Says that there is no such name or type: the zone's SOA, its TTL how long that may be remembered (RFC 2308 §3), at most `ttl_max`.
+    #[inline(never)]
     pub(super) fn negative(&mut self, zone: ZoneId, rcode: Rcode, ttl_max: Option<u32>) -> Said {
         let zone = &self.world.catalog.zones[zone.index()];
         let owner = Owner::of(zone.name.wire(), self.name);
@@ -56,7 +58,7 @@ impl<'a> Turn<'a> {
         {
             return self.records(apex.zone, sets);
         }
-        let parent = self.way_down(1).map(|(node, _)| node).filter(|node| node.zone != apex.zone);
+        let parent = self.nearest_above().filter(|node| node.zone != apex.zone);
         self.negative(parent.unwrap_or(apex).zone, Rcode::NOERROR, None)
     }
 

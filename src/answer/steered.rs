@@ -2,15 +2,15 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::{Said, Steered, Turn};
+use super::{Asked, Said, Steered, Turn};
 use crate::catalog::{AnswerKind, Endpoint, Families, HttpsTemplate, RrSet, Service, ServiceId, ZoneId};
 use crate::limits::STEERED_ADDRESSES_MAX;
-use crate::steer::{self, Chosen, Family, Verdict};
+use crate::steer::{self, Chosen, Family, Reason, Verdict};
 use crate::wire::{Ede, Owner, Rcode, Section, Set, rtype};
+use crate::world::World;
 
 impl<'a> Turn<'a> {
     /// Answers for a service. What is not steered there is static, or NODATA for everybody.
-    #[inline]
     pub(super) fn service(&mut self, zone: ZoneId, id: ServiceId, records: &'a [RrSet]) -> Said {
         let service = self.world.catalog.service(id);
         let served = Served { zone, id, service };
@@ -32,7 +32,6 @@ impl<'a> Turn<'a> {
     }
 
     /// Answers with the addresses of one family.
-    #[inline]
     fn addresses(&mut self, served: &Served<'_>, rtype: u16) -> Said {
         let (chosen, said) = self.choose(served, if rtype == rtype::A { Family::V4 } else { Family::V6 });
         if chosen.verdict != Verdict::Serve {
@@ -45,20 +44,8 @@ impl<'a> Turn<'a> {
     }
 
     /// Adds the addresses of one family, in the order of the endpoints, each once. Returns how many.
-    #[inline]
     fn put_addresses(&mut self, section: Section, served: &Served<'_>, chosen: &Chosen, rtype: u16) -> u16 {
-        let ttl = served.ttl(chosen);
-        let catalog = &self.world.catalog;
-        let endpoints = chosen.endpoints().iter().map(|&id| catalog.endpoint(id));
-        let write = |set: &mut Set<'_>| {
-            for endpoint in endpoints {
-                if rtype == rtype::A {
-                    endpoint.a.iter().for_each(|address| set.address(rtype, ttl, address.octets()));
-                } else {
-                    endpoint.aaaa.iter().for_each(|address| set.address(rtype, ttl, address.octets()));
-                }
-            }
-        };
+        let write = |set: &mut Set<'_>| write_addresses(set, self.world, served.service, chosen, rtype);
         if section == Section::Answer { self.reply.need(section, write) } else { self.reply.offer(section, write) }
     }
 
@@ -96,16 +83,20 @@ impl<'a> Turn<'a> {
     }
 
     /// Decides, and says what every reply by that decision says.
-    #[inline(always)]
-    #[expect(clippy::inline_always, reason = "measured: what it returns would be copied twice on the path that nearly every query takes")]
     fn choose(&mut self, served: &Served<'_>, family: Family) -> (Chosen, Said) {
         let family = if served.service.families == Families::Separate { family } else { Family::Any };
         let mut scope = None;
-        let ask = steer::Ask { service: served.id, client: self.client(&mut scope), family };
+        let asked = Asked { ask: self.ask, world: self.world, question: self.question, envelope: self.envelope };
+        let ask = steer::Ask { service: served.id, client: asked.client(&mut scope), family };
         let chosen = self.cells.choose(&ask, self.world);
         let said = Said {
             scope: scope.unwrap_or(chosen.scope),
-            ede: self.world.statuses.stale.then_some(Ede::STALE_ANSWER),
+            ede: if self.world.statuses.stale {
+                Some(Ede::STALE_ANSWER)
+            } else {
+                // What is neither the best nor a plain failover is worth a word: something was given up.
+                (chosen.reason > Reason::Failover).then_some(Ede::OTHER)
+            },
             steered: Some(Steered { service: served.id, endpoint: (chosen.count > 0).then_some(chosen.endpoints[0]), reason: chosen.reason }),
             ..Said::AUTHORITATIVE
         };
@@ -124,9 +115,30 @@ impl<'a> Turn<'a> {
     }
 }
 
+/// Writes the addresses of one family of what was chosen, in the order of the endpoints, each once.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "measured: a call for each answer costs as much as the answer")]
+pub(super) fn write_addresses(set: &mut Set<'_>, world: &World, service: &Service, chosen: &Chosen, rtype: u16) {
+    let ttl = ttl_of(service, chosen);
+    for &id in chosen.endpoints() {
+        let endpoint = world.catalog.endpoint(id);
+        if rtype == rtype::A {
+            endpoint.a.iter().for_each(|address| set.address(rtype, ttl, address.octets()));
+        } else {
+            endpoint.aaaa.iter().for_each(|address| set.address(rtype, ttl, address.octets()));
+        }
+    }
+}
+
+/// The TTL of what was chosen, in seconds.
+#[inline]
+pub(super) fn ttl_of(service: &Service, chosen: &Chosen) -> u32 {
+    if chosen.moving { service.ttl_moving.0 } else { service.ttl_steady.0 }
+}
+
 /// Whether any endpoint of the service has an address that A, or else AAAA, asks for.
 #[inline]
-fn has_any(service: &Service, rtype: u16) -> bool {
+pub(super) fn has_any(service: &Service, rtype: u16) -> bool {
     (if rtype == rtype::A { service.lineup.v4 } else { service.lineup.v6 }) != 0
 }
 
@@ -142,9 +154,8 @@ struct Served<'s> {
 
 impl Served<'_> {
     /// The TTL of what was chosen, in seconds.
-    #[inline]
     fn ttl(&self, chosen: &Chosen) -> u32 {
-        if chosen.moving { self.service.ttl_moving.0 } else { self.service.ttl_steady.0 }
+        ttl_of(self.service, chosen)
     }
 }
 

@@ -13,14 +13,16 @@ mod lineup;
 mod name;
 mod owner;
 mod policy;
+mod profile;
 mod region;
 mod service;
 mod zone;
 
 pub use lineup::{Bits, Lineup, Row};
 pub use name::{Name, NameError};
-pub use owner::{Content, Node, NodeId, OwnerNames, RrSet, hash_label, hash_label_in, hash_name, hash_root};
+pub use owner::{Content, HASH_START, Node, NodeId, OwnerNames, RrSet, fold_case, hash_name, hash_word};
 pub use policy::{ClientSet, LatencyRow, Network, Residency, Selector, UnknownClient};
+pub use profile::Profiles;
 pub use region::{Region, RegionSet, RegionSetIter, glob};
 pub use service::{
     AnswerKind, By, Endpoint, Families, GeoRule, HttpsTemplate, Load, Price, ProbeKind, ProbeSpec, ProbeTarget, Requirement, Service, StatusRange, WhenAllDown,
@@ -83,6 +85,8 @@ pub struct Catalog {
     pub owners: OwnerNames,
     /// Services by zone, then name.
     pub services: Box<[Service]>,
+    /// Which services are decided alike.
+    pub profiles: Profiles,
     /// Endpoints by service, then name.
     pub endpoints: Box<[Endpoint]>,
     /// Regions by name: those that endpoints stand in and those that were declared.

@@ -1,7 +1,8 @@
 //! Every owner name of every zone in one hash table, with what stands there.
 //!
-//! A name's hash is built label by label from the root, so that one pass over a query name yields the hash of each of its ancestors:
-//! finding the closest encloser of a name that does not exist costs no second hashing (RFC 1034 §4.3.2, RFC 4592 §3.3.1).
+//! A name's hash is taken over its whole wire octets, eight at a time, so that the name that is asked for costs one pass and one probe. Its
+//! ancestors are looked at only where there is no such name, and only those that are no deeper than the deepest name there is (RFC 1034
+//! §4.3.2, RFC 4592 §3.3.1).
 
 use super::{Name, ServiceId, ZoneId};
 
@@ -14,7 +15,7 @@ pub struct NodeId(pub u32);
 pub struct Node {
     /// The name.
     pub name: Name,
-    /// Its hash by [`hash_root`] and [`hash_label`].
+    /// Its hash by [`hash_name`].
     pub hash: u64,
     /// The zone it belongs to. At and below a zone cut: the zone above the cut.
     pub zone: ZoneId,
@@ -86,72 +87,28 @@ impl RrSet {
 pub struct OwnerNames {
     /// Nodes in canonical order of zone and name.
     nodes: Box<[Node]>,
-    /// Power of two, at most half full: 0 is empty, else index + 1.
-    slots: Box<[u32]>,
+    /// Power of two, at most half full: 0 is empty, else index + 1, [`PLAIN`] where the name is plain, and above that the upper half of its hash.
+    slots: Box<[u64]>,
+    /// Labels of the deepest name.
+    depth: usize,
 }
 
-/// The hash of the root name.
-#[must_use]
-pub const fn hash_root() -> u64 {
-    0x9e37_79b9_7f4a_7c15
-}
+/// What a name's hash begins with.
+pub const HASH_START: u64 = 0x9e37_79b9_7f4a_7c15;
 
-/// The hash of the name that `label` (lower case) makes in front of a name with the hash `parent`.
-#[must_use]
-pub fn hash_label(parent: u64, label: &[u8]) -> u64 {
-    let mut hash = hash_start(parent, label.len());
-    for chunk in label.chunks(8) {
-        let mut word = [0; 8];
-        word[..chunk.len()].copy_from_slice(chunk);
-        hash = hash_word(hash, u64::from_le_bytes(word));
-    }
-    hash ^ (hash >> 29)
-}
-
-/// As [`hash_label`], for the label of `len` octets that begins at `at`: eight octets are loaded at once, whatever follows the label. Where
-/// fewer than eight follow the beginning of the last word, the result is that of another name; so keep `octets` that much longer.
+/// The hash with eight more octets of the name, the first of them lowest; zeros behind the last.
 #[must_use]
 #[inline]
-#[expect(clippy::cast_possible_truncation, reason = "one to eight octets are left")]
-pub fn hash_label_in(parent: u64, octets: &[u8], mut at: usize, len: usize) -> u64 {
-    let mut hash = hash_start(parent, len);
-    let mut left = len;
-    while left > 8 {
-        hash = hash_word(hash, word_at(octets, at));
-        (at, left) = (at + 8, left - 8);
-    }
-    // One to eight octets are left of any label.
-    hash = hash_word(hash, word_at(octets, at) & u64::MAX.wrapping_shr(64_u32.wrapping_sub(8 * left as u32)));
-    hash ^ (hash >> 29)
+pub const fn hash_word(hash: u64, word: u64) -> u64 {
+    (hash.rotate_left(23) ^ word).wrapping_mul(0xf135_7aea_2e62_a9c5)
 }
 
-/// The eight octets from `at` on, the first of them lowest; 0 where there are fewer.
-#[inline]
-fn word_at(octets: &[u8], at: usize) -> u64 {
-    octets.get(at..).and_then(|rest| rest.first_chunk()).map_or(0, |word| u64::from_le_bytes(*word))
-}
-
-/// What every word is multiplied by.
-const MULTIPLIER: u64 = 0xf135_7aea_2e62_a9c5;
-
-/// The hash before a label's first word.
-#[inline]
-const fn hash_start(parent: u64, len: usize) -> u64 {
-    (parent ^ len as u64).wrapping_mul(MULTIPLIER)
-}
-
-/// The hash with eight more octets, the first of them lowest; zeros behind the last.
-#[inline]
-const fn hash_word(hash: u64, word: u64) -> u64 {
-    (hash.rotate_left(23) ^ word).wrapping_mul(MULTIPLIER)
-}
-
-/// The hash of a whole name.
+/// The hash of a name: of its wire octets in lower case, from the first to the root label.
 #[must_use]
-pub fn hash_name(name: &Name) -> u64 {
-    let mut labels: Vec<&[u8]> = name.labels().collect();
-    labels.reverse();
-    labels.into_iter().fold(hash_root(), hash_label)
+pub fn hash_name(wire: &[u8]) -> u64 {
+    let (words, rest) = wire.as_chunks::<8>();
+    let hash = words.iter().fold(HASH_START, |hash, word| hash_word(hash, u64::from_le_bytes(*word)));
+    if rest.is_empty() { hash } else { hash_word(hash, rest.iter().rev().fold(0, |word, octet| word << 8 | u64::from(*octet))) }
 }
 
 impl OwnerNames {
@@ -161,20 +118,31 @@ impl OwnerNames {
     /// When there are more than 2³¹ nodes, which no limit of the catalog allows.
     #[must_use]
     pub fn new(nodes: Vec<Node>) -> Self {
-        let mut slots = vec![0_u32; (nodes.len() * 2).next_power_of_two().max(2)].into_boxed_slice();
+        let mut slots = vec![0_u64; (nodes.len() * 2).next_power_of_two().max(2)].into_boxed_slice();
         let mask = slots.len() - 1;
         for (index, node) in nodes.iter().enumerate() {
-            let mut slot = fold(node.hash) & mask;
+            let mut slot = place_of(node.hash) & mask;
             while slots[slot] != 0 {
                 slot = (slot + 1) & mask;
             }
-            slots[slot] = u32::try_from(index + 1).expect("limits keep the number of owner names far below 2^32");
+            let number = u64::try_from(index + 1).ok().filter(|number| *number < PLAIN);
+            let number = number.expect("limits keep the number of owner names far below 2^31");
+            let plain = if is_plain(node.name.wire()) { PLAIN } else { 0 };
+            slots[slot] = node.hash >> 32 << 32 | plain | number;
         }
-        Self { nodes: nodes.into(), slots }
+        let depth = nodes.iter().map(|node| node.name.label_count()).max().unwrap_or(0);
+        Self { nodes: nodes.into(), slots, depth }
+    }
+
+    /// Labels of the deepest name, the root not counted: no name with more labels is here.
+    #[must_use]
+    pub const fn depth(&self) -> usize {
+        self.depth
     }
 
     /// The node of this index.
     #[must_use]
+    #[inline]
     pub fn node(&self, id: NodeId) -> &Node {
         &self.nodes[id.0 as usize]
     }
@@ -187,30 +155,93 @@ impl OwnerNames {
 
     /// The node whose name has these lower-case wire octets and this hash.
     #[must_use]
-    #[inline]
-    pub fn find_hashed(&self, hash: u64, wire: &[u8]) -> Option<NodeId> {
-        let mask = self.slots.len().checked_sub(1)?;
-        let mut slot = fold(hash) & mask;
-        loop {
-            let found = self.slots[slot].checked_sub(1)?;
-            let node = &self.nodes[found as usize];
-            if node.hash == hash && node.name.wire() == wire {
-                return Some(NodeId(found));
-            }
-            slot = (slot + 1) & mask;
-        }
+    pub fn find_hashed(&self, hash: u64, wire: &[u8]) -> Option<&Node> {
+        self.nodes.get(self.index_of(hash, wire, 0)?)
+    }
+
+    /// The node whose name is plain and has these wire octets, brought to lower case by [`fold_case`], and their hash.
+    #[must_use]
+    #[inline(never)]
+    pub fn find_folded(&self, hash: u64, wire: &[u8]) -> Option<&Node> {
+        self.nodes.get(self.index_of(hash, wire, PLAIN)?)
     }
 
     /// The node called `name`.
     #[must_use]
     pub fn find(&self, name: &Name) -> Option<NodeId> {
-        self.find_hashed(hash_name(name), name.wire())
+        let index = self.index_of(hash_name(name.wire()), name.wire(), 0)?;
+        u32::try_from(index).ok().map(NodeId)
+    }
+
+    /// The index of the node whose name has these octets and this hash, and is plain if `plain` is [`PLAIN`].
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "measured: on the way of every query")]
+    fn index_of(&self, hash: u64, wire: &[u8], plain: u64) -> Option<usize> {
+        let mask = self.slots.len().wrapping_sub(1);
+        let mut slot = place_of(hash) & mask;
+        loop {
+            let held = *self.slots.get(slot)?;
+            if held == 0 {
+                return None;
+            }
+            if (held ^ hash) >> 32 == 0 && held & plain == plain {
+                let index = (held & (PLAIN - 1)) as usize - 1;
+                if self.nodes.get(index).is_some_and(|node| same(node.name.wire(), wire)) {
+                    return Some(index);
+                }
+            }
+            slot = (slot + 1) & mask;
+        }
+    }
+}
+
+/// Marks a slot of a plain name.
+const PLAIN: u64 = 1 << 31;
+
+/// Whether [`fold_case`] brings to these octets, lower case, only what differs from them in case. That is so unless there is an octet with the
+/// bit 0x40 that is no letter.
+fn is_plain(wire: &[u8]) -> bool {
+    wire.iter().all(|octet| octet & 0x40 == 0 || octet.is_ascii_lowercase())
+}
+
+/// Eight octets with the bit 0x20 in each that has the bit 0x40: letters in lower case, and some others as what they are not.
+#[must_use]
+#[inline]
+pub const fn fold_case(word: u64) -> u64 {
+    word | (word >> 1) & 0x2020_2020_2020_2020
+}
+
+/// Whether two names are the same, octets compared eight at a time: a call would cost more than that.
+#[inline]
+fn same(one: &[u8], other: &[u8]) -> bool {
+    if one.len() != other.len() {
+        return false;
+    }
+    match (one.last_chunk::<8>(), other.last_chunk::<8>()) {
+        (Some(last), Some(other_last)) => last == other_last && one.as_chunks::<8>().0.iter().zip(other.as_chunks::<8>().0).all(|(word, other)| word == other),
+        _ => one.iter().zip(other).all(|(octet, other)| octet == other),
     }
 }
 
 /// A hash as a place in the table, before the mask.
 #[inline]
 #[expect(clippy::cast_possible_truncation, reason = "the low bits are what is wanted")]
-const fn fold(hash: u64) -> usize {
+const fn place_of(hash: u64) -> usize {
     (hash ^ (hash >> 32)) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folding_brings_to_a_plain_octet_only_its_own_cases() {
+        for octet in 0..=u8::MAX {
+            let folded = fold_case(u64::from_le_bytes([octet; 8])).to_le_bytes()[0];
+            if is_plain(&[folded]) {
+                assert_eq!(folded, octet.to_ascii_lowercase(), "{octet:#x}");
+            }
+        }
+        assert!(is_plain(b"\x03api\x04gs-1\0") && !is_plain(b"\x04_tcp\0") && !is_plain(b"\x01A\0") && !is_plain(b"\x01\xe4\0"));
+    }
 }

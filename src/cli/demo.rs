@@ -156,6 +156,7 @@ fn serve(args: &DemoArgs) -> Result<(), DemoError> {
     })?;
     let mut options = Options::new(Content::Made(Arc::new(move || Ok(made.clone()))), vec![args.listen]);
     options.engine = args.engine;
+    options.wishes.nsid = b"aya-demo".as_slice().into();
     options.admin = Some(args.admin);
     let certificate = args.tls.then(|| Throwaway::make(Clock::system().now())).transpose()?;
     if let Some(certificate) = &certificate {

@@ -10,16 +10,22 @@
 //! - Sockets are bound before anything is served; whatever fails at start, nothing runs.
 //! - A reload is all or nothing: on any error the old world stays, and the error is told and counted.
 
+mod encrypted;
+
 use std::io;
 use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
 use tokio::sync::{broadcast, watch};
+use tokio::task::JoinHandle;
 
+use self::encrypted::{Encrypted, load_certificate};
 use super::load::{Content, LoadError, Loaded, age_lints, newly_undated};
+use super::policy::{SecretError, Wishes};
 use crate::admin::{self, Admin, Context, Listeners};
 use crate::catalog::ProbeSpec;
 use crate::clock::Clock;
@@ -29,8 +35,9 @@ use crate::health::Observation;
 use crate::limits;
 use crate::probe::{Meter, Roots};
 use crate::publish::{self, ControlHandle, NotTaken, Worlds};
+use crate::server::handover::{self, HandoverError, Offer, Predecessor};
 use crate::server::tls::{self, CertificateError, CertificateFiles, Certificates};
-use crate::server::{self, BoundDatagrams, BoundStreams, Edge, Engine, Policies, Server};
+use crate::server::{self, Bound, Edge, Engine, Given, Policies, RateLimits, Server};
 use crate::telemetry::{Reloaded, Telemetry};
 use crate::units::Moment;
 
@@ -53,6 +60,10 @@ pub struct Options {
     pub listen_quic: Vec<SocketAddr>,
     /// Workers for each address; at least 1.
     pub workers: usize,
+    /// Where sockets are taken over from the process before this one, and offered to the next.
+    pub handover: Option<PathBuf>,
+    /// Whether datagram workers are kept on a CPU each, where there is one for each CPU.
+    pub pin: bool,
     /// What carries the queries.
     pub engine: Engine,
     /// The folder in which health outlives the process, if it is to.
@@ -65,6 +76,10 @@ pub struct Options {
     pub allow_shrink: bool,
     /// The certificates that probes trust.
     pub roots: Roots,
+    /// What is wanted of every reply.
+    pub wishes: Wishes,
+    /// How much is replied to one prefix over UDP.
+    pub rates: RateLimits,
 }
 
 impl Options {
@@ -80,12 +95,16 @@ impl Options {
             https_path: server::doh::PATH.into(),
             listen_quic: Vec::new(),
             workers: 1,
+            handover: None,
+            pin: false,
             engine: Engine::Native,
             state: None,
             admin: None,
             metrics: None,
             allow_shrink: false,
             roots: Roots::of_system(),
+            wishes: Wishes::default(),
+            rates: RateLimits::default(),
         }
     }
 }
@@ -96,6 +115,9 @@ pub enum StartError {
     /// Zones or geography are wrong.
     #[error(transparent)]
     Load(#[from] LoadError),
+    /// The secret of cookies cannot be had.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
     /// An address for queries cannot be had.
     #[error(transparent)]
     Bind(#[from] server::BindError),
@@ -116,6 +138,12 @@ pub enum StartError {
         /// The system's word.
         source: io::Error,
     },
+    /// What the service manager hands over is no socket to answer on.
+    #[error("cannot use the sockets of the service manager")]
+    Given(#[source] io::Error),
+    /// The process before this one cannot be asked for its sockets, or the next could not ask for ours.
+    #[error(transparent)]
+    Handover(#[from] HandoverError),
     /// Threads or runtimes cannot be had.
     #[error("cannot start the node's threads")]
     System(#[source] io::Error),
@@ -127,6 +155,9 @@ pub enum ReloadError {
     /// Zones or geography are wrong.
     #[error(transparent)]
     Load(#[from] LoadError),
+    /// The secret of cookies cannot be had.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
     /// They are right, and the controller refused them all the same.
     #[error(transparent)]
     NotTaken(#[from] NotTaken),
@@ -145,6 +176,10 @@ pub struct Node {
     content: Content,
     /// Whether reloads may shrink the catalog.
     allow_shrink: bool,
+    /// What is wanted of every reply.
+    wishes: Wishes,
+    /// Where that stands for the workers.
+    policies: Policies,
     /// Held while a reload is under way.
     reloading: Mutex<()>,
     /// Where queries are answered.
@@ -165,47 +200,65 @@ pub struct Node {
     server: Server,
     /// The admin thread, if there is one.
     admin: Option<Admin>,
+    /// Offers the sockets to the next process, if it may have them.
+    offer: Option<JoinHandle<()>>,
+    /// Whether it has taken over.
+    succeeded: watch::Receiver<bool>,
     /// Runs controller and probes. Last: it goes when all others have gone.
     runtime: Runtime,
 }
 
-impl Node {
-    /// Loads, binds, and answers from the moment that this returns; [`Node::ready`] tells when the first round of probes is over.
+/// A node that is loaded and probes, and does not answer yet.
+#[derive(Debug)]
+pub struct Prepared {
+    /// What is to be.
+    options: Options,
+    /// Where what is wanted of every reply will stand for the workers.
+    policies: Policies,
+    /// Sockets for queries.
+    bound: Vec<Bound>,
+    /// The certificate of the encrypted transports.
+    certificates: Option<Arc<Certificates>>,
+    /// Sockets of the encrypted transports.
+    encrypted: Encrypted,
+    /// Sockets for the admin API and metrics.
+    listeners: Listeners,
+    /// Who answers until this one does.
+    predecessor: Option<Predecessor>,
+    /// Tells the time.
+    clock: Clock,
+    /// The controller's end.
+    control: ControlHandle,
+    /// What will be counted.
+    telemetry: Arc<Telemetry>,
+    /// Runs controller and probes.
+    runtime: Runtime,
+}
+
+impl Prepared {
+    /// Whether another process answers until this one does; then there is time to become ready first.
+    #[must_use]
+    pub const fn has_predecessor(&self) -> bool {
+        self.predecessor.is_some()
+    }
+
+    /// Whether the first round of probes is over, and news of it.
+    #[must_use]
+    pub fn ready(&self) -> watch::Receiver<bool> {
+        self.control.ready()
+    }
+
+    /// Answers from the moment that this returns.
     ///
     /// # Errors
-    /// [`StartError`]; nothing is left running.
-    pub fn start(options: Options) -> Result<Self, StartError> {
-        server::descriptors::raise_limit();
-        let loaded = options.content.load()?;
-        let clock = Clock::system();
-        log_lints(&loaded, &[], clock.now());
-        let bound = server::bind(&options.listen, options.workers.max(1))?;
+    /// [`StartError`]; nothing is left running, and a process before this one goes on.
+    pub fn go(self) -> Result<Node, StartError> {
+        let Self { options, policies, bound, certificates, encrypted, listeners, predecessor, clock, control, telemetry, runtime } = self;
         let addresses = bound.iter().map(|bound| bound.address).collect();
-        let certificates = load_certificate(&options)?;
-        let encrypted = Encrypted::bind(&options)?;
         let [tls_addresses, https_addresses, quic_addresses] = encrypted.addresses();
-        let listeners = Listeners::bind(options.admin, options.metrics)?;
         let (admin_address, metrics_address) = (listeners.admin_address(), listeners.metrics_address());
-        let state = options.state.clone().map(make_state_folder).transpose()?;
-        let telemetry = Arc::new(Telemetry::new(most_workers(&options), &loaded.catalog));
-
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_name("aya-control").enable_all().build().map_err(StartError::System)?;
-        let control = {
-            let _inside = runtime.enter();
-            publish::spawn(publish::Start {
-                catalog: loaded.catalog,
-                geo: loaded.geo,
-                clock: clock.clone(),
-                state,
-                roots: options.roots,
-                seed: u64::from(std::process::id()),
-                meter: Arc::new(ProbeMeter(Arc::clone(&telemetry))),
-            })
-        };
-        runtime.spawn(log_changes(control.changes()));
-        runtime.spawn(keep_up(Arc::downgrade(&telemetry)));
-        let edge = Edge { worlds: control.worlds().clone(), policy: Policies::default(), clock: clock.clone() };
+        let heirlooms = options.handover.is_some().then(|| share(&bound, &encrypted, &listeners)).transpose().map_err(StartError::System)?;
+        let edge = Edge { worlds: control.worlds().clone(), policy: Arc::clone(&policies), rates: options.rates.into(), clock: clock.clone() };
         let mut server = Server::start(bound, options.engine, &edge, &telemetry).map_err(StartError::System)?;
         if let Some(certificates) = &certificates {
             runtime.spawn(tls::watch(Arc::downgrade(certificates), Arc::downgrade(&telemetry), clock.clone()));
@@ -214,12 +267,30 @@ impl Node {
         let context = Context { worlds: edge.worlds, clock: clock.clone(), telemetry: Arc::clone(&telemetry), ready: control.ready() };
         let wanted = admin_address.is_some() || metrics_address.is_some();
         let admin = wanted.then(|| Admin::start(listeners, context)).transpose().map_err(StartError::System)?;
-        Ok(Self {
+        let (tell, succeeded) = watch::channel(false);
+        let offer = match (options.handover, heirlooms) {
+            (Some(path), Some(heirlooms)) => {
+                let _inside = runtime.enter();
+                let offer = Offer::new(&path, heirlooms)?;
+                Some(runtime.spawn(async move {
+                    offer.taken().await;
+                    tell.send_replace(true);
+                }))
+            }
+            _ => None,
+        };
+        // Nothing can fail any more.
+        if let Some(Err(error)) = predecessor.map(Predecessor::relieve) {
+            tracing::warn!(%error, "the process before this one has ended by itself");
+        }
+        Ok(Node {
             control,
             telemetry,
             clock,
             content: options.content,
             allow_shrink: options.allow_shrink,
+            wishes: options.wishes,
+            policies,
             reloading: Mutex::default(),
             addresses,
             admin_address,
@@ -230,8 +301,79 @@ impl Node {
             quic_addresses,
             server,
             admin,
+            offer,
+            succeeded,
             runtime,
         })
+    }
+}
+
+/// All sockets, as another process can have them.
+fn share(bound: &[Bound], encrypted: &Encrypted, listeners: &Listeners) -> io::Result<Vec<OwnedFd>> {
+    let mut sockets: Vec<OwnedFd> = listeners.share()?.into_iter().map(OwnedFd::from).collect();
+    for bound in bound {
+        sockets.extend(bound.share()?);
+    }
+    sockets.extend(encrypted.share()?);
+    Ok(sockets)
+}
+
+impl Node {
+    /// Loads, binds, and answers from the moment that this returns; [`Node::ready`] tells when the first round of probes is over.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing is left running.
+    pub fn start(options: Options) -> Result<Self, StartError> {
+        Self::prepare(options, Given::default())?.go()
+    }
+
+    /// Loads, takes the sockets that there are and binds those that are missing, and probes. Sockets that are given and that nobody wants
+    /// are closed.
+    ///
+    /// # Errors
+    /// [`StartError`]; nothing is left running.
+    pub fn prepare(options: Options, mut given: Given) -> Result<Prepared, StartError> {
+        let loaded = options.content.load()?;
+        let clock = Clock::system();
+        log_lints(&loaded, &[], clock.now());
+        let policies = Policies::new(Arc::new(options.wishes.policy(None)?).into());
+        let predecessor = match options.handover.as_deref().map(handover::take_over).transpose()?.flatten() {
+            Some((predecessor, theirs)) => {
+                given = theirs;
+                Some(predecessor)
+            }
+            None => None,
+        };
+        let mut bound = server::take_or_bind(&options.listen, options.workers.max(1), &mut given)?;
+        if options.pin {
+            server::pin(&mut bound);
+        }
+        let certificates = load_certificate(&options)?;
+        let encrypted = Encrypted::bind(&options, &mut given)?;
+        let listeners = Listeners::bind(options.admin, options.metrics, |address| given.take_tcp(address).pop())?;
+        for address in given.addresses() {
+            tracing::warn!(%address, "a socket was handed over that nothing is to listen on; it is closed");
+        }
+        let state = options.state.clone().map(make_state_folder).transpose()?;
+        let telemetry = Arc::new(Telemetry::new(server::workers_of(&bound) + encrypted.workers(), &loaded.catalog));
+
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_name("aya-control").enable_all().build().map_err(StartError::System)?;
+        let control = {
+            let _inside = runtime.enter();
+            publish::spawn(publish::Start {
+                catalog: loaded.catalog,
+                geo: loaded.geo,
+                clock: clock.clone(),
+                state,
+                roots: options.roots.clone(),
+                seed: u64::from(std::process::id()),
+                meter: Arc::new(ProbeMeter(Arc::clone(&telemetry))),
+            })
+        };
+        runtime.spawn(log_changes(control.changes()));
+        runtime.spawn(keep_up(Arc::downgrade(&telemetry)));
+        Ok(Prepared { options, policies, bound, certificates, encrypted, listeners, predecessor, clock, control, telemetry, runtime })
     }
 
     /// Loads again, and answers from what was loaded when this returns. The certificate's files are read, too; a mistake in them is logged and
@@ -244,7 +386,12 @@ impl Node {
         if let Some(certificates) = &self.certificates {
             tls::renew(certificates, &self.telemetry, self.clock.now());
         }
-        let reloaded = self.content.load().map_err(ReloadError::from).and_then(|loaded| self.apply(loaded));
+        let reloaded = self.content.load().map_err(ReloadError::from).and_then(|loaded| {
+            let policy = self.wishes.policy(Some(&self.policies.load()))?;
+            let generation = self.apply(loaded)?;
+            self.policies.store(policy.into());
+            Ok(generation)
+        });
         self.telemetry.count_reload(if reloaded.is_ok() { Reloaded::Applied } else { Reloaded::Refused });
         reloaded
     }
@@ -325,6 +472,18 @@ impl Node {
         self.control.ready()
     }
 
+    /// Whether every datagram worker moves.
+    #[must_use]
+    pub fn is_alive(&self) -> bool {
+        self.telemetry.longest_still(self.clock.now()) < limits::WORKER_STUCK_MS
+    }
+
+    /// Whether another process has taken over, and news of it.
+    #[must_use]
+    pub fn succeeded(&self) -> watch::Receiver<bool> {
+        self.succeeded.clone()
+    }
+
     /// Waits until the first round of probes is over. To be called from outside of a runtime.
     pub fn wait_until_ready(&self) {
         let mut ready = self.ready();
@@ -334,65 +493,18 @@ impl Node {
 
     /// Drains and ends: queries received are answered, TCP connections get [`limits::DRAIN_MS`], health is written to its file.
     pub fn stop(self) {
-        self.server.drain();
-        if let Some(admin) = self.admin {
-            admin.stop();
+        if let Some(offer) = self.offer {
+            // What it holds of the sockets would keep them open while they are drained.
+            offer.abort();
         }
+        // The next process has the listeners, too, and tells what is true from now on. Without one, whoever looks may see the drain.
+        let (now, later) = if *self.succeeded.borrow() { (self.admin, None) } else { (None, self.admin) };
+        now.into_iter().for_each(Admin::stop);
+        self.server.drain();
+        later.into_iter().for_each(Admin::stop);
         self.runtime.block_on(self.control.stop());
         self.runtime.shutdown_timeout(Duration::from_millis(limits::DRAIN_MS));
     }
-}
-
-/// How many workers there are at most: a thread for each core, and of UDP for each address, too; over QUIC one for each address.
-fn most_workers(options: &Options) -> usize {
-    let streams = [&options.listen, &options.listen_tls, &options.listen_https].iter().filter(|listen| !listen.is_empty()).count();
-    // The portable engine has a tally for UDP and one for TCP.
-    options.workers.max(1) * (options.listen.len() + streams) + options.listen_quic.len() + 1
-}
-
-/// The sockets of the encrypted transports, bound.
-struct Encrypted {
-    /// Of TLS.
-    tls: Vec<BoundStreams>,
-    /// Of HTTPS.
-    https: Vec<BoundStreams>,
-    /// Of QUIC.
-    quic: Vec<BoundDatagrams>,
-}
-
-impl Encrypted {
-    /// Binds what is wanted.
-    fn bind(options: &Options) -> Result<Self, StartError> {
-        let workers = options.workers.max(1);
-        Ok(Self {
-            tls: server::bind_streams(&options.listen_tls, workers, "TLS")?,
-            https: server::bind_streams(&options.listen_https, workers, "HTTPS")?,
-            quic: server::bind_datagrams(&options.listen_quic, "QUIC")?,
-        })
-    }
-
-    /// The addresses of TLS, HTTPS and QUIC.
-    fn addresses(&self) -> [Vec<SocketAddr>; 3] {
-        let streams = |bound: &[BoundStreams]| bound.iter().map(|bound| bound.address).collect();
-        [streams(&self.tls), streams(&self.https), self.quic.iter().map(|bound| bound.address).collect()]
-    }
-
-    /// Starts the workers of all that was bound.
-    fn start(self, server: &mut Server, path: &str, certificates: &Certificates, edge: &Edge, telemetry: &Telemetry) -> io::Result<()> {
-        server.start_tls(self.tls, certificates, edge, telemetry)?;
-        server.start_https(self.https, path, certificates, edge, telemetry)?;
-        server.start_quic(self.quic, certificates, edge, telemetry)
-    }
-}
-
-/// Loads the certificate, if there is to be one.
-fn load_certificate(options: &Options) -> Result<Option<Arc<Certificates>>, StartError> {
-    let Some(files) = &options.certificate else {
-        let wanted = [(&options.listen_tls, "TLS"), (&options.listen_https, "HTTPS"), (&options.listen_quic, "QUIC")];
-        let first = wanted.iter().find_map(|(listen, transport)| listen.first().map(|&address| (address, *transport)));
-        return first.map_or(Ok(None), |(address, transport)| Err(StartError::NoCertificate(address, transport)));
-    };
-    Ok(Some(Certificates::load(files.clone())?))
 }
 
 /// Logs what is questionable in the files. `before` are the databases in use so far.

@@ -2,11 +2,14 @@
 //!
 //! | signal | what |
 //! |---|---|
-//! | SIGHUP | reloads zones and geography, all or nothing |
+//! | SIGHUP | reloads zones, geography and the secret of cookies, all or nothing |
 //! | SIGTERM, SIGINT | drains, then exits with 0; a second one ends at once |
+//!
+//! A node that is given `--handover PATH` takes the sockets of the one that was given the same path before, becomes ready, answers, and lets the
+//! old one drain and end: [`crate::server::handover`].
 
 use std::io::{self, IsTerminal};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -15,20 +18,23 @@ use clap::{Args, ValueEnum};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
+use tokio::time::Interval;
 
 use super::load::Content;
-use super::node::{Node, Options, StartError};
-use super::{Exit, chain, tell_error};
+use super::node::{Node, Options, Prepared, StartError};
+use super::policy::PolicyArgs;
+use super::{Exit, chain, manager, tell_error};
 use crate::limits;
 use crate::probe::Roots;
 use crate::server::tls::CertificateFiles;
-use crate::server::{Engine, doh};
+use crate::server::{self, Engine, Given, doh};
 
 /// What `aya serve` is told.
 #[derive(Debug, Args)]
 pub struct ServeArgs {
-    /// Address and port to answer on, over UDP and TCP; may be given several times.
-    #[arg(long, env = "AYA_LISTEN", value_delimiter = ',', default_values = ["0.0.0.0:53", "[::]:53"])]
+    /// Address and port to answer on, over UDP and TCP; may be given several times; by default the sockets that the service manager hands over, or
+    /// else port 53 of every address.
+    #[arg(long, env = "AYA_LISTEN", value_delimiter = ',')]
     listen: Vec<SocketAddr>,
     /// Address, or address and port, to answer on over TLS (port 853); may be given several times.
     #[arg(long, env = "AYA_LISTEN_TLS", value_name = "ADDRESS", value_delimiter = ',', value_parser = address_of::<PORT_TLS>, requires = "tls_cert")]
@@ -72,12 +78,31 @@ pub struct ServeArgs {
     /// Workers for each address; by default one for each core.
     #[arg(long, env = "AYA_WORKERS", value_parser = clap::value_parser!(u16).range(1..=1024))]
     workers: Option<u16>,
+    /// Unix socket on which a node hands its sockets over to the next one that is started with the same path, so that no query is lost.
+    #[arg(long, env = "AYA_HANDOVER", value_name = "PATH")]
+    handover: Option<PathBuf>,
+    /// Whether each datagram worker is kept on a CPU of its own.
+    #[arg(long, env = "AYA_PIN", value_enum, default_value_t)]
+    pin: Pin,
     /// Let reloads remove zones, more than a tenth of the services or endpoints, or more than half of the addresses whose country is known.
     #[arg(long, env = "AYA_ALLOW_SHRINK")]
     allow_shrink: bool,
+    /// What is wanted of every reply.
+    #[command(flatten)]
+    policy: PolicyArgs,
     /// How logs are written.
     #[arg(long, env = "AYA_LOG_FORMAT", value_enum, default_value_t)]
     log_format: LogFormat,
+}
+
+/// Whether each datagram worker is kept on a CPU of its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Pin {
+    /// Where there is a worker for each CPU that the process may use.
+    #[default]
+    Auto,
+    /// Never: the system places them.
+    Off,
 }
 
 /// How logs are written. What is logged is said by `AYA_LOG`, as in `info,aya_gslb::probe=debug`.
@@ -126,25 +151,42 @@ fn address_or_off(text: &str) -> Result<AddressOrOff, String> {
     }
 }
 
+/// Where queries are answered unless somebody says otherwise: on every address.
+const LISTEN: [SocketAddr; 2] = [SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), PORT), SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), PORT)];
+/// The port of DNS.
+const PORT: u16 = 53;
+
 impl ServeArgs {
-    /// What it means.
-    fn options(&self) -> Options {
+    /// What it means, beside these sockets of the service manager: what they are bound to is answered on, whatever else is.
+    fn options(&self, given: &Given) -> Options {
+        let mut listen = self.listen.clone();
+        let encrypted = |address: &SocketAddr| [&self.listen_tls, &self.listen_https, &self.listen_quic].iter().any(|listen| listen.contains(address));
+        let is_for_others = |address: &SocketAddr| self.admin.0 == Some(*address) || self.metrics == Some(*address) || encrypted(address);
+        let more: Vec<SocketAddr> = given.addresses().into_iter().filter(|address| !listen.contains(address) && !is_for_others(address)).collect();
+        listen.extend(more);
+        if listen.is_empty() {
+            listen.extend(LISTEN);
+        }
         let cores = || std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
         Options {
             content: Content::Files { zones: self.zones.clone(), geoip: self.geoip.clone() },
-            listen: self.listen.clone(),
+            listen,
             certificate: self.tls_cert.clone().zip(self.tls_key.clone()).map(|(chain, key)| CertificateFiles { chain, key }),
             listen_tls: self.listen_tls.clone(),
             listen_https: self.listen_https.clone(),
             https_path: self.https_path.clone(),
             listen_quic: self.listen_quic.clone(),
+            handover: self.handover.clone(),
             workers: self.workers.map_or_else(cores, usize::from),
+            pin: self.pin == Pin::Auto,
             engine: self.engine,
             state: self.state.clone(),
             admin: self.admin.0,
             metrics: self.metrics,
             allow_shrink: self.allow_shrink,
             roots: Roots::of_system(),
+            wishes: self.policy.wishes(),
+            rates: self.policy.rates(),
         }
     }
 }
@@ -153,7 +195,9 @@ impl ServeArgs {
 pub fn run(args: &ServeArgs) -> Exit {
     start_logging(args.log_format);
     limit_panic_reports();
-    match serve(args) {
+    server::raise_descriptor_limit();
+    let served = manager::sockets().map_err(StartError::Given).and_then(|given| serve(args, given));
+    match served {
         Ok(()) => Exit::Ok,
         Err(error) => {
             tell_error(&error);
@@ -163,26 +207,42 @@ pub fn run(args: &ServeArgs) -> Exit {
 }
 
 /// Starts, then waits for signals and changes of files.
-fn serve(args: &ServeArgs) -> Result<(), StartError> {
+fn serve(args: &ServeArgs, given: Given) -> Result<(), StartError> {
     // Signals are listened to before anything else: a SIGHUP while files are loaded would end the process.
     let waiting = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(StartError::System)?;
     let mut wakes = waiting.block_on(async { Wakes::new(args) }).map_err(StartError::System)?;
-    let node = Node::start(args.options())?;
+    let prepared = Node::prepare(args.options(&given), given)?;
+    if prepared.has_predecessor() && !waiting.block_on(wakes.is_ready(&prepared)) {
+        tracing::info!("told to stop before taking over; the other process goes on");
+        return Ok(());
+    }
+    let node = prepared.go()?;
     let world = node.worlds().load();
     let (zones, services, endpoints) = (world.catalog.zones.len(), world.catalog.services.len(), world.catalog.endpoints.len());
     drop(world);
     let (listen, tls) = (told(node.addresses()), told(node.tls_addresses()));
     let (https, quic) = (told(node.https_addresses()), told(node.quic_addresses()));
     let (admin, metrics) = (told(node.admin_address().as_slice()), told(node.metrics_address().as_slice()));
+    let status = format!("answering on {listen}");
     tracing::info!(listen, tls, https, quic, admin, metrics, zones, services, endpoints, "serving");
-    wakes.ready = Some(node.ready());
+    (wakes.ready, wakes.succeeded) = (Some(node.ready()), Some(node.succeeded()));
     while let Some(cause) = waiting.block_on(wakes.next()) {
         match cause {
-            Cause::Ready => tracing::info!(generation = node.worlds().load().generation, "ready: the first round of probes is over"),
-            Cause::Reload(why) => reload(&node, why),
+            Cause::Ready => {
+                tracing::info!(generation = node.worlds().load().generation, "ready: the first round of probes is over");
+                manager::tell_ready(&status);
+            }
+            Cause::Reload(why) => {
+                manager::tell_reloading();
+                let is_applied = reload(&node, why);
+                manager::tell_ready(if is_applied { &status } else { "the last reload was refused; answering as before it" });
+            }
+            Cause::Watchdog if node.is_alive() => manager::tell_alive(),
+            Cause::Watchdog => tracing::error!("a worker does not move; the service manager is not told that the node is alive"),
         }
     }
     tracing::info!("draining");
+    manager::tell_stopping();
     std::thread::spawn(move || {
         // A second signal ends at once, as people expect it to.
         waiting.block_on(wakes.stop_signal());
@@ -202,15 +262,19 @@ fn told(addresses: &[SocketAddr]) -> String {
 /// The exit code of a process that did not drain to the end.
 const ENDED_BY_SIGNAL: i32 = 130;
 
-/// Reloads, and says what came of it.
-fn reload(node: &Node, why: &'static str) {
+/// Reloads, says what came of it, and whether the new files are in use.
+fn reload(node: &Node, why: &'static str) -> bool {
     match node.reload() {
         Ok(generation) => {
             let world = node.worlds().load();
             tracing::info!(why, generation, zones = world.catalog.zones.len(), services = world.catalog.services.len(), "reloaded");
         }
-        Err(error) => tracing::error!(why, "reload refused, the old world is served as before:\n{}", chain(&error)),
+        Err(error) => {
+            tracing::error!(why, "reload refused, the old world is served as before:\n{}", chain(&error));
+            return false;
+        }
     }
+    true
 }
 
 /// Why the node woke, unless it is to stop.
@@ -220,6 +284,8 @@ enum Cause {
     Ready,
     /// Files are to be read again.
     Reload(&'static str),
+    /// The service manager wants to hear that the node is alive.
+    Watchdog,
 }
 
 /// What the serving node waits for.
@@ -232,6 +298,10 @@ struct Wakes {
     interrupt: Signal,
     /// Tells that the first round of probes is over; `None` before the start and once that was told.
     ready: Option<watch::Receiver<bool>>,
+    /// Tells that another process has taken over; `None` before the start.
+    succeeded: Option<watch::Receiver<bool>>,
+    /// How often the service manager wants to hear that the node is alive.
+    watchdog: Option<Interval>,
     /// Files changed.
     changes: mpsc::Receiver<()>,
     /// Files changed, and nobody has been told yet.
@@ -250,6 +320,8 @@ impl Wakes {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
             ready: None,
+            succeeded: None,
+            watchdog: manager::watchdog().map(tokio::time::interval),
             changes,
             pending: false,
             _watcher: watcher,
@@ -258,14 +330,11 @@ impl Wakes {
 
     /// Waits for the next cause; `None` means stop.
     async fn next(&mut self) -> Option<Cause> {
-        let ready = async {
-            let over = match &mut self.ready {
-                Some(ready) => ready.wait_for(|ready| *ready).await.is_ok(),
-                None => false,
-            };
-            if !over {
-                // It was told already, or the controller has ended and will never be ready.
-                std::future::pending::<()>().await;
+        let (ready, succeeded) = (told_once(self.ready.as_mut()), told_once(self.succeeded.as_mut()));
+        let watchdog = async {
+            match &mut self.watchdog {
+                Some(interval) => interval.tick().await,
+                None => std::future::pending().await,
             }
         };
         tokio::select! {
@@ -277,6 +346,20 @@ impl Wakes {
                 self.ready = None;
                 Some(Cause::Ready)
             }
+            () = succeeded => {
+                tracing::info!("another process has taken over");
+                None
+            }
+            _ = watchdog => Some(Cause::Watchdog),
+        }
+    }
+
+    /// Waits until a node may take over; false if it is told to stop before.
+    async fn is_ready(&mut self, prepared: &Prepared) -> bool {
+        let mut ready = prepared.ready();
+        tokio::select! {
+            () = told_once(Some(&mut ready)) => true,
+            () = self.stop_signal() => false,
         }
     }
 
@@ -286,6 +369,17 @@ impl Wakes {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
         }
+    }
+}
+
+/// Waits until something becomes true. What was told already, or will never be since its teller is gone, is waited for without end.
+async fn told_once(news: Option<&mut watch::Receiver<bool>>) {
+    let told = match news {
+        Some(news) => news.wait_for(|told| *told).await.is_ok(),
+        None => false,
+    };
+    if !told {
+        std::future::pending::<()>().await;
     }
 }
 
@@ -367,7 +461,7 @@ mod tests {
 
     #[test]
     fn without_flags_everything_is_found_in_the_working_directory_and_all_addresses_are_answered_on() {
-        let options = Line::try_parse_from(["aya"]).unwrap().serve.options();
+        let options = Line::try_parse_from(["aya"]).unwrap().serve.options(&Given::default());
         assert_eq!(options.listen, ["0.0.0.0:53".parse().unwrap(), "[::]:53".parse().unwrap()]);
         assert!(matches!(options.content, Content::Files { zones, geoip } if zones == [Path::new("zones")] && geoip == [Path::new("geoip")]));
         assert_eq!(options.admin, Some("127.0.0.1:8053".parse().unwrap()));
@@ -378,7 +472,7 @@ mod tests {
     fn an_encrypted_transport_has_its_port_and_needs_a_certificate() {
         let files = ["--tls-cert", "chain.pem", "--tls-key", "key.pem"];
         let listen = ["--listen-tls", "127.0.0.1", "--listen-tls", "[::1]", "--listen-https", "::1", "--listen-quic", "127.0.0.1:8853"];
-        let options = Line::try_parse_from(["aya"].iter().chain(&files).chain(&listen)).unwrap().serve.options();
+        let options = Line::try_parse_from(["aya"].iter().chain(&files).chain(&listen)).unwrap().serve.options(&Given::default());
         assert_eq!(options.listen_tls, ["127.0.0.1:853".parse().unwrap(), "[::1]:853".parse().unwrap()]);
         assert_eq!(options.listen_https, ["[::1]:443".parse().unwrap()]);
         assert_eq!(options.listen_quic, ["127.0.0.1:8853".parse().unwrap()]);
@@ -389,8 +483,8 @@ mod tests {
 
     #[test]
     fn the_path_of_queries_over_https_is_one() {
-        let read = |path| Line::try_parse_from(["aya", "--https-path", path]).map(|line| line.serve.options().https_path);
-        assert_eq!(Line::try_parse_from(["aya"]).unwrap().serve.options().https_path, "/dns-query");
+        let read = |path| Line::try_parse_from(["aya", "--https-path", path]).map(|line| line.serve.options(&Given::default()).https_path);
+        assert_eq!(Line::try_parse_from(["aya"]).unwrap().serve.options(&Given::default()).https_path, "/dns-query");
         assert_eq!(read("/a/b~c").unwrap(), "/a/b~c");
         for wrong in ["", "dns-query", "/dns query", "/dns?x", "/dns#x", "/dns{?dns}", "/%64ns"] {
             assert!(read(wrong).is_err(), "{wrong:?}");
@@ -399,9 +493,28 @@ mod tests {
 
     #[test]
     fn the_admin_api_can_be_off_and_listen_comes_several_times() {
-        let options = Line::try_parse_from(["aya", "--admin", "off", "--listen", "127.0.0.1:5300", "--listen", "[::1]:5300"]).unwrap().serve.options();
+        let options =
+            Line::try_parse_from(["aya", "--admin", "off", "--listen", "127.0.0.1:5300", "--listen", "[::1]:5300"]).unwrap().serve.options(&Given::default());
         assert_eq!((options.admin, options.listen.len()), (None, 2));
         assert!(Line::try_parse_from(["aya", "--admin", "maybe"]).is_err());
         assert!(Line::try_parse_from(["aya", "--workers", "0"]).is_err());
+    }
+
+    #[test]
+    fn what_the_service_manager_hands_over_is_answered_on_instead_of_all_addresses_and_beside_those_that_are_named() {
+        let socket = std::net::UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let admin = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let (address, of_admin) = (socket.local_addr().unwrap(), admin.local_addr().unwrap());
+        let mut given = Given::default();
+        given.add(socket.into()).unwrap();
+        given.add(admin.into()).unwrap();
+        let listen = |more: &[&str]| {
+            let admin = of_admin.to_string();
+            let line = [&["aya", "--admin", &admin], more].concat();
+            Line::try_parse_from(line).unwrap().serve.options(&given).listen
+        };
+        assert_eq!(listen(&[]), [address]);
+        assert_eq!(listen(&["--listen", "127.0.0.1:5300"]), ["127.0.0.1:5300".parse().unwrap(), address]);
+        assert_eq!(listen(&["--listen", &address.to_string()]), [address]);
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::roster::{self, Carried};
 use super::state::{addresses_digest, spec_digest};
-use super::{Change, Effects, EndpointName, EndpointState, Event, Plan, ProbeState, Refused, State, Why, probe_label};
+use super::{Change, Effects, EndpointName, EndpointState, Event, Plan, ProbeState, Refused, Situations, State, Why, probe_label};
 use crate::catalog::{Catalog, EndpointId, ProbeId};
 use crate::geo::Geo;
 use crate::health::{Health, Observation, Rule, Status, Tracker, of_all};
@@ -34,6 +34,8 @@ pub struct Controller {
     statuses: Vec<Status>,
     /// The versions to be published next.
     versions: Vec<u64>,
+    /// The situations that services were in.
+    situations: Situations,
     /// Whether they differ from what was published.
     touched: bool,
     /// When the newest observation was made.
@@ -74,7 +76,9 @@ impl Controller {
     pub fn new(catalog: Arc<Catalog>, geo: Arc<Geo>, now: Moment) -> Self {
         let probes = catalog.probes.len();
         let deadline = now.plus_millis(first_round_ms(&catalog));
-        let world = World::unmeasured(1, Arc::clone(&catalog), Arc::clone(&geo));
+        let mut world = World::unmeasured(1, Arc::clone(&catalog), Arc::clone(&geo));
+        let mut situations = Situations::default();
+        situations.tell(&catalog, 1, &mut world.statuses);
         Self {
             epoch: 1,
             trackers: vec![Tracker::default(); probes].into(),
@@ -82,6 +86,7 @@ impl Controller {
             carried: Box::default(),
             statuses: world.statuses.of.to_vec(),
             versions: world.statuses.versions.to_vec(),
+            situations,
             touched: false,
             observed: Moment(0),
             fresh_until: deadline.plus_millis(fresh_ms_max(&catalog)),
@@ -246,6 +251,7 @@ impl Controller {
         self.carried = probes;
         self.statuses = statuses;
         self.versions = vec![self.world.generation + 1; catalog.services.len()];
+        self.situations.forget();
         self.touched = true;
         self.unsaved = true;
         if fresh.contains(&true) {
@@ -284,6 +290,7 @@ impl Controller {
         }
         self.geo = geo;
         self.versions.fill(self.world.generation + 1);
+        self.situations.forget();
         self.touched = true;
     }
 
@@ -333,8 +340,15 @@ impl Controller {
 
     /// Makes the next world.
     fn publish(&mut self, stale: bool, effects: &mut Effects) {
-        let statuses = Statuses { of: self.statuses.as_slice().into(), versions: self.versions.as_slice().into(), stale, observed: self.observed };
         let generation = self.world.generation + 1;
+        let mut statuses = Statuses {
+            of: self.statuses.as_slice().into(),
+            versions: self.versions.as_slice().into(),
+            situations: self.world.statuses.situations.clone(),
+            stale,
+            observed: self.observed,
+        };
+        self.situations.tell(&self.catalog, generation, &mut statuses);
         self.world = Arc::new(World { generation, catalog: Arc::clone(&self.catalog), geo: Arc::clone(&self.geo), statuses });
         self.touched = false;
         effects.publish = Some(Arc::clone(&self.world));

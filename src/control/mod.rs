@@ -5,6 +5,7 @@
 //!
 //! Invariants
 //! - Generations only grow. A service's version grows with the generation exactly when one of its statuses changed, or catalog or geography did.
+//! - Services are in one situation only if they are decided alike: the same profile, and endpoints with the same statuses.
 //! - A refused reload changes nothing.
 //! - Across a reload an endpoint keeps its health if service, name, addresses and probes are the same; else it starts afresh.
 //! - Statuses are held when observations cease: [`crate::world::Statuses::stale`] says so, nothing else changes.
@@ -16,9 +17,11 @@ mod controller;
 mod effect;
 mod event;
 mod roster;
+mod situations;
 mod state;
 
 pub use controller::Controller;
 pub use effect::{Change, Effects, EndpointName, Plan, Refused, Why, probe_label};
 pub use event::Event;
+pub use situations::Situations;
 pub use state::{EndpointState, ProbeState, State, addresses_digest, spec_digest};

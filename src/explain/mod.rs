@@ -3,6 +3,7 @@
 //! Pure. [`explain`] runs [`steer::decide`] with a recording witness and the same [`steer::Decision::choose`]; nothing is ranked here,
 //! only worded. What is printed and what is serialised are one value.
 
+mod brief;
 mod request;
 mod table;
 
@@ -13,7 +14,7 @@ use std::net::IpAddr;
 use serde::Serialize;
 
 use crate::catalog::{AnswerKind, By, EndpointId, RegionSet, Service, ServiceId};
-use crate::geo::{Located, RttSource};
+use crate::geo::{ClientSets, Place, RttSource};
 use crate::health::{Health, Intent, Status};
 use crate::steer::{self, Ask, Chosen, Client, Exclusion, Family, Recorder, Relaxation, Step, Verdict};
 use crate::units::Micros;
@@ -182,17 +183,17 @@ pub fn explain(question: &Question, world: &World) -> Explanation {
         }
     }
     let shares = shares(&decision);
-    let endpoints = ranked.into_iter().map(|id| endpoint_view(id, question, world, client.located, &recorder.steps, &chosen, &shares)).collect();
+    let endpoints = ranked.into_iter().map(|id| endpoint_view(id, question, world, client.place, &recorder.steps, &chosen, &shares)).collect();
     Explanation {
         name: service.name.to_string(),
         generation: world.generation,
-        client: client_view(question, client.located, world),
+        client: client_view(question, client.place, world),
         by: match service.by {
             By::Score => "score",
             By::Weight => "weight",
             By::Order => "order",
         },
-        residency: residency_views(service, client.located, world),
+        residency: residency_views(service, &client.sets(&world.geo), world),
         relaxed: recorder.steps.iter().filter_map(relaxation).collect(),
         tier: recorder.steps.iter().find_map(|step| if let Step::Tier { tier, .. } = step { Some(tier + 1) } else { None }),
         geo_rule: recorder.steps.iter().find_map(|step| if let Step::Geo(index) = step { Some(index + 1) } else { None }),
@@ -237,24 +238,24 @@ fn shares(decision: &steer::Decision) -> Vec<(EndpointId, u32)> {
 }
 
 /// Who asks.
-fn client_view(question: &Question, located: Located, world: &World) -> ClientView {
+fn client_view(question: &Question, place: Place, world: &World) -> ClientView {
     ClientView {
         prefix: format!("{}/{}", question.address, question.source_len),
-        locality: world.geo.locality(located.locality).label.to_string(),
-        leaf: located.leaf,
-        wide: located.wide,
-        private: located.says_nothing(question.address, question.source_len),
+        locality: world.geo.locality(place.locality).label.to_string(),
+        leaf: place.leaf,
+        wide: place.wide,
+        private: place.says_nothing(question.address, question.source_len),
     }
 }
 
 /// The rules of the service over this client.
-fn residency_views(service: &Service, located: Located, world: &World) -> Vec<ResidencyView> {
+fn residency_views(service: &Service, sets: &ClientSets, world: &World) -> Vec<ResidencyView> {
     service
         .residency
         .iter()
         .map(|id| {
             let rule = &world.catalog.residencies[id.index()];
-            ResidencyView { rule: rule.name.to_string(), binds: steer::binds(rule, located.sets) }
+            ResidencyView { rule: rule.name.to_string(), binds: steer::binds(rule, sets) }
         })
         .collect()
 }
@@ -264,7 +265,7 @@ fn endpoint_view(
     id: EndpointId,
     question: &Question,
     world: &World,
-    located: Located,
+    place: Place,
     steps: &[Step],
     chosen: &Chosen,
     shares: &[(EndpointId, u32)],
@@ -298,16 +299,16 @@ fn endpoint_view(
         status: status_text(world.status(id)),
         answer: answered.and_then(|place| u8::try_from(place + 1).ok()),
         share: shares.iter().find(|(other, _)| *other == id).map(|(_, share)| *share),
-        bill: bill_view(id, world, located, steps),
+        bill: bill_view(id, world, place, steps),
         excluded: excluded.map(|exclusion| exclusion_text(exclusion, id, world)),
         addresses,
     }
 }
 
 /// The bill that the witness saw.
-fn bill_view(id: EndpointId, world: &World, located: Located, steps: &[Step]) -> BillView {
+fn bill_view(id: EndpointId, world: &World, place: Place, steps: &[Step]) -> BillView {
     let endpoint = world.catalog.endpoint(id);
-    let rtt_source = match world.geo.rtt_source(located.locality, endpoint.region) {
+    let rtt_source = match world.geo.rtt_source(place.locality, endpoint.region) {
         RttSource::Declared => "declared",
         RttSource::Distance => "distance",
         RttSource::Unknown => "unknown",

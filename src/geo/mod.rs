@@ -40,7 +40,7 @@ pub use overlay::{Overlap, overlay};
 pub use record::{Code, Record};
 pub use special::is_special;
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -102,20 +102,18 @@ pub struct Locality {
     pub label: Box<str>,
 }
 
-/// Where a client is.
+/// Where a client is: what a decision is kept under.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Located {
+pub struct Place {
     /// The locality of the first address of the prefix.
     pub locality: LocalityId,
     /// Length of the table's leaf around that address, after de-aggregation: the shortest prefix within which every address has this locality.
     pub leaf: u8,
-    /// The client sets: the locality's, or, when the prefix is shorter than the leaf, those of every place inside the prefix.
-    pub sets: ClientSets,
-    /// Whether the prefix is shorter than the leaf, so that `sets` may be more than the locality's.
+    /// Whether the prefix is shorter than the leaf, so that it may hold more places than that locality.
     pub wide: bool,
 }
 
-impl Located {
+impl Place {
     /// Whether this says nothing of the client, for the whole prefix is private or special and no network of the operator's is in it: then it
     /// is the resolver's place that counts (RFC 7871 §11.3).
     #[must_use]
@@ -123,6 +121,19 @@ impl Located {
     pub fn says_nothing(&self, address: IpAddr, source_len: u8) -> bool {
         self.locality == LocalityId::UNKNOWN && !self.wide && is_special(address, source_len)
     }
+}
+
+/// Where a client is, and what follows from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Located {
+    /// As [`Place::locality`].
+    pub locality: LocalityId,
+    /// As [`Place::leaf`].
+    pub leaf: u8,
+    /// The client sets: the locality's, or, when the prefix is shorter than the leaf, those of every place inside the prefix.
+    pub sets: ClientSets,
+    /// As [`Place::wide`]: whether `sets` may be more than the locality's.
+    pub wide: bool,
 }
 
 /// Where a round-trip time comes from.
@@ -278,33 +289,60 @@ impl Geo {
     /// has counts as its whole length. Bits behind it are not looked at.
     #[must_use]
     #[inline]
-    pub fn locate(&self, address: IpAddr, source_len: u8) -> Located {
+    pub fn place(&self, address: IpAddr, source_len: u8) -> Place {
         match address {
-            IpAddr::V4(address) => self.locate_in(&self.v4, address.to_bits(), source_len),
-            IpAddr::V6(address) => match address.to_ipv4_mapped() {
-                Some(mapped) if source_len >= 96 => {
-                    let located = self.locate_in(&self.v4, mapped.to_bits(), source_len - 96);
-                    Located { leaf: located.leaf + 96, ..located }
-                }
-                _ => self.locate_in(&self.v6, address.to_bits(), source_len),
-            },
+            IpAddr::V4(address) => self.place_v4(address.to_bits(), source_len),
+            IpAddr::V6(address) => self.place_v6(address, source_len),
         }
     }
 
-    /// Where the clients of a prefix of one family are.
+    /// The same for IPv4.
+    #[inline(never)]
+    fn place_v4(&self, address: u32, source_len: u8) -> Place {
+        place_in(&self.v4, address, source_len)
+    }
+
+    /// The same for IPv6, where IPv4 may be mapped.
+    #[inline(never)]
+    fn place_v6(&self, address: Ipv6Addr, source_len: u8) -> Place {
+        match address.to_ipv4_mapped() {
+            Some(mapped) if source_len >= 96 => {
+                let place = place_in(&self.v4, mapped.to_bits(), source_len - 96);
+                Place { leaf: place.leaf + 96, ..place }
+            }
+            _ => place_in(&self.v6, address.to_bits(), source_len),
+        }
+    }
+
+    /// Where the clients of a prefix are, and the client sets that they are in.
+    #[must_use]
+    pub fn locate(&self, address: IpAddr, source_len: u8) -> Located {
+        let place = self.place(address, source_len);
+        Located { locality: place.locality, leaf: place.leaf, sets: self.sets(place, address, source_len), wide: place.wide }
+    }
+
+    /// The client sets of the clients of a prefix that is at `place`.
+    #[must_use]
     #[inline]
-    fn locate_in<A: Address>(&self, table: &Table<A>, address: A, source_len: u8) -> Located {
-        let source_len = source_len.min(A::BITS);
-        let first = address.first_within(source_len);
-        let found = table.find(first);
-        let wide = source_len < found.leaf;
-        let sets = if wide { self.sets_within(table, first, source_len) } else { self.localities[usize::from(found.place)].sets };
-        Located { locality: LocalityId(found.place), leaf: found.leaf, sets, wide }
+    pub fn sets(&self, place: Place, address: IpAddr, source_len: u8) -> ClientSets {
+        if place.wide { self.sets_of_prefix(address, source_len) } else { self.locality(place.locality).sets }
     }
 
     /// The client sets of every place within a prefix.
     #[cold]
-    fn sets_within<A: Address>(&self, table: &Table<A>, first: A, len: u8) -> ClientSets {
+    fn sets_of_prefix(&self, address: IpAddr, source_len: u8) -> ClientSets {
+        match address {
+            IpAddr::V4(address) => self.sets_within(&self.v4, address.to_bits(), source_len),
+            IpAddr::V6(address) => match address.to_ipv4_mapped() {
+                Some(mapped) if source_len >= 96 => self.sets_within(&self.v4, mapped.to_bits(), source_len - 96),
+                _ => self.sets_within(&self.v6, address.to_bits(), source_len),
+            },
+        }
+    }
+
+    /// The client sets of every place within a prefix of one family.
+    fn sets_within<A: Address>(&self, table: &Table<A>, address: A, len: u8) -> ClientSets {
+        let first = address.first_within(len);
         let mut sets = table.sets_between(first, first.last_within(len), &self.localities);
         if first.holds_mapped(len) {
             sets.unite(&self.v4.all_sets(&self.localities));
@@ -384,4 +422,12 @@ impl Geo {
     pub fn leaves_v6(&self) -> impl Iterator<Item = (ipnet::Ipv6Net, LocalityId)> {
         self.v6.leaves().map(|(address, len, place)| (ipnet::Ipv6Net::new_assert(address.into(), len), LocalityId(place)))
     }
+}
+
+/// Where the clients of a prefix of one family are.
+#[inline]
+fn place_in<A: Address>(table: &Table<A>, address: A, source_len: u8) -> Place {
+    let source_len = source_len.min(A::BITS);
+    let found = table.find(address.first_within(source_len));
+    Place { locality: LocalityId(found.place), leaf: found.leaf, wide: source_len < found.leaf }
 }

@@ -63,7 +63,7 @@ pub enum Intent {
 }
 
 /// What is published of one endpoint and what eligibility reads.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Status {
     /// What was measured.
     pub health: Health,

@@ -2,10 +2,11 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, UdpSocket};
+use std::os::fd::OwnedFd;
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
-use super::batch;
+use super::{Given, batch};
 use crate::limits;
 
 /// Why an address cannot be listened on.
@@ -26,9 +27,32 @@ pub struct Bound {
     /// The address; its port is the one that was given when 0 was asked for.
     pub address: SocketAddr,
     /// Datagram sockets.
-    pub(super) udp: Vec<UdpSocket>,
+    pub(super) udp: Vec<DatagramSocket>,
     /// Listening sockets.
     pub(super) tcp: Vec<TcpListener>,
+}
+
+/// A datagram socket, and what its worker has to know of it.
+#[derive(Debug)]
+pub(super) struct DatagramSocket {
+    /// The socket.
+    pub(super) socket: UdpSocket,
+    /// Whether it is bound to no address of its own, so that each reply has to be told where to leave from.
+    pub(super) is_wildcard: bool,
+    /// The CPU that its worker is kept on, if it is.
+    pub(super) cpu: Option<usize>,
+}
+
+/// Keeps the datagram workers on a CPU each, wherever an address has as many of them as this process has CPUs: the i-th worker on the i-th
+/// CPU. With fewer, a worker could be stuck on a busy CPU while another one idles; with more, two would share one for ever. The system
+/// places those better.
+pub fn pin(bound: &mut [Bound]) {
+    let Ok(cpus) = batch::allowed_cpus() else { return };
+    for one in bound.iter_mut().filter(|one| one.udp.len() == cpus.len()) {
+        for (socket, &cpu) in one.udp.iter_mut().zip(&cpus) {
+            socket.cpu = Some(cpu);
+        }
+    }
 }
 
 /// Binds every address for `workers` workers. Port 0 means any port that is free for both UDP and TCP.
@@ -37,19 +61,45 @@ pub struct Bound {
 /// [`BindError`] for the first address that cannot be had; a port that another process listens on is one, although `SO_REUSEPORT` would
 /// let a process of the same user share it silently.
 pub fn bind(listen: &[SocketAddr], workers: usize) -> Result<Vec<Bound>, BindError> {
-    listen.iter().map(|&address| if address.port() == 0 { bind_any_port(address, workers) } else { bind_one(address, workers) }).collect()
+    take_or_bind(listen, workers, &mut Given::default())
 }
 
-/// Binds every address for `workers` workers, for a transport over TCP alone: for each address its port and a listener for each worker.
+/// The same, but sockets that are there already are taken instead of bound. Where there are fewer of them than workers, several workers
+/// share one; where there are more, each gets a worker, since what waits in it must be answered.
+///
+/// # Errors
+/// As [`bind`].
+pub fn take_or_bind(listen: &[SocketAddr], workers: usize, given: &mut Given) -> Result<Vec<Bound>, BindError> {
+    let one = |&address: &SocketAddr| if address.port() == 0 { bind_any_port(address, workers) } else { bind_one(address, workers, given) };
+    listen.iter().map(one).collect()
+}
+
+/// Workers that the sockets get at most, whatever the engine.
+#[must_use]
+pub fn workers_of(bound: &[Bound]) -> usize {
+    let datagrams: usize = bound.iter().map(|one| one.udp.len()).sum();
+    datagrams + bound.iter().map(|one| one.tcp.len()).max().unwrap_or(0) + 1
+}
+
+/// Workers that the listeners of a transport over TCP alone get.
+#[must_use]
+pub fn workers_of_streams(bound: &[BoundStreams]) -> usize {
+    bound.iter().map(|one| one.listeners.len()).max().unwrap_or(0)
+}
+
+/// Takes or binds every address for `workers` workers, for a transport over TCP alone: for each address its port and a listener for each
+/// worker.
 ///
 /// # Errors
 /// [`BindError`], as [`bind`] does; `transport` is what it calls itself there.
-pub fn bind_streams(listen: &[SocketAddr], workers: usize, transport: &'static str) -> Result<Vec<BoundStreams>, BindError> {
-    let bind_one = |&address: &SocketAddr| {
+pub fn bind_streams(listen: &[SocketAddr], workers: usize, transport: &'static str, given: &mut Given) -> Result<Vec<BoundStreams>, BindError> {
+    let mut bind_one = |&address: &SocketAddr| {
+        let there = given.take_tcp(address);
         // Without SO_REUSEPORT first: only so is a port that somebody else shares seen as taken.
-        let probed = probe_tcp(address)?.local_addr()?.as_socket().map_or(address.port(), |bound| bound.port());
-        let address = SocketAddr::new(address.ip(), probed);
-        let listeners = (0..workers).map(|_| listening_socket(address)).collect::<io::Result<_>>()?;
+        let free = if there.is_empty() { probe_tcp(address)?.local_addr()?.as_socket() } else { None };
+        let address = free.unwrap_or(address);
+        let listeners = share_or_make(there, workers, TcpListener::try_clone, || listening_socket(address))?;
+        listeners.iter().try_for_each(|listener| listener.set_nonblocking(true))?;
         Ok(BoundStreams { address, listeners })
     };
     listen.iter().map(|address| bind_one(address).map_err(|source| BindError { address: *address, transport, source })).collect()
@@ -64,17 +114,26 @@ pub struct BoundStreams {
     pub(super) listeners: Vec<TcpListener>,
 }
 
-/// Binds every address once, for a transport over UDP that is not plain DNS.
+impl BoundStreams {
+    /// Its sockets, as another process can have them.
+    ///
+    /// # Errors
+    /// The system's, when there are no descriptors left.
+    pub fn share(&self) -> io::Result<Vec<OwnedFd>> {
+        self.listeners.iter().map(|listener| listener.try_clone().map(OwnedFd::from)).collect()
+    }
+}
+
+/// Takes or binds every address once, for a transport over UDP that is not plain DNS.
 ///
 /// # Errors
 /// [`BindError`], as [`bind`] does; `transport` is what it calls itself there.
-pub fn bind_datagrams(listen: &[SocketAddr], transport: &'static str) -> Result<Vec<BoundDatagrams>, BindError> {
-    let bind_one = |&address: &SocketAddr| {
-        let socket = probe_udp(address)?;
+pub fn bind_datagrams(listen: &[SocketAddr], transport: &'static str, given: &mut Given) -> Result<Vec<BoundDatagrams>, BindError> {
+    let mut bind_one = |&address: &SocketAddr| {
+        let socket = given.take_udp(address).pop().map_or_else(|| probe_udp(address).map(UdpSocket::from), Ok)?;
         // Best effort: the system caps it at net.core.rmem_max.
-        let _ = socket.set_recv_buffer_size(limits::UDP_SOCKET_BUFFER_OCTETS);
+        let _ = SockRef::from(&socket).set_recv_buffer_size(limits::UDP_SOCKET_BUFFER_OCTETS);
         socket.set_nonblocking(true)?;
-        let socket = UdpSocket::from(socket);
         Ok(BoundDatagrams { address: socket.local_addr()?, socket })
     };
     listen.iter().map(|address| bind_one(address).map_err(|source| BindError { address: *address, transport, source })).collect()
@@ -88,6 +147,16 @@ pub struct BoundDatagrams {
     pub address: SocketAddr,
     /// The socket.
     pub(super) socket: UdpSocket,
+}
+
+impl BoundDatagrams {
+    /// Its socket, as another process can have it.
+    ///
+    /// # Errors
+    /// The system's, when there are no descriptors left.
+    pub fn share(&self) -> io::Result<OwnedFd> {
+        self.socket.try_clone().map(OwnedFd::from)
+    }
 }
 
 /// For each worker one listener of every address.
@@ -105,7 +174,7 @@ pub(super) fn split_streams(bound: Vec<BoundStreams>) -> Vec<Vec<TcpListener>> {
 }
 
 /// The sockets, by kind: for each address its datagram sockets, and for each worker one listener of every address.
-pub(super) fn split(bound: Vec<Bound>) -> (Vec<UdpSocket>, Vec<Vec<TcpListener>>) {
+pub(super) fn split(bound: Vec<Bound>) -> (Vec<DatagramSocket>, Vec<Vec<TcpListener>>) {
     let mut datagrams = Vec::new();
     let mut listeners: Vec<Vec<TcpListener>> = Vec::new();
     for one in bound {
@@ -128,7 +197,7 @@ fn bind_any_port(address: SocketAddr, workers: usize) -> Result<Bound, BindError
     for _ in 0..TRIES {
         let free = probe_udp(address).and_then(|socket| socket.local_addr()).map_err(|source| BindError { address, transport: "UDP", source })?;
         let port = free.as_socket().map_or(0, |free| free.port());
-        match bind_one(SocketAddr::new(address.ip(), port), workers) {
+        match bind_one(SocketAddr::new(address.ip(), port), workers, &mut Given::default()) {
             Ok(bound) => return Ok(bound),
             Err(error) => last = Some(error),
         }
@@ -136,15 +205,44 @@ fn bind_any_port(address: SocketAddr, workers: usize) -> Result<Bound, BindError
     Err(last.expect("the loop ran and did not return"))
 }
 
-/// Binds one address.
-fn bind_one(address: SocketAddr, workers: usize) -> Result<Bound, BindError> {
+/// Binds one address, or takes what is given of it.
+fn bind_one(address: SocketAddr, workers: usize, given: &mut Given) -> Result<Bound, BindError> {
     let failed = |transport| move |source| BindError { address, transport, source };
+    let (udp, tcp) = (given.take_udp(address), given.take_tcp(address));
     // Without SO_REUSEPORT first: only so is a port that somebody else shares seen as taken.
-    drop(probe_udp(address).map_err(failed("UDP"))?);
-    drop(probe_tcp(address).map_err(failed("TCP"))?);
-    let udp = (0..workers).map(|_| datagram_socket(address)).collect::<io::Result<_>>().map_err(failed("UDP"))?;
-    let tcp = (0..workers).map(|_| listening_socket(address)).collect::<io::Result<_>>().map_err(failed("TCP"))?;
+    if udp.is_empty() {
+        drop(probe_udp(address).map_err(failed("UDP"))?);
+    }
+    if tcp.is_empty() {
+        drop(probe_tcp(address).map_err(failed("TCP"))?);
+    }
+    let udp = share_or_make(udp, workers, UdpSocket::try_clone, || datagram_socket(address)).map_err(failed("UDP"))?;
+    let udp = udp.into_iter().map(|socket| prepare(socket, address)).collect::<io::Result<_>>().map_err(failed("UDP"))?;
+    let tcp: Vec<TcpListener> = share_or_make(tcp, workers, TcpListener::try_clone, || listening_socket(address)).map_err(failed("TCP"))?;
+    tcp.iter().try_for_each(|listener| listener.set_nonblocking(true)).map_err(failed("TCP"))?;
     Ok(Bound { address, udp, tcp })
+}
+
+/// As many sockets as workers, at least: those that there are, shared by turns, or new ones if there are none.
+fn share_or_make<S>(mut there: Vec<S>, workers: usize, share: impl Fn(&S) -> io::Result<S>, make: impl Fn() -> io::Result<S>) -> io::Result<Vec<S>> {
+    let given = there.len();
+    for worker in given..workers {
+        let next = if given == 0 { make()? } else { share(&there[worker % given])? };
+        there.push(next);
+    }
+    Ok(there)
+}
+
+impl Bound {
+    /// Its sockets, as another process can have them.
+    ///
+    /// # Errors
+    /// The system's, when there are no descriptors left.
+    pub fn share(&self) -> io::Result<impl Iterator<Item = OwnedFd>> {
+        let udp = self.udp.iter().map(|socket| socket.socket.try_clone().map(OwnedFd::from));
+        let tcp = self.tcp.iter().map(|listener| listener.try_clone().map(OwnedFd::from));
+        Ok(udp.chain(tcp).collect::<io::Result<Vec<_>>>()?.into_iter())
+    }
 }
 
 /// Binds a datagram socket that shares its port with nobody.
@@ -176,12 +274,21 @@ fn datagram_socket(address: SocketAddr) -> io::Result<UdpSocket> {
         socket.set_only_v6(true)?;
     }
     socket.set_reuse_port(true)?;
-    // Best effort: the system caps it at net.core.rmem_max.
-    let _ = socket.set_recv_buffer_size(limits::UDP_SOCKET_BUFFER_OCTETS);
     socket.bind(&address.into())?;
-    let socket = UdpSocket::from(socket);
+    Ok(socket.into())
+}
+
+/// Sets what a worker needs of a datagram socket that is bound.
+fn prepare(socket: UdpSocket, address: SocketAddr) -> io::Result<DatagramSocket> {
+    // Best effort: the system caps them at net.core.rmem_max and net.core.wmem_max.
+    let _ = SockRef::from(&socket).set_recv_buffer_size(limits::UDP_SOCKET_BUFFER_OCTETS);
+    let _ = SockRef::from(&socket).set_send_buffer_size(limits::UDP_SOCKET_BUFFER_OCTETS);
     batch::forbid_fragmentation(&socket, address.is_ipv6())?;
-    Ok(socket)
+    let is_wildcard = address.ip().is_unspecified();
+    if is_wildcard {
+        batch::tell_destinations(&socket, address.is_ipv6())?;
+    }
+    Ok(DatagramSocket { socket, is_wildcard, cpu: None })
 }
 
 /// A listening socket of one worker.
@@ -198,7 +305,6 @@ fn listening_socket(address: SocketAddr) -> io::Result<TcpListener> {
     socket.set_recv_buffer_size(limits::TCP_SOCKET_BUFFER_OCTETS)?;
     socket.bind(&address.into())?;
     socket.listen(limits::TCP_BACKLOG)?;
-    socket.set_nonblocking(true)?;
     Ok(socket.into())
 }
 
@@ -212,7 +318,7 @@ mod tests {
         let port = bound[0].address.port();
         assert_ne!(port, 0);
         assert_eq!((bound[0].udp.len(), bound[0].tcp.len()), (3, 3));
-        assert!(bound[0].udp.iter().all(|socket| socket.local_addr().unwrap().port() == port));
+        assert!(bound[0].udp.iter().all(|socket| socket.socket.local_addr().unwrap().port() == port));
         assert!(bound[0].tcp.iter().all(|socket| socket.local_addr().unwrap().port() == port));
     }
 
@@ -229,5 +335,18 @@ mod tests {
         let taken = TcpListener::bind("127.0.0.1:0").unwrap();
         let error = bind(&[taken.local_addr().unwrap()], 1).unwrap_err();
         assert_eq!((error.transport, error.source.kind()), ("TCP", io::ErrorKind::AddrInUse));
+    }
+
+    #[test]
+    fn sockets_that_are_there_are_taken_and_shared_among_more_workers() {
+        let first = bind(&[SocketAddr::from(([127, 0, 0, 1], 0))], 2).unwrap();
+        let address = first[0].address;
+        for (workers, expected) in [(1, 2), (2, 2), (5, 5)] {
+            let mut given = Given::default();
+            first[0].share().unwrap().try_for_each(|descriptor| given.add(descriptor)).unwrap();
+            let taken = take_or_bind(&[address], workers, &mut given).unwrap();
+            assert!(given.is_empty());
+            assert_eq!((taken[0].address, taken[0].udp.len(), taken[0].tcp.len()), (address, expected, expected));
+        }
     }
 }

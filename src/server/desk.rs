@@ -4,12 +4,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use super::{Edge, Panicked, Policies, answer_or_silence};
-use crate::answer::{Ask, Outcome, Scratch, Transport};
+use crate::answer::{Ask, Outcome, Scratch};
 use crate::clock::Clock;
 use crate::limits;
 use crate::publish::Reader;
-use crate::telemetry::Telemetry;
-use crate::telemetry::tally::{Counters, Tally};
+use crate::telemetry::tally::Counters;
 
 /// The desk of one thread; never borrowed across an await.
 pub(super) struct Desk {
@@ -28,21 +27,16 @@ pub(super) struct Desk {
 }
 
 impl Desk {
-    /// For queries that come by this transport.
-    pub(super) fn new(edge: &Edge, telemetry: &Telemetry, transport: Transport) -> Self {
+    /// For queries that come by the transport of these counters.
+    pub(super) fn new(edge: &Edge, counters: Counters) -> Self {
         Self {
             reader: edge.worlds.reader(),
             policies: Arc::clone(&edge.policy),
             clock: edge.clock.clone(),
-            counters: telemetry.counters(transport),
+            counters,
             scratch: Scratch::default(),
             reply: vec![0; limits::TCP_MESSAGE_MAX].into(),
         }
-    }
-
-    /// What is counted whatever the catalog.
-    pub(super) fn tally(&self) -> Arc<Tally> {
-        Arc::clone(&self.counters.tally)
     }
 
     /// Lets go of a world that was replaced, so that the writer can free it: to be called at least every [`limits::WORKER_WAKE_MS`].

@@ -41,7 +41,7 @@ use hyper::{Method, Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
-use tokio::task::LocalSet;
+use tokio::task::{JoinSet, LocalSet};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -49,10 +49,11 @@ use tokio_rustls::server::TlsStream;
 use self::response::{Payload, Problem};
 use super::budget::Budget;
 use super::desk::Desk;
-use super::seats::Seats;
-use super::tcp::connections::Seat;
+use super::seats::{Seated, Seats};
+use super::supervise::supervise;
 use super::tcp::crowd::{Caps, Crowd};
-use super::{Edge, Stop, descriptors};
+use super::tcp::runtime;
+use super::{Edge, Stop, connections_max};
 use crate::answer::Transport;
 use crate::limits;
 use crate::telemetry::Telemetry;
@@ -78,12 +79,19 @@ pub(super) fn start(
     let crowd = Arc::new(Crowd::new(limits.caps));
     let mut threads = Vec::with_capacity(listeners.len());
     for (index, listeners) in listeners.into_iter().enumerate() {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
-        let (desk, stopped) = (Desk::new(edge, telemetry, Transport::Https), stop.subscribe());
-        let (acceptor, path, clock, crowd) = (TlsAcceptor::from(Arc::clone(tls)), path.into(), edge.clock.clone(), Arc::clone(&crowd));
-        let thread = thread::Builder::new().name(format!("aya-https-{index}")).spawn(move || {
-            let seats = Seats::new(crowd, clock, desk.tally());
-            LocalSet::new().block_on(&runtime, serve(listeners, Rc::new(Worker { acceptor, path, desk: RefCell::new(desk), seats, limits }), stopped));
+        let mut first = Some(runtime()?);
+        let (edge, counters, crowd, acceptor) = (edge.clone(), telemetry.counters(Transport::Https), Arc::clone(&crowd), TlsAcceptor::from(Arc::clone(tls)));
+        let (name, stop, kept, path) = (format!("aya-https-{index}"), Arc::clone(stop), RefCell::new(listeners), Box::<str>::from(path));
+        let thread = thread::Builder::new().name(name.clone()).spawn(move || {
+            supervise(&name, &stop, &counters.tally, || {
+                let runtime = first.take().map_or_else(runtime, Ok)?;
+                // The connections of a worker that died went with it.
+                counters.tally.set_open(0);
+                let seats = Rc::new(Seats::new(Arc::clone(&crowd), edge.clock.clone(), Arc::clone(&counters.tally)));
+                let desk = RefCell::new(Desk::new(&edge, counters.clone()));
+                let worker = Rc::new(Worker { acceptor: acceptor.clone(), path: path.clone(), desk, seats, limits });
+                LocalSet::new().block_on(&runtime, serve(&kept, worker, stop.subscribe()))
+            });
         })?;
         threads.push(thread);
     }
@@ -110,7 +118,7 @@ struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            caps: Caps { total: descriptors::connections_max(), per_prefix: limits::TCP_CONNECTIONS_PER_PREFIX_MAX },
+            caps: Caps { total: connections_max(), per_prefix: limits::TCP_CONNECTIONS_PER_PREFIX_MAX },
             handshake: Duration::from_millis(limits::TLS_HANDSHAKE_MS),
             request: Duration::from_millis(limits::TCP_MESSAGE_MS),
             idle_ms: limits::TCP_IDLE_MS,
@@ -129,56 +137,50 @@ struct Worker {
     /// Where they are answered.
     desk: RefCell<Desk>,
     /// Who is connected.
-    seats: Seats,
+    seats: Rc<Seats>,
     /// Its limits.
     limits: Limits,
 }
 
-/// Serves all listeners until told to stop, then drains.
-async fn serve(listeners: Vec<TcpListener>, worker: Rc<Worker>, mut stopped: watch::Receiver<bool>) {
-    let accepting: Vec<_> = listeners
-        .into_iter()
-        .map(|listener| {
-            let (worker, stopped) = (Rc::clone(&worker), stopped.clone());
-            tokio::task::spawn_local(async move {
-                let attend = |stream, peer, seat| drop(tokio::task::spawn_local(attend(stream, peer, seat, Rc::clone(&worker), stopped.clone())));
-                worker.seats.accept(listener, stopped.clone(), attend).await;
-            })
-        })
-        .collect();
-    // An error is a sender that is gone: nobody will ask for more either.
-    while let Err(_later) = timeout(Duration::from_millis(limits::WORKER_WAKE_MS), stopped.wait_for(|stopped| *stopped)).await {
-        worker.desk.borrow_mut().look();
+/// Serves all listeners until told to stop, then drains. `kept` holds them open if this worker dies; who is told to stop lets go of them,
+/// so that newcomers turn elsewhere.
+///
+/// # Errors
+/// The system's, when the listeners cannot be listened on.
+async fn serve(kept: &RefCell<Vec<TcpListener>>, worker: Rc<Worker>, mut stopped: watch::Receiver<bool>) -> io::Result<()> {
+    let listeners = kept.borrow().iter().map(TcpListener::try_clone).collect::<io::Result<Vec<_>>>()?;
+    let mut accepting = JoinSet::new();
+    for listener in listeners {
+        let (listener, worker, stopped) = (tokio::net::TcpListener::from_std(listener)?, Rc::clone(&worker), stopped.clone());
+        accepting.spawn_local(async move {
+            let attend = |stream, peer, seat| drop(tokio::task::spawn_local(attend(stream, peer, seat, Rc::clone(&worker), stopped.clone())));
+            worker.seats.accept(listener, stopped.clone(), attend).await;
+        });
     }
-    for task in accepting {
-        let _ = task.await;
+    loop {
+        tokio::select! {
+            // An error is a sender that is gone: nobody will ask for more either.
+            _ = stopped.wait_for(|stopped| *stopped) => break,
+            Some(Err(died)) = accepting.join_next() => std::panic::resume_unwind(died.into_panic()),
+            () = tokio::time::sleep(Duration::from_millis(limits::WORKER_WAKE_MS)) => worker.desk.borrow_mut().look(),
+        }
     }
+    while accepting.join_next().await.is_some() {}
+    kept.borrow_mut().clear();
     worker.seats.drain(Duration::from_millis(limits::DRAIN_MS)).await;
+    Ok(())
 }
 
 /// One connection, from its seat to the end.
-async fn attend(stream: TcpStream, peer: SocketAddr, seat: Rc<Seat>, worker: Rc<Worker>, stopped: watch::Receiver<bool>) {
+async fn attend(stream: TcpStream, peer: SocketAddr, seat: Seated, worker: Rc<Worker>, stopped: watch::Receiver<bool>) {
     let _ = stream.set_nodelay(true);
-    let talk = async {
-        match timeout(worker.limits.handshake, worker.acceptor.accept(stream)).await {
-            Ok(Ok(stream)) => {
-                let client = Rc::new(Client {
-                    source: peer.ip(),
-                    seat: Rc::clone(&seat),
-                    worker: Rc::clone(&worker),
-                    active: Cell::new(worker.seats.now()),
-                    budget: Budget::new(limits::HTTPS_HELD_OCTETS_MAX),
-                });
-                converse(stream, client, stopped).await;
-            }
-            Ok(Err(_)) | Err(_) => worker.seats.tally().count_handshake_failed(),
-        }
-    };
-    tokio::select! {
-        () = worker.seats.evicted(&seat) => {}
-        () = talk => {}
-    }
-    worker.seats.leave(&seat);
+    let seat = Rc::new(seat);
+    let shaken = seat.keeps(timeout(worker.limits.handshake, worker.acceptor.accept(stream))).await;
+    let Some(Ok(Ok(stream))) = shaken else { return worker.seats.tally().count_handshake_failed() };
+    let active = Cell::new(worker.seats.now());
+    let client = Client { source: peer.ip(), seat: Rc::clone(&seat), worker, active, budget: Budget::new(limits::HTTPS_HELD_OCTETS_MAX) };
+    // Who was told to go is not spoken to any more.
+    let _ = seat.keeps(Box::pin(converse(stream, Rc::new(client), stopped))).await;
 }
 
 /// Speaks the version of HTTP that the handshake agreed on; who agreed on none speaks HTTP/1.1.
@@ -286,7 +288,7 @@ struct Client {
     /// The address.
     source: IpAddr,
     /// The seat.
-    seat: Rc<Seat>,
+    seat: Rc<Seated>,
     /// What it shares with the others.
     worker: Rc<Worker>,
     /// When it last sent a whole query, or came.
@@ -331,7 +333,7 @@ impl Client {
             return Err(Problem::NO_QUERY);
         }
         self.active.set(self.worker.seats.now());
-        self.worker.seats.touch(&self.seat);
+        self.seat.touch();
         let mut share = self.budget.share();
         if !share.take(reply.len()) {
             return Err(Problem::UNREAD);

@@ -30,7 +30,6 @@
 mod stream;
 
 use std::cell::{Cell, RefCell};
-use std::future::Future;
 use std::io;
 use std::net::UdpSocket;
 use std::pin::pin;
@@ -48,9 +47,10 @@ use tokio::time::{sleep, timeout};
 use self::stream::Answerer;
 use super::budget::Budget;
 use super::desk::Desk;
-use super::seats::Seats;
-use super::tcp::connections::Seat;
+use super::seats::{Seated, Seats};
+use super::supervise::supervise;
 use super::tcp::crowd::{Caps, Crowd};
+use super::tcp::runtime;
 use super::{Edge, Stop};
 use crate::answer::Transport;
 use crate::limits;
@@ -89,13 +89,19 @@ pub(super) fn start(
     let crowd = Arc::new(Crowd::new(limits.caps));
     let mut threads = Vec::with_capacity(sockets.len());
     for (index, socket) in sockets.into_iter().enumerate() {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
-        let (desk, stopped, clock) = (Desk::new(edge, telemetry, Transport::Quic), stop.subscribe(), edge.clock.clone());
-        let (config, crowd) = (config.clone(), Arc::clone(&crowd));
-        let thread = thread::Builder::new().name(format!("aya-quic-{index}")).spawn(move || {
-            let seats = Seats::new(crowd, clock, desk.tally());
-            let worker = Rc::new(Worker { desk: RefCell::new(desk), seats, limits, unvalidated: Cell::new(0) });
-            LocalSet::new().block_on(&runtime, serve(socket, config, worker, stopped));
+        let mut first = Some(runtime()?);
+        let (edge, counters, crowd, config) = (edge.clone(), telemetry.counters(Transport::Quic), Arc::clone(&crowd), config.clone());
+        let (name, stop, kept) = (format!("aya-quic-{index}"), Arc::clone(stop), socket);
+        let thread = thread::Builder::new().name(name.clone()).spawn(move || {
+            supervise(&name, &stop, &counters.tally, || {
+                let runtime = first.take().map_or_else(runtime, Ok)?;
+                // The connections of a worker that died went with it.
+                counters.tally.set_open(0);
+                let seats = Rc::new(Seats::new(Arc::clone(&crowd), edge.clock.clone(), Arc::clone(&counters.tally)));
+                let desk = RefCell::new(Desk::new(&edge, counters.clone()));
+                let worker = Rc::new(Worker { desk, seats, limits, unvalidated: Cell::new(0) });
+                LocalSet::new().block_on(&runtime, serve(&kept, config.clone(), worker, stop.subscribe()))
+            });
         })?;
         threads.push(thread);
     }
@@ -165,30 +171,36 @@ struct Worker {
     /// Where queries are answered.
     desk: RefCell<Desk>,
     /// Who is connected.
-    seats: Seats,
+    seats: Rc<Seats>,
     /// Its limits.
     limits: Limits,
     /// Handshakes under way of those whose address may be forged.
     unvalidated: Cell<usize>,
 }
 
-/// Serves one socket until told to stop, then drains.
-async fn serve(socket: UdpSocket, config: ServerConfig, worker: Rc<Worker>, mut stopped: watch::Receiver<bool>) {
-    let runtime = Arc::new(quinn::TokioRuntime);
-    let Ok(endpoint) = Endpoint::new(EndpointConfig::default(), Some(config), socket, runtime) else {
-        return worker.seats.tally().count_socket_error();
-    };
-    let accepting = tokio::task::spawn_local(accept(endpoint.clone(), Rc::clone(&worker), stopped.clone()));
-    // An error is a sender that is gone: nobody will ask for more either.
-    while let Err(_later) = timeout(Duration::from_millis(limits::WORKER_WAKE_MS), stopped.wait_for(|stopped| *stopped)).await {
-        worker.desk.borrow_mut().look();
+/// Serves one socket until told to stop, then drains. `kept` holds it open if this worker dies.
+///
+/// # Errors
+/// The system's, when the socket cannot be used.
+async fn serve(kept: &UdpSocket, config: ServerConfig, worker: Rc<Worker>, mut stopped: watch::Receiver<bool>) -> io::Result<()> {
+    let endpoint = Endpoint::new(EndpointConfig::default(), Some(config), kept.try_clone()?, Arc::new(quinn::TokioRuntime))?;
+    let mut accepting = JoinSet::new();
+    accepting.spawn_local(accept(endpoint.clone(), Rc::clone(&worker), stopped.clone()));
+    loop {
+        tokio::select! {
+            // An error is a sender that is gone: nobody will ask for more either.
+            _ = stopped.wait_for(|stopped| *stopped) => break,
+            Some(Err(died)) = accepting.join_next() => std::panic::resume_unwind(died.into_panic()),
+            () = sleep(Duration::from_millis(limits::WORKER_WAKE_MS)) => worker.desk.borrow_mut().look(),
+        }
     }
     endpoint.set_server_config(None);
-    let _ = accepting.await;
+    while accepting.join_next().await.is_some() {}
     worker.seats.drain(worker.limits.drain).await;
     endpoint.close(code::NO_ERROR, b"");
     // So that the last words are sent; who does not hear them finds out by itself.
     let _ = timeout(Duration::from_millis(limits::DRAIN_LAST_CALL_MS), endpoint.wait_idle()).await;
+    Ok(())
 }
 
 /// Takes in newcomers, or asks them to come again with a token.
@@ -204,10 +216,10 @@ async fn accept(endpoint: Endpoint, worker: Rc<Worker>, mut stopped: watch::Rece
             incoming.refuse();
         } else if incoming.remote_address_validated() {
             let seat = worker.seats.seat(incoming.remote_address().ip());
-            tokio::task::spawn_local(attend(incoming, Some(seat), Rc::clone(&worker), stopped.clone()));
+            tokio::task::spawn_local(attend(incoming, seat, Rc::clone(&worker), stopped.clone()));
         } else if worker.unvalidated.get() < worker.limits.unvalidated {
-            tokio::task::spawn_local(attend(incoming, None, Rc::clone(&worker), stopped.clone()));
-            worker.unvalidated.update(|handshakes| handshakes + 1);
+            let guest = Unvalidated::enter(&worker);
+            tokio::task::spawn_local(welcome(incoming, guest, stopped.clone()));
         } else {
             // An error is a client that has a token already, which it has not.
             let _ = incoming.retry();
@@ -215,38 +227,49 @@ async fn accept(endpoint: Endpoint, worker: Rc<Worker>, mut stopped: watch::Rece
     }
 }
 
-/// One connection, from its first datagram to the end. Without a seat, its address may be forged until hands are shaken.
-async fn attend(incoming: Incoming, seat: Option<Rc<Seat>>, worker: Rc<Worker>, stopped: watch::Receiver<bool>) {
-    let (is_unvalidated, address) = (seat.is_none(), incoming.remote_address().ip());
-    let shaken = evictable(&worker, seat.as_deref(), shake_hands(incoming, &worker)).await.flatten();
-    if is_unvalidated {
-        worker.unvalidated.update(|handshakes| handshakes - 1);
+/// One of those who shake hands and whose address may be forged; counted until this is dropped.
+struct Unvalidated(Rc<Worker>);
+
+impl Unvalidated {
+    /// One more.
+    fn enter(worker: &Rc<Worker>) -> Self {
+        worker.unvalidated.update(|handshakes| handshakes + 1);
+        Self(Rc::clone(worker))
     }
-    if shaken.is_none() {
-        worker.seats.tally().count_handshake_failed();
-    }
-    let seat = match (seat, &shaken) {
-        (Some(seat), _) => seat,
-        (None, Some(_)) => worker.seats.seat(address),
-        (None, None) => return,
-    };
-    if let Some(connection) = shaken {
-        let active = Cell::new(worker.seats.now());
-        let client = Rc::new(Client { source: address, seat: Rc::clone(&seat), worker: Rc::clone(&worker), active });
-        let conversation = converse(&connection, client, stopped);
-        let code = evictable(&worker, Some(&seat), conversation).await.unwrap_or(code::EXCESSIVE_LOAD);
-        connection.close(code, b"");
-    }
-    worker.seats.leave(&seat);
 }
 
-/// Does something as long as the seat is one's own.
-async fn evictable<T>(worker: &Worker, seat: Option<&Seat>, what: impl Future<Output = T>) -> Option<T> {
-    let Some(seat) = seat else { return Some(what.await) };
-    tokio::select! {
-        () = worker.seats.evicted(seat) => None,
-        done = what => Some(done),
+impl Drop for Unvalidated {
+    fn drop(&mut self) {
+        self.0.unvalidated.update(|handshakes| handshakes - 1);
     }
+}
+
+/// A connection whose client's address may be forged until hands are shaken; then it has a seat.
+async fn welcome(incoming: Incoming, guest: Unvalidated, stopped: watch::Receiver<bool>) {
+    let worker = Rc::clone(&guest.0);
+    let address = incoming.remote_address().ip();
+    let shaken = shake_hands(incoming, &worker).await;
+    drop(guest);
+    match shaken {
+        Some(connection) => talk(connection, worker.seats.seat(address), worker, stopped).await,
+        None => worker.seats.tally().count_handshake_failed(),
+    }
+}
+
+/// A connection whose client's address is its own: it has a seat from the start.
+async fn attend(incoming: Incoming, seat: Seated, worker: Rc<Worker>, stopped: watch::Receiver<bool>) {
+    match seat.keeps(shake_hands(incoming, &worker)).await.flatten() {
+        Some(connection) => talk(connection, seat, worker, stopped).await,
+        None => worker.seats.tally().count_handshake_failed(),
+    }
+}
+
+/// A connection from the end of its handshake to its own, or until its seat is taken away.
+async fn talk(connection: Connection, seat: Seated, worker: Rc<Worker>, stopped: watch::Receiver<bool>) {
+    let (source, active, seat) = (connection.remote_address().ip(), Cell::new(worker.seats.now()), Rc::new(seat));
+    let client = Rc::new(Client { source, seat: Rc::clone(&seat), worker, active });
+    let code = seat.keeps(converse(&connection, client, stopped)).await.unwrap_or(code::EXCESSIVE_LOAD);
+    connection.close(code, b"");
 }
 
 /// Shakes hands, in time.
@@ -292,7 +315,7 @@ struct Client {
     /// The address.
     source: std::net::IpAddr,
     /// The seat.
-    seat: Rc<Seat>,
+    seat: Rc<Seated>,
     /// What it shares with the others.
     worker: Rc<Worker>,
     /// When it last sent a whole query, or came.
@@ -303,7 +326,7 @@ impl Client {
     /// It sent a whole query.
     fn touch(&self) {
         self.active.set(self.worker.seats.now());
-        self.worker.seats.touch(&self.seat);
+        self.seat.touch();
     }
 
     /// How long it may take from now until its next query is whole.

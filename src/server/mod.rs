@@ -9,49 +9,61 @@
 //!
 //! Invariants
 //! - The UDP path takes no lock, allocates nothing and logs nothing; a malformed packet is a count.
-//! - A worker looks at the published world once per receive, and wakes at least every [`crate::limits::WORKER_WAKE_MS`].
-//! - A panic in answering is caught, counted and answered with silence; the worker goes on.
+//! - A worker looks at the published world once per batch, and wakes at least every [`crate::limits::WORKER_WAKE_MS`].
+//! - A panic in answering is caught, counted and answered with silence; the worker goes on. One elsewhere ends the worker, which is started
+//!   again within 100 ms on the same sockets ([`supervise`]).
 //! - Sockets are bound before anything is served; a port in use is an error at start, never a silent share.
 //!
-//! On a wildcard address (`0.0.0.0`, `[::]`) replies leave from the address that the system's routing chooses. On a machine with several
-//! addresses name each one with its own `--listen`.
+//! On a wildcard address (`0.0.0.0`, `[::]`) each reply leaves from the address that was asked: the system tells it with the query
+//! (`IP_PKTINFO`, `IPV6_RECVPKTINFO`) and is told it with the reply, which costs a little; a socket of one address does without. `[::]` is for
+//! IPv6 alone. With the portable engine, and on systems other than Linux, the source is up to the routing: name each address with its own
+//! `--listen` there.
 //!
 //! | RFC | what | state |
 //! |---|---|---|
 //! | 1035 §4.2.1, §4.2.2 | UDP, TCP with a length prefix | done |
 //! | 7766 §6.2.1, §6.2.1.1, §6.2.3, §7, §8 | pipelining, half-closed clients, idle timeout, one write | done; replies in order |
+//! | 7873 §5.2.3 | BADCOOKIE to a source over its limit | done |
 //! | 9210 §4 | caps, total and per prefix; the most idle goes | done |
 //! | 9715 §3.1 R1, R2 | no fragmentation | done (Linux) |
 
 mod batch;
 mod bind;
 mod budget;
-pub mod descriptors;
 mod desk;
 pub mod doh;
 pub mod doq;
 mod dot;
+mod given;
+mod guard;
+pub mod handover;
 pub mod portable;
 mod seats;
+mod supervise;
 pub mod tcp;
 pub mod tls;
 pub mod udp;
 
-pub use bind::{BindError, Bound, BoundDatagrams, BoundStreams, bind, bind_datagrams, bind_streams};
+pub use bind::{BindError, Bound, BoundDatagrams, BoundStreams, bind, bind_datagrams, bind_streams, pin, take_or_bind, workers_of, workers_of_streams};
+pub use given::Given;
+pub use guard::{Mode, RateLimits, RateWord, Rule};
 
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use arc_swap::ArcSwap;
+use ipnet::IpNet;
 use tokio::sync::watch;
 
 use self::tls::{Certificates, Protocol};
 use crate::answer::{Ask, Outcome, Policy, Scratch, answer};
 use crate::clock::Clock;
+use crate::limits;
 use crate::publish::Worlds;
-use crate::telemetry::Telemetry;
+use crate::telemetry::{self, Telemetry};
 use crate::world::World;
 
 /// What carries the queries.
@@ -106,6 +118,8 @@ pub struct Edge {
     pub worlds: Worlds,
     /// What the operator wants of every reply; looked at once per batch.
     pub policy: Policies,
+    /// How much is replied to one prefix over UDP.
+    pub rates: Arc<RateLimits>,
     /// Tells the time.
     pub clock: Clock,
 }
@@ -185,6 +199,25 @@ impl Server {
             let _ = thread.join();
         }
     }
+}
+
+/// Connections that all workers of one transport may hold, so that all transports together take less than half of the process's descriptors.
+fn connections_max() -> usize {
+    let fair = telemetry::descriptor_limit().map(|limit| limit / limits::DESCRIPTORS_FRACTION);
+    fair.and_then(|fair| usize::try_from(fair).ok()).unwrap_or(usize::MAX).clamp(1, limits::TCP_CONNECTIONS_MAX)
+}
+
+/// Lets the process have as many descriptors as it needs, if the system allows; to be called at the start.
+pub fn raise_descriptor_limit() {
+    if let Err(error) = batch::raise_descriptor_limit(limits::DESCRIPTORS_WANTED) {
+        tracing::warn!(%error, "the limit of descriptors stays as it is");
+    }
+}
+
+/// The prefixes of this machine's own addresses.
+#[must_use]
+pub fn loopback() -> Box<[IpNet]> {
+    [IpNet::new_assert(Ipv4Addr::LOCALHOST.into(), 8).trunc(), IpNet::new_assert(Ipv6Addr::LOCALHOST.into(), 128)].into()
 }
 
 /// Answers one query, whatever happens: a panic is silence, and the scratch begins anew.

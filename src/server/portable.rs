@@ -20,6 +20,8 @@ use hickory_server::net::xfer::Protocol;
 use hickory_server::server::{Request, RequestHandler, ResponseHandler, ResponseInfo, Server};
 use hickory_server::zone_handler::{MessageResponseBuilder, Queries};
 
+use super::bind::DatagramSocket;
+use super::guard::Guard;
 use super::{Bound, Edge, Policies, Stop, answer_or_silence};
 use crate::answer::{Ask, Scratch, Transport};
 use crate::clock::Clock;
@@ -31,11 +33,11 @@ use crate::telemetry::tally::Counters;
 /// Replies that wait to be sent on one TCP connection.
 const REPLIES_QUEUED: usize = 32;
 
-/// Starts the engine on a thread and a runtime of its own. Of each address the first socket of each kind is used.
+/// Starts the engine on a thread and a runtime of its own, for all sockets.
 ///
 /// # Errors
 /// The system's, when the thread or the runtime cannot be had.
-pub(super) fn start(bound: Vec<Bound>, edge: &Edge, telemetry: &Telemetry, stop: &Arc<Stop>) -> io::Result<JoinHandle<()>> {
+pub(super) fn start(mut bound: Vec<Bound>, edge: &Edge, telemetry: &Telemetry, stop: &Arc<Stop>) -> io::Result<JoinHandle<()>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     let handler = Handler {
         worlds: edge.worlds.clone(),
@@ -43,11 +45,17 @@ pub(super) fn start(bound: Vec<Bound>, edge: &Edge, telemetry: &Telemetry, stop:
         clock: edge.clock.clone(),
         desk: Mutex::new(Desk {
             scratch: Scratch::default(),
+            guard: Guard::new(&edge.rates, 1),
             reply: vec![0; limits::TCP_MESSAGE_MAX].into(),
             udp: telemetry.counters(Transport::Udp),
             tcp: telemetry.counters(Transport::Tcp),
         }),
     };
+    // The others are closed before anybody is told that the node answers: the system would spread queries over them, too.
+    for address in &mut bound {
+        address.udp.truncate(1);
+        address.tcp.truncate(1);
+    }
     let mut stopped = stop.subscribe();
     thread::Builder::new().name("aya-portable".into()).spawn(move || {
         runtime.block_on(async move {
@@ -63,11 +71,11 @@ pub(super) fn start(bound: Vec<Bound>, edge: &Edge, telemetry: &Telemetry, stop:
 
 /// Hands the sockets of one address to hickory-server.
 fn register(server: &mut Server<Handler>, bound: Bound) {
-    if let Some(socket) = bound.udp.into_iter().next() {
+    for DatagramSocket { socket, .. } in bound.udp {
         let ready = socket.set_nonblocking(true).and_then(|()| tokio::net::UdpSocket::from_std(socket));
         server.register_socket(ready.expect("an open socket on a runtime with IO"));
     }
-    if let Some(listener) = bound.tcp.into_iter().next() {
+    for listener in bound.tcp {
         let ready = tokio::net::TcpListener::from_std(listener).expect("an open listener on a runtime with IO");
         server.register_listener(ready, Duration::from_millis(limits::TCP_IDLE_MS), REPLIES_QUEUED);
     }
@@ -89,6 +97,8 @@ struct Handler {
 struct Desk {
     /// Decisions that still hold.
     scratch: Scratch,
+    /// Whom it replied to how often over UDP.
+    guard: Guard,
     /// Room for the largest reply.
     reply: Box<[u8]>,
     /// What came over UDP.
@@ -111,6 +121,10 @@ impl Handler {
         let Ok(outcome) = answer_or_silence(request.as_slice(), &ask, &world, &mut desk.scratch, &mut desk.reply[..room]) else {
             counters.tally.count_panic();
             return None;
+        };
+        let outcome = match transport {
+            Transport::Udp => desk.guard.admit(request.as_slice(), &ask, outcome, &mut desk.scratch, &mut desk.reply[..room], &counters.tally)?,
+            _ => outcome,
         };
         counters.open(&world).record(&outcome);
         let reply = desk.reply.get(..outcome.len).filter(|reply| !reply.is_empty())?;

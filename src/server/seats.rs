@@ -3,13 +3,13 @@
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
-use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::net::{IpAddr, SocketAddr};
 use std::rc::Rc;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
 use super::tcp::connections::{Connections, Fate, Seat};
@@ -46,7 +46,7 @@ impl Seats {
     }
 
     /// Seats a newcomer; somebody idle may have to go.
-    pub(super) fn seat(&self, address: IpAddr) -> Rc<Seat> {
+    pub(super) fn seat(self: &Rc<Self>, address: IpAddr) -> Seated {
         let mut connections = self.connections.borrow_mut();
         let (seat, evicted) = connections.seat(address);
         self.tally.count_accepted();
@@ -54,31 +54,11 @@ impl Seats {
             self.tally.count_evicted();
         }
         self.tally.set_open(connections.len());
-        seat
-    }
-
-    /// Its connection sent a whole query: it is the last to go now.
-    pub(super) fn touch(&self, seat: &Seat) {
-        self.connections.borrow_mut().touch(seat);
-    }
-
-    /// Waits until its connection has to go.
-    pub(super) async fn evicted(&self, seat: &Seat) {
-        poll_fn(|context| if seat.fate(context) == Fate::Go { Poll::Ready(()) } else { Poll::Pending }).await;
-    }
-
-    /// Frees a seat.
-    pub(super) fn leave(&self, seat: &Seat) {
-        let mut connections = self.connections.borrow_mut();
-        connections.leave(seat);
-        self.tally.set_open(connections.len());
+        Seated { seat, seats: Rc::clone(self) }
     }
 
     /// Accepts the connections of one listener until told to stop, each with its seat.
-    pub(super) async fn accept(&self, listener: TcpListener, mut stopped: watch::Receiver<bool>, attend: impl Fn(TcpStream, SocketAddr, Rc<Seat>)) {
-        let Ok(listener) = tokio::net::TcpListener::from_std(listener) else {
-            return self.tally.count_socket_error();
-        };
+    pub(super) async fn accept(self: &Rc<Self>, listener: TcpListener, mut stopped: watch::Receiver<bool>, attend: impl Fn(TcpStream, SocketAddr, Seated)) {
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
@@ -106,6 +86,42 @@ impl Seats {
             }
         };
         let _ = tokio::time::timeout(patience, empty).await;
+    }
+}
+
+/// A seat that somebody has; it is free again when this is dropped, however that comes about.
+pub(super) struct Seated {
+    /// The seat.
+    seat: Rc<Seat>,
+    /// Among these.
+    seats: Rc<Seats>,
+}
+
+impl Seated {
+    /// Its connection sent a whole query: it is the last to go now.
+    pub(super) fn touch(&self) {
+        self.seats.connections.borrow_mut().touch(&self.seat);
+    }
+
+    /// Does something as long as the seat is not taken away; `None` if it was.
+    pub(super) async fn keeps<T>(&self, what: impl Future<Output = T>) -> Option<T> {
+        tokio::select! {
+            () = self.evicted() => None,
+            done = what => Some(done),
+        }
+    }
+
+    /// Waits until the connection has to go.
+    async fn evicted(&self) {
+        poll_fn(|context| if self.seat.fate(context) == Fate::Go { Poll::Ready(()) } else { Poll::Pending }).await;
+    }
+}
+
+impl Drop for Seated {
+    fn drop(&mut self) {
+        let mut connections = self.seats.connections.borrow_mut();
+        connections.leave(&self.seat);
+        self.seats.tally.set_open(connections.len());
     }
 }
 

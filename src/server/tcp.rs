@@ -36,8 +36,9 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use tokio::net::TcpStream;
+use tokio::runtime::Runtime;
 use tokio::sync::watch;
-use tokio::task::LocalSet;
+use tokio::task::{JoinSet, LocalSet};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -47,7 +48,8 @@ use self::conversation::Conversation;
 use self::crowd::{Caps, Crowd};
 use self::deadline::Deadline;
 use self::desk::Desk;
-use super::{Edge, Stop, descriptors};
+use super::supervise::supervise;
+use super::{Edge, Stop, connections_max};
 use crate::answer::Transport;
 use crate::clock::Clock;
 use crate::limits;
@@ -70,15 +72,29 @@ pub(super) fn start(
     let crowd = Arc::new(Crowd::new(limits.caps));
     let mut threads = Vec::with_capacity(listeners.len());
     for (index, listeners) in listeners.into_iter().enumerate() {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
+        let mut first = Some(runtime()?);
         let (edge, counters, crowd, acceptor) = (edge.clone(), telemetry.counters(transport), Arc::clone(&crowd), acceptor.cloned());
-        let stopped = stop.subscribe();
-        let thread = thread::Builder::new().name(format!("aya-{}-{index}", transport.as_str())).spawn(move || {
-            LocalSet::new().block_on(&runtime, serve(listeners, Worker::new(&edge, counters, crowd, acceptor, limits), stopped));
+        let (name, stop, kept) = (format!("aya-{}-{index}", transport.as_str()), Arc::clone(stop), RefCell::new(listeners));
+        let thread = thread::Builder::new().name(name.clone()).spawn(move || {
+            supervise(&name, &stop, &counters.tally, || {
+                let runtime = first.take().map_or_else(runtime, Ok)?;
+                // The connections of a worker that died went with it.
+                counters.tally.set_open(0);
+                let worker = Worker::new(&edge, counters.clone(), Arc::clone(&crowd), acceptor.clone(), limits);
+                LocalSet::new().block_on(&runtime, serve(&kept, worker, stop.subscribe()))
+            });
         })?;
         threads.push(thread);
     }
     Ok(threads)
+}
+
+/// A worker's own small runtime.
+///
+/// # Errors
+/// The system's.
+pub(super) fn runtime() -> io::Result<Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()
 }
 
 /// The limits of one transport; tests lower them.
@@ -107,7 +123,7 @@ struct Times {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            caps: Caps { total: descriptors::connections_max(), per_prefix: limits::TCP_CONNECTIONS_PER_PREFIX_MAX },
+            caps: Caps { total: connections_max(), per_prefix: limits::TCP_CONNECTIONS_PER_PREFIX_MAX },
             times: Times {
                 idle_ms: limits::TCP_IDLE_MS,
                 message_ms: limits::TCP_MESSAGE_MS,
@@ -179,16 +195,27 @@ impl Drop for Seated {
     }
 }
 
-/// Serves all listeners until told to stop, then drains.
-async fn serve(listeners: Vec<TcpListener>, worker: Rc<Worker>, mut stopped: watch::Receiver<bool>) {
-    let accepting: Vec<_> = listeners.into_iter().map(|listener| tokio::task::spawn_local(accept(listener, Rc::clone(&worker), stopped.clone()))).collect();
-    // An error is a sender that is gone: nobody will ask for more either.
-    while let Err(_later) = timeout(Duration::from_millis(limits::WORKER_WAKE_MS), stopped.wait_for(|stopped| *stopped)).await {
-        worker.desk.borrow_mut().look();
+/// Serves all listeners until told to stop, then drains. `kept` holds them open if this worker dies; who is told to stop lets go of them,
+/// so that newcomers turn elsewhere.
+///
+/// # Errors
+/// The system's, when the listeners cannot be listened on.
+async fn serve(kept: &RefCell<Vec<TcpListener>>, worker: Rc<Worker>, mut stopped: watch::Receiver<bool>) -> io::Result<()> {
+    let listeners = kept.borrow().iter().map(TcpListener::try_clone).collect::<io::Result<Vec<_>>>()?;
+    let mut accepting = JoinSet::new();
+    for listener in listeners {
+        accepting.spawn_local(accept(tokio::net::TcpListener::from_std(listener)?, Rc::clone(&worker), stopped.clone()));
     }
-    for task in accepting {
-        let _ = task.await;
+    loop {
+        tokio::select! {
+            // An error is a sender that is gone: nobody will ask for more either.
+            _ = stopped.wait_for(|stopped| *stopped) => break,
+            Some(Err(died)) = accepting.join_next() => std::panic::resume_unwind(died.into_panic()),
+            () = tokio::time::sleep(Duration::from_millis(limits::WORKER_WAKE_MS)) => worker.desk.borrow_mut().look(),
+        }
     }
+    while accepting.join_next().await.is_some() {}
+    kept.borrow_mut().clear();
     worker.connections.borrow().call_last();
     let empty = async {
         while !worker.connections.borrow().is_empty() {
@@ -196,13 +223,11 @@ async fn serve(listeners: Vec<TcpListener>, worker: Rc<Worker>, mut stopped: wat
         }
     };
     let _ = timeout(Duration::from_millis(limits::DRAIN_MS), empty).await;
+    Ok(())
 }
 
 /// Accepts connections of one listener.
-async fn accept(listener: TcpListener, worker: Rc<Worker>, mut stopped: watch::Receiver<bool>) {
-    let Ok(listener) = tokio::net::TcpListener::from_std(listener) else {
-        return worker.tally.count_socket_error();
-    };
+async fn accept(listener: tokio::net::TcpListener, worker: Rc<Worker>, mut stopped: watch::Receiver<bool>) {
     let mut stopped = pin!(stopped.wait_for(|stopped| *stopped));
     loop {
         let accepted = tokio::select! {

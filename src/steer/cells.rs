@@ -1,38 +1,57 @@
 //! Decisions that still hold: a fixed-size table for each worker.
 //!
-//! A cell is keyed by service, locality and family, and holds the version at which that *service's* inputs last changed: publishing a
-//! status touches its services' cells only. The client's prefix is never in the key. A decision that gives every client of the locality
-//! the same answer is kept as that answer; candidates that share clients are kept as such, and settled for each query. What does not fit a
-//! cell (more candidates than it holds, a prefix wider than a leaf) is decided anew.
+//! A cell is keyed by what is decided for, locality and family. What is decided for is the service's situation, which it shares with every
+//! service that is decided alike: a thousand services of one pattern need the cells of one, and publishing a status makes new cells for the
+//! situations that it leads to, once for each. A service that nobody is like is decided for by itself; its cells hold the version at which
+//! its inputs last changed. The client's prefix is never in the key. Endpoints are counted from the service's first.
+//!
+//! A decision that gives every client of the locality the same answer is kept as that answer; candidates that share clients are kept as
+//! such, and settled for each query. What does not fit a cell (more candidates than it holds, a prefix wider than a leaf) is decided anew.
 
 use super::decision::Candidate;
 use super::settle::{Terms, settle};
 use super::{Ask, Chosen, Client, Decision, Family, Reason, Silent, Verdict, decide};
-use crate::catalog::{Catalog, EndpointId};
+use crate::catalog::{EndpointId, ServiceId};
+use crate::geo::Place;
 use crate::limits::{ANSWERS_MAX, CELL_CANDIDATES_MAX, CELLS};
 use crate::world::World;
 
 /// A worker's cells. All worlds that it is asked with must stem from one line of generations.
 #[derive(Debug)]
 pub struct Cells {
-    /// The table, a power of two; a key has two places, next to each other.
-    cells: Box<[Cell]>,
+    /// The table, a power of two of pairs: a key has two places, next to each other.
+    pairs: Box<[[Cell; 2]]>,
+}
+
+/// An answer of one endpoint that every client at a place gets, for no reason that needs words: the best, or what failed over to.
+#[derive(Clone, Copy, Debug)]
+pub struct Plain {
+    /// The endpoint, counted from the service's first.
+    pub endpoint: u8,
+    /// As [`Chosen::moving`].
+    pub moving: bool,
+    /// As [`Chosen::reason`].
+    pub reason: Reason,
+    /// As [`Chosen::scope`].
+    pub scope: u8,
 }
 
 /// One decision, 64 octets: a cache line.
 #[derive(Clone, Copy, Debug)]
 #[repr(C, align(64))]
 struct Cell {
-    /// Service, locality and family; [`NO_KEY`] when empty.
+    /// What is decided for, locality and family; [`NO_KEY`] when empty.
     key: u64,
-    /// Version of the service at which it was decided.
+    /// Version of the service at which it was decided; 0 where a situation is decided for, whose number says all.
     version: u64,
-    /// Of a fixed answer, its endpoints; else the weights of the sharing candidates.
-    words: [u32; CELL_CANDIDATES_MAX],
-    /// Index of each candidate within the service.
+    /// The weights of the candidates; of a fixed answer, nothing.
+    weights: [u32; CELL_CANDIDATES_MAX],
+    /// Index within the service of each candidate, or of each endpoint of a fixed answer.
     endpoints: [u8; CELL_CANDIDATES_MAX],
     /// Number of candidates, or of endpoints of a fixed answer.
     count: u8,
+    /// Whether it is as [`Cells::plain`] wants it.
+    plain: bool,
     /// Verdict, reason and the rest. Nobody shares in a fixed answer.
     terms: Terms,
 }
@@ -40,7 +59,7 @@ struct Cell {
 const _: () = assert!(size_of::<Cell>() == 64);
 const _: () = assert!(ANSWERS_MAX <= CELL_CANDIDATES_MAX, "a fixed answer fits a cell");
 
-/// The key of an empty cell: no service has so high a number.
+/// The key of an empty cell: neither service nor situation has so high a number.
 const NO_KEY: u64 = u64::MAX;
 
 impl Default for Cells {
@@ -54,26 +73,37 @@ impl Cells {
     #[must_use]
     pub fn with_capacity(cells: usize) -> Self {
         let terms = Terms { verdict: Verdict::Nodata, reason: Reason::NoneLeft, moving: false, by_place: false, sharing: 0, answers: 0 };
-        let empty = Cell { key: NO_KEY, version: 0, words: [0; CELL_CANDIDATES_MAX], endpoints: [0; CELL_CANDIDATES_MAX], count: 0, terms };
-        Self { cells: vec![empty; cells.next_power_of_two().max(2)].into() }
+        let empty = Cell { key: NO_KEY, version: 0, weights: [0; CELL_CANDIDATES_MAX], endpoints: [0; CELL_CANDIDATES_MAX], count: 0, plain: false, terms };
+        Self { pairs: vec![[empty; 2]; (cells.next_power_of_two() / 2).max(1)].into() }
+    }
+
+    /// What every client at a place gets of a service, if a cell that holds knows, and if it is one endpoint and nothing to speak of.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "measured: on the way of nearly every query")]
+    pub fn plain(&self, service: ServiceId, family: Family, place: Place, world: &World) -> Option<Plain> {
+        let (key, version) = key(service, family, place, world);
+        let [first, second] = self.pairs.get(place_of(key, self.pairs.len()))?;
+        let cell = if first.holds(key, version) { first } else { second };
+        let is_plain = !place.wide && cell.plain && cell.holds(key, version);
+        let scope = if cell.terms.by_place { place.leaf } else { 0 };
+        is_plain.then_some(Plain { endpoint: cell.endpoints[0], moving: cell.terms.moving, reason: cell.terms.reason, scope })
     }
 
     /// What this client gets: from a cell that still holds, or decided now.
     #[inline]
     pub fn choose(&mut self, ask: &Ask, world: &World) -> Chosen {
-        if ask.client.located.wide {
+        if ask.client.place.wide {
             return anew(ask, world);
         }
-        let key = key(ask);
-        let version = world.version(ask.service);
-        let place = place(key, self.cells.len());
-        let holds = |cell: &Cell| cell.key == key && cell.version == version;
-        let cell = match (&self.cells[place], &self.cells[place ^ 1]) {
-            (first, _) if holds(first) => first,
-            (_, second) if holds(second) => second,
-            _ => return self.decide(ask, world, key, version, place),
-        };
-        if cell.terms.sharing == 0 { cell.fixed(&ask.client) } else { cell.settle(ask, world) }
+        let (key, version) = key(ask.service, ask.family, ask.client.place, world);
+        let place = place_of(key, self.pairs.len());
+        let [first, second] = &self.pairs[place];
+        let cell = if first.holds(key, version) { first } else { second };
+        if !cell.holds(key, version) {
+            return self.decide(ask, world, key, version, place);
+        }
+        let first = world.catalog.service(ask.service).endpoints.start;
+        if cell.terms.sharing == 0 { cell.fixed(&ask.client, first) } else { cell.settle(ask, world, first) }
     }
 
     /// Decides, and keeps the decision if it fits.
@@ -84,10 +114,11 @@ impl Cells {
         let first = world.catalog.service(ask.service).endpoints.start;
         if let Some(cell) = Cell::of(&decision, &chosen, key, version, first) {
             // The first place goes to the newcomer, and what it held moves to the second, so that two hot keys can share them.
-            if self.cells[place].key != key {
-                self.cells[place ^ 1] = self.cells[place];
+            let [one, other] = &mut self.pairs[place];
+            if one.key != key {
+                *other = *one;
             }
-            self.cells[place] = cell;
+            *one = cell;
         }
         chosen
     }
@@ -103,11 +134,12 @@ impl Cell {
     /// The cell of a decision, if its answer can be settled from what a cell holds.
     fn of(decision: &Decision, chosen: &Chosen, key: u64, version: u64, first: u32) -> Option<Self> {
         let terms = Terms::of(decision);
-        let mut cell = Self { key, version, words: [0; CELL_CANDIDATES_MAX], endpoints: [0; CELL_CANDIDATES_MAX], count: chosen.count, terms };
+        let mut cell = Self { key, version, weights: [0; CELL_CANDIDATES_MAX], endpoints: [0; CELL_CANDIDATES_MAX], count: chosen.count, plain: false, terms };
         if decision.sharing <= 1 {
             cell.terms.sharing = 0;
-            for (word, endpoint) in cell.words.iter_mut().zip(chosen.endpoints) {
-                *word = endpoint.0;
+            cell.plain = terms.verdict == Verdict::Serve && terms.reason <= Reason::Failover && chosen.count == 1;
+            for (place, endpoint) in cell.endpoints.iter_mut().zip(chosen.endpoints()) {
+                *place = u8::try_from(endpoint.0 - first).ok()?;
             }
             return Some(cell);
         }
@@ -118,52 +150,75 @@ impl Cell {
         }
         cell.count = u8::try_from(needed).ok()?;
         for (index, candidate) in decision.candidates[..needed].iter().enumerate() {
-            cell.words[index] = candidate.weight;
+            cell.weights[index] = candidate.weight;
             cell.endpoints[index] = u8::try_from(candidate.endpoint.0 - first).ok()?;
         }
         Some(cell)
     }
 
-    /// The answer that every client of the locality gets.
-    #[inline]
-    fn fixed(&self, client: &Client) -> Chosen {
-        Chosen {
+    /// Whether it is of this key and version.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "measured: on the way of nearly every query")]
+    const fn holds(&self, key: u64, version: u64) -> bool {
+        self.key == key && self.version == version
+    }
+
+    /// The answer that every client of the locality gets; `first` is the service's first endpoint.
+    fn fixed(&self, client: &Client, first: u32) -> Chosen {
+        let mut chosen = Chosen {
             verdict: self.terms.verdict,
             reason: self.terms.reason,
             moving: self.terms.moving,
-            scope: if self.terms.by_place { client.located.leaf } else { 0 },
+            scope: if self.terms.by_place { client.place.leaf } else { 0 },
             count: self.count,
-            endpoints: self.words.map(EndpointId),
+            endpoints: [EndpointId(0); ANSWERS_MAX],
+        };
+        if self.count > 0 {
+            chosen.endpoints[0] = EndpointId(first + u32::from(self.endpoints[0]));
+        }
+        if self.count > 1 {
+            self.name_others(&mut chosen, first);
+        }
+        chosen
+    }
+
+    /// Fills in the endpoints behind the first.
+    #[inline(never)]
+    fn name_others(&self, chosen: &mut Chosen, first: u32) {
+        for (place, index) in chosen.endpoints.iter_mut().zip(self.endpoints).take(usize::from(self.count)).skip(1) {
+            *place = EndpointId(first + u32::from(index));
         }
     }
 
     /// What the client gets among those that share.
-    fn settle(&self, ask: &Ask, world: &World) -> Chosen {
-        let catalog: &Catalog = &world.catalog;
-        let first = catalog.service(ask.service).endpoints.start;
+    #[inline(never)]
+    fn settle(&self, ask: &Ask, world: &World, first: u32) -> Chosen {
         let count = usize::from(self.count).min(CELL_CANDIDATES_MAX);
         let mut candidates = [Candidate { endpoint: EndpointId(0), weight: 0 }; CELL_CANDIDATES_MAX];
         for (index, candidate) in candidates[..count].iter_mut().enumerate() {
-            *candidate = Candidate { endpoint: EndpointId(first + u32::from(self.endpoints[index])), weight: self.words[index] };
+            *candidate = Candidate { endpoint: EndpointId(first + u32::from(self.endpoints[index])), weight: self.weights[index] };
         }
-        settle(self.terms, &candidates[..count], &ask.client, catalog)
+        settle(self.terms, &candidates[..count], &ask.client, &world.catalog)
     }
 }
 
-/// Service, locality and family in one number.
-#[inline]
-fn key(ask: &Ask) -> u64 {
-    let family = match ask.family {
-        Family::Any => 0,
-        Family::V4 => 1,
-        Family::V6 => 2,
-    };
-    u64::from(ask.service.0) << 18 | u64::from(ask.client.located.locality.0) << 2 | family
+/// Marks a key as of a situation.
+const SITUATION: u64 = 1 << 62;
+
+/// What is decided for, locality and family in one number; and the version, where it is a service by itself.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "measured: on the way of nearly every query")]
+fn key(service: ServiceId, family: Family, place: Place, world: &World) -> (u64, u64) {
+    let place = u64::from(place.locality.0) << 2 | family as u64;
+    match world.situation(service) {
+        0 => (u64::from(service.0) << 18 | place, world.version(service)),
+        situation => (situation << 18 | place | SITUATION, 0),
+    }
 }
 
-/// The first place of a key in a table of `len` cells.
+/// The place of a key in a table of so many pairs.
 #[inline]
-fn place(key: u64, len: usize) -> usize {
+fn place_of(key: u64, pairs: usize) -> usize {
     let hash = key.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    (hash >> 32) as usize & (len - 1)
+    (hash >> 32) as usize & (pairs - 1)
 }

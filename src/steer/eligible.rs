@@ -5,7 +5,7 @@
 
 use super::witness::see_excluded;
 use super::{Ask, Exclusion, Family, Reason, Relaxation, Step, Verdict, Witness};
-use crate::catalog::{Bits, Catalog, ClientSet, Families, Lineup, Residency, Service, UnknownClient, WhenAllDown, WhenNoneLeft};
+use crate::catalog::{Bits, ClientSet, Families, Lineup, Residency, Service, UnknownClient, WhenAllDown, WhenNoneLeft};
 use crate::geo::ClientSets;
 use crate::health::{Intent, Status};
 use crate::world::World;
@@ -47,7 +47,7 @@ pub(super) fn admit(ask: &Ask, world: &World, witness: &mut impl Witness) -> Eli
     let service = world.catalog.service(ask.service);
     let lineup = &service.lineup;
     let facts = Facts::of(world.statuses_of(service));
-    let allowed = allowed(ask, service, &world.catalog, witness);
+    let allowed = allowed(ask, service, world, witness);
     let capable = capable(ask, service);
     let lawful = allowed & !facts.out & capable & lineup.able;
     for (exclusion, bits) in [
@@ -101,16 +101,20 @@ impl Facts {
 /// Whether a residency rule binds a client. A prefix may hold known and unknown places at once: then either binds.
 #[inline]
 #[must_use]
-pub fn binds(rule: &Residency, sets: ClientSets) -> bool {
+pub fn binds(rule: &Residency, sets: &ClientSets) -> bool {
     sets.has(rule.clients) || (rule.unknown == UnknownClient::Apply && sets.has(ClientSet::UNKNOWN))
 }
 
 /// The endpoints that every residency rule of the service leaves to this client.
 #[inline]
-fn allowed(ask: &Ask, service: &Service, catalog: &Catalog, witness: &mut impl Witness) -> Bits {
+fn allowed(ask: &Ask, service: &Service, world: &World, witness: &mut impl Witness) -> Bits {
     let mut allowed = service.lineup.all();
+    if service.residency.is_empty() {
+        return allowed;
+    }
+    let sets = ask.client.sets(&world.geo);
     for (id, lawful) in service.residency.iter().zip(&service.lineup.lawful) {
-        if binds(&catalog.residencies[id.index()], ask.client.located.sets) {
+        if binds(&world.catalog.residencies[id.index()], &sets) {
             see_excluded(allowed & !lawful, Exclusion::Residency(*id), service, witness);
             allowed &= lawful;
         }
@@ -132,7 +136,7 @@ fn capable(ask: &Ask, service: &Service) -> Bits {
 #[inline]
 fn far(ask: &Ask, world: &World, service: &Service) -> Bits {
     let Some(farthest) = service.max_rtt else { return 0 };
-    let rtt = world.geo.rtt_row(ask.client.located.locality);
+    let rtt = world.geo.rtt_row(ask.client.place.locality);
     let is_far = |lineup: &Lineup, index: usize| i64::from(rtt[lineup.rows[index].region.index()]) > farthest.0;
     (0..service.lineup.rows.len()).fold(0, |bits, index| if is_far(&service.lineup, index) { bits | 1 << index } else { bits })
 }

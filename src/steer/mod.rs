@@ -17,7 +17,7 @@ mod score;
 mod settle;
 mod witness;
 
-pub use cells::Cells;
+pub use cells::{Cells, Plain};
 pub use decision::{Candidate, Chosen, Decision, Reason, Verdict};
 pub use eligible::binds;
 pub use witness::{Exclusion, Recorder, Relaxation, Silent, Step, Witness};
@@ -25,7 +25,7 @@ pub use witness::{Exclusion, Recorder, Relaxation, Silent, Step, Witness};
 use std::net::IpAddr;
 
 use crate::catalog::ServiceId;
-use crate::geo::{Geo, Located};
+use crate::geo::{ClientSets, Geo, Place};
 use crate::limits::{V4_HASHED_MAX, V6_HASHED_MAX};
 use crate::world::World;
 
@@ -55,11 +55,11 @@ pub enum Family {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Client {
     /// Where it is.
-    pub located: Located,
-    /// Its address, left-aligned in 128 bits.
-    bits: u128,
-    /// How many bits shares of clients are told apart by: min(source, /24 or /56).
-    pub hashed_len: u8,
+    pub place: Place,
+    /// Its prefix: bits behind the length mean nothing.
+    address: IpAddr,
+    /// How many bits of it are known.
+    source_len: u8,
 }
 
 impl Client {
@@ -67,18 +67,33 @@ impl Client {
     #[must_use]
     #[inline]
     pub fn at(address: IpAddr, source_len: u8, geo: &Geo) -> Self {
-        let (bits, cap) = match address {
-            IpAddr::V4(address) => (u128::from(address.to_bits()) << 96, V4_HASHED_MAX),
-            IpAddr::V6(address) => (address.to_bits(), V6_HASHED_MAX),
-        };
-        let hashed_len = source_len.min(cap);
-        Self { located: geo.locate(address, source_len), bits, hashed_len }
+        Self { place: geo.place(address, source_len), address, source_len }
     }
 
-    /// Its address cut to [`Client::hashed_len`] bits: what draws lots for it, and nothing more of it.
+    /// The client sets that it is in.
     #[must_use]
-    pub const fn prefix(&self) -> u128 {
-        if self.hashed_len == 0 { 0 } else { self.bits & (u128::MAX << (128 - self.hashed_len as u32)) }
+    #[inline]
+    pub fn sets(&self, geo: &Geo) -> ClientSets {
+        geo.sets(self.place, self.address, self.source_len)
+    }
+
+    /// How many bits shares of clients are told apart by: min(source, /24 or /56).
+    #[must_use]
+    pub fn hashed_len(&self) -> u8 {
+        self.source_len.min(if self.address.is_ipv4() { V4_HASHED_MAX } else { V6_HASHED_MAX })
+    }
+
+    /// Its address cut to [`Client::hashed_len`] bits, left-aligned: what draws lots for it, and nothing more of it.
+    #[must_use]
+    pub fn prefix(&self) -> u128 {
+        let bits = match self.address {
+            IpAddr::V4(address) => u128::from(address.to_bits()) << 96,
+            IpAddr::V6(address) => address.to_bits(),
+        };
+        match self.hashed_len() {
+            0 => 0,
+            len => bits & (u128::MAX << (128 - u32::from(len))),
+        }
     }
 }
 

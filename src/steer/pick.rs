@@ -35,7 +35,7 @@ fn fill<W: Witness>(decision: &mut Decision, ask: &Ask, world: &World, ranked: &
     let service = world.catalog.service(ask.service);
     let field = prefer_weight(service, ranked.eligible.field, witness);
     let field = prefer_tier(service, field, witness);
-    let near = near(ask, service);
+    let near = near(ask, world, service);
     let field = prefer_place(near, service, field, witness);
     let reach = reach(service);
     if reach.is_none() && service.answers <= 1 && !W::CURIOUS {
@@ -90,8 +90,11 @@ fn prefer_tier(service: &Service, field: Bits, witness: &mut impl Witness) -> Bi
 
 /// The endpoints that the first geo rule for this client prefers, and the rule's place in the list.
 #[inline]
-fn near(ask: &Ask, service: &Service) -> Option<(u8, Bits)> {
-    let sets = ask.client.located.sets;
+fn near(ask: &Ask, world: &World, service: &Service) -> Option<(u8, Bits)> {
+    if service.geo.is_empty() {
+        return None;
+    }
+    let sets = ask.client.sets(&world.geo);
     let rule = (0_u8..).zip(service.geo.iter().zip(&service.lineup.near)).find(|(_, (rule, _))| sets.has(rule.clients));
     rule.map(|(index, (_, near))| (index, *near))
 }

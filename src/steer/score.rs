@@ -34,7 +34,7 @@ impl Ranked {
 #[inline]
 pub(super) fn rank<W: Witness>(ask: &Ask, world: &World, ranked: &mut Ranked, witness: &mut W) {
     let service = world.catalog.service(ask.service);
-    let rtt = world.geo.rtt_row(ask.client.located.locality);
+    let rtt = world.geo.rtt_row(ask.client.place.locality);
     let statuses = world.statuses_of(service);
     let wanted = if W::CURIOUS { service.lineup.all() } else { ranked.eligible.field | ranked.eligible.missing | ranked.eligible.moving };
     let rows = service.lineup.rows.iter().zip(statuses).zip(&mut ranked.scores);

@@ -52,13 +52,13 @@ pub(super) fn settle(terms: Terms, candidates: &[Candidate], client: &Client, ca
         verdict: terms.verdict,
         reason: terms.reason,
         moving: terms.moving,
-        scope: if terms.by_place { client.located.leaf } else { 0 },
+        scope: if terms.by_place { client.place.leaf } else { 0 },
         count: 0,
         endpoints: [EndpointId(0); ANSWERS_MAX],
     };
     let sharing = usize::from(terms.sharing).min(candidates.len());
     if sharing > 1 {
-        chosen.scope = chosen.scope.max(client.hashed_len);
+        chosen.scope = chosen.scope.max(client.hashed_len());
         draw_lots(&mut chosen, terms, &candidates[..sharing], client, catalog);
     }
     let rest = if sharing > 1 { &candidates[sharing..] } else { candidates };

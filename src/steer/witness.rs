@@ -5,8 +5,8 @@ use crate::units::Micros;
 
 /// Told every step of a decision. The silent one compiles to nothing.
 pub trait Witness {
-    /// Whether it wants the bill of every endpoint, also of those that are out of the running, and the whole ranking, also where only the best
-    /// is answered. It changes nothing in the answer.
+    /// Whether it wants to know who is out and why, the bill of every endpoint, also of those that are out of the running, and the whole
+    /// ranking, also where only the best is answered. It changes nothing in the answer.
     const CURIOUS: bool = false;
 
     /// One step.
@@ -115,7 +115,11 @@ pub enum Relaxation {
 }
 
 /// Tells the witness that these endpoints are out.
-pub(super) fn see_excluded(bits: Bits, exclusion: Exclusion, service: &Service, witness: &mut impl Witness) {
+#[inline]
+pub(super) fn see_excluded<W: Witness>(bits: Bits, exclusion: Exclusion, service: &Service, witness: &mut W) {
+    if !W::CURIOUS {
+        return;
+    }
     let mut rest = bits;
     while rest != 0 {
         witness.see(Step::Excluded(EndpointId(service.endpoints.start + rest.trailing_zeros()), exclusion));

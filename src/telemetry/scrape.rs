@@ -4,10 +4,12 @@ use std::collections::HashMap;
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
 
-use super::tally::{About, Count, Ledger, RCODES, Subject};
+use super::process::Process;
+use super::tally::{About, Count, Ledger, Limited, RCODES, ReplyClass, Subject};
 use super::{
-    ACCEPTED, AGE, EVICTED, Folded, GENERATION, GEOIP_AGE, GEOIP_NETWORKS, HANDSHAKES_FAILED, HEALTH, Metric, NONE, OPEN, OTHER, PANICS, PROBES, QUERIES,
-    READY, REJECTED, RESPONSES, SILENT, SOCKET_ERRORS, STALE, TRUNCATED, Telemetry, UNSENT, counter, describe, gauge, lock,
+    ACCEPTED, AGE, CUT, EVICTED, Folded, GENERATION, GEOIP_AGE, GEOIP_NETWORKS, HANDSHAKES_FAILED, HEALTH, MAX_FDS, Metric, NONE, OPEN, OPEN_FDS, OTHER,
+    OVERFLOWS, PANICS, PROBES, QUERIES, READY, REJECTED, RESIDENT, RESPONSES, RESTARTS, RRL_DROPPED, RRL_SLIPPED, RRL_WOULD_DROP, SILENT, SOCKET_ERRORS, STALE,
+    TRUNCATED, Telemetry, UNSENT, counter, describe, gauge, lock,
 };
 use crate::answer::Transport;
 use crate::catalog::Catalog;
@@ -27,6 +29,7 @@ impl Telemetry {
         self.tell_queries(&scrape);
         tell_world(&scrape, world, ready, now);
         tell_geography(&scrape, world, now);
+        tell_process(&scrape);
         let mut text = scrape.handle().render();
         text.push_str(&self.lasting.handle().render());
         text
@@ -43,15 +46,21 @@ impl Telemetry {
                     counter(scrape, &RESPONSES, &[rcode_word(rcode), word.into()]).absolute(replies);
                 }
             }
-            let plain: [(&Metric, u64); 5] = [
+            let plain: [(&Metric, u64); 7] = [
                 (&TRUNCATED, count.truncated),
                 (&SILENT, count.silent),
                 (&PANICS, count.panics),
                 (&UNSENT, count.unsent),
+                (&CUT, count.cut),
+                (&RESTARTS, count.restarts),
                 (&SOCKET_ERRORS, count.socket_errors),
             ];
             for (metric, value) in plain {
                 counter(scrape, metric, &[word]).absolute(value);
+            }
+            if transport == Transport::Udp {
+                counter(scrape, &OVERFLOWS, NONE).absolute(count.overflows);
+                tell_limited(scrape, &count.limited);
             }
             if transport != Transport::Udp {
                 gauge(scrape, &OPEN, &[word]).set(float(count.open));
@@ -94,6 +103,15 @@ impl Telemetry {
     }
 }
 
+/// What became of replies over a limit.
+fn tell_limited(scrape: &PrometheusRecorder, limited: &Limited) {
+    for (metric, by_class) in [(&RRL_DROPPED, limited.dropped), (&RRL_SLIPPED, limited.slipped), (&RRL_WOULD_DROP, limited.would_drop)] {
+        for (class, count) in ReplyClass::ALL.into_iter().zip(by_class) {
+            counter(scrape, metric, &[class.as_str()]).absolute(count);
+        }
+    }
+}
+
 /// The world's own numbers.
 fn tell_world(scrape: &PrometheusRecorder, world: &World, ready: bool, now: Moment) {
     gauge(scrape, &GENERATION, NONE).set(float(world.generation));
@@ -120,6 +138,16 @@ fn tell_geography(scrape: &PrometheusRecorder, world: &World, now: Moment) {
     let counts = sources().flat_map(|source| source.census.continents().map(|(continent, count)| (&*source.name, continent, count.networks)));
     for (source, continent, networks) in counts.take(limits::METRIC_SERIES_MAX) {
         gauge(scrape, &GEOIP_NETWORKS, &[source, continent]).set(float(networks));
+    }
+}
+
+/// What the process takes of the system.
+fn tell_process(scrape: &PrometheusRecorder) {
+    let Some(process) = Process::read() else { return };
+    gauge(scrape, &OPEN_FDS, NONE).set(float(process.descriptors));
+    gauge(scrape, &RESIDENT, NONE).set(float(process.resident));
+    if let Some(most) = process.descriptors_max {
+        gauge(scrape, &MAX_FDS, NONE).set(float(most));
     }
 }
 
@@ -194,6 +222,9 @@ fn sum(counts: impl Iterator<Item = Count>) -> Count {
             silent: sum.silent + count.silent,
             panics: sum.panics + count.panics,
             unsent: sum.unsent + count.unsent,
+            cut: sum.cut + count.cut,
+            overflows: sum.overflows + count.overflows,
+            restarts: sum.restarts + count.restarts,
             socket_errors: sum.socket_errors + count.socket_errors,
             accepted: sum.accepted + count.accepted,
             evicted: sum.evicted + count.evicted,
@@ -201,6 +232,7 @@ fn sum(counts: impl Iterator<Item = Count>) -> Count {
             open: sum.open + count.open,
             rejected: sum.rejected + count.rejected,
             unbooked: sum.unbooked + count.unbooked,
+            limited: sum.limited.plus(&count.limited),
         }
     })
 }

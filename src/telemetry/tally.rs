@@ -9,11 +9,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use arc_swap::{ArcSwap, Guard};
+use arc_swap::ArcSwap;
 
 use crate::answer::{Outcome, Steered, Transport};
 use crate::catalog::{Catalog, EndpointId, ServiceId, ZoneId};
 use crate::steer::Reason;
+use crate::units::Moment;
 use crate::world::World;
 
 /// Slots for RCODEs: 0 to 23 (BADCOOKIE), and one for all others.
@@ -29,6 +30,60 @@ const _: () = assert!(SLOTS.is_power_of_two() && SLOTS > crate::limits::METRIC_S
 #[inline]
 fn bump(slot: &AtomicU64, by: u64) {
     slot.store(slot.load(Ordering::Relaxed).wrapping_add(by), Ordering::Relaxed);
+}
+
+/// What a reply is to who limits replies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ReplyClass {
+    /// An answer, or a referral to other servers.
+    Positive,
+    /// The name or type does not exist.
+    Negative,
+    /// REFUSED: the name is not ours.
+    Refused,
+    /// Any other RCODE.
+    Error,
+}
+
+impl ReplyClass {
+    /// All of them, in the order of their numbers.
+    pub const ALL: [Self; 4] = [Self::Positive, Self::Negative, Self::Refused, Self::Error];
+
+    /// Its name in labels and on the command line.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Positive => "positive",
+            Self::Negative => "negative",
+            Self::Refused => "refused",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// What became of replies over a limit, by class.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limited {
+    /// Not sent.
+    pub dropped: [u64; ReplyClass::ALL.len()],
+    /// Sent truncated, or as BADCOOKIE.
+    pub slipped: [u64; ReplyClass::ALL.len()],
+    /// Sent, since that limit only counts.
+    pub would_drop: [u64; ReplyClass::ALL.len()],
+}
+
+impl Limited {
+    /// The sum, class by class.
+    #[must_use]
+    pub fn plus(mut self, other: &Self) -> Self {
+        let fates = [&mut self.dropped, &mut self.slipped, &mut self.would_drop];
+        for (sums, others) in fates.into_iter().zip([&other.dropped, &other.slipped, &other.would_drop]) {
+            for (sum, other) in sums.iter_mut().zip(others) {
+                *sum += other;
+            }
+        }
+        self
+    }
 }
 
 /// What one worker counted, whatever the catalog. Aligned so that no two workers share a cache line.
@@ -47,6 +102,14 @@ pub struct Tally {
     panics: AtomicU64,
     /// Replies that the system did not take.
     unsent: AtomicU64,
+    /// Queries that were longer than the room for them.
+    cut: AtomicU64,
+    /// Datagrams that the system dropped.
+    overflows: AtomicU64,
+    /// Times that the worker died and was started again.
+    restarts: AtomicU64,
+    /// When the worker last moved, in milliseconds; 0 if it does not tell.
+    moved: AtomicU64,
     /// Errors of receiving or accepting.
     socket_errors: AtomicU64,
     /// Connections accepted.
@@ -61,6 +124,8 @@ pub struct Tally {
     rejected: AtomicU64,
     /// Queries answered from a world whose ledger was closed already.
     unbooked: AtomicU64,
+    /// Replies over a limit: not sent, sent shorter, sent all the same; each by class.
+    limited: [[AtomicU64; ReplyClass::ALL.len()]; 3],
 }
 
 /// What a [`Tally`] held at one moment.
@@ -76,6 +141,12 @@ pub struct Count {
     pub panics: u64,
     /// Replies that the system did not take.
     pub unsent: u64,
+    /// Queries that were longer than the room for them.
+    pub cut: u64,
+    /// Datagrams that the system dropped.
+    pub overflows: u64,
+    /// Restarts of workers.
+    pub restarts: u64,
     /// Errors of receiving or accepting.
     pub socket_errors: u64,
     /// Connections accepted.
@@ -90,6 +161,8 @@ pub struct Count {
     pub rejected: u64,
     /// Queries without a ledger.
     pub unbooked: u64,
+    /// Replies over a limit.
+    pub limited: Limited,
 }
 
 impl Tally {
@@ -104,6 +177,10 @@ impl Tally {
             silent: zero(),
             panics: zero(),
             unsent: zero(),
+            cut: zero(),
+            overflows: zero(),
+            restarts: zero(),
+            moved: zero(),
             socket_errors: zero(),
             accepted: zero(),
             evicted: zero(),
@@ -111,20 +188,32 @@ impl Tally {
             open: zero(),
             rejected: zero(),
             unbooked: zero(),
+            limited: std::array::from_fn(|_| std::array::from_fn(|_| zero())),
         }
     }
 
-    /// Counts an outcome.
+    /// Counts a reply.
     #[inline]
     fn count(&self, outcome: &Outcome) {
-        if outcome.len == 0 {
-            bump(&self.silent, 1);
-            return;
-        }
         bump(&self.replies[usize::from(outcome.rcode).min(RCODES - 1)], 1);
         if outcome.truncated {
             bump(&self.truncated, 1);
         }
+    }
+
+    /// Counts a reply over its limit that is not sent.
+    pub fn count_rrl_dropped(&self, class: ReplyClass) {
+        bump(&self.limited[0][class as usize], 1);
+    }
+
+    /// Counts a reply over its limit that is sent truncated, or as BADCOOKIE.
+    pub fn count_rrl_slipped(&self, class: ReplyClass) {
+        bump(&self.limited[1][class as usize], 1);
+    }
+
+    /// Counts a reply over a limit that only counts.
+    pub fn count_would_drop(&self, class: ReplyClass) {
+        bump(&self.limited[2][class as usize], 1);
     }
 
     /// Counts a panic of answering.
@@ -135,6 +224,32 @@ impl Tally {
     /// Counts replies that the system did not take.
     pub fn count_unsent(&self, replies: u64) {
         bump(&self.unsent, replies);
+    }
+
+    /// Counts queries that were longer than the room for them.
+    pub fn count_cut(&self, queries: u64) {
+        bump(&self.cut, queries);
+    }
+
+    /// Says how many datagrams the system has dropped so far.
+    pub fn set_overflows(&self, datagrams: u64) {
+        self.overflows.store(datagrams, Ordering::Relaxed);
+    }
+
+    /// Says that the worker moves.
+    pub fn set_moved(&self, now: Moment) {
+        self.moved.store(now.0, Ordering::Relaxed);
+    }
+
+    /// When the worker last moved, if it tells.
+    #[must_use]
+    pub fn moved(&self) -> Option<Moment> {
+        Some(self.moved.load(Ordering::Relaxed)).filter(|&moved| moved > 0).map(Moment)
+    }
+
+    /// Counts that the worker died and is started again.
+    pub fn count_restart(&self) {
+        bump(&self.restarts, 1);
     }
 
     /// Counts an error of receiving or accepting.
@@ -177,6 +292,9 @@ impl Tally {
             silent: get(&self.silent),
             panics: get(&self.panics),
             unsent: get(&self.unsent),
+            cut: get(&self.cut),
+            overflows: get(&self.overflows),
+            restarts: get(&self.restarts),
             socket_errors: get(&self.socket_errors),
             accepted: get(&self.accepted),
             evicted: get(&self.evicted),
@@ -184,6 +302,10 @@ impl Tally {
             open: get(&self.open),
             rejected: get(&self.rejected),
             unbooked: get(&self.unbooked),
+            limited: {
+                let [dropped, slipped, would_drop] = std::array::from_fn(|fate| std::array::from_fn(|class| get(&self.limited[fate][class])));
+                Limited { dropped, slipped, would_drop }
+            },
         }
     }
 }
@@ -256,8 +378,8 @@ struct Slot {
 /// One worker's series for one catalog: an open hash table of fixed size.
 #[derive(Debug)]
 struct Sheet {
-    /// The table.
-    slots: Box<[Slot]>,
+    /// The table; its size is known, so that no look at it is checked.
+    slots: Box<[Slot; SLOTS]>,
     /// What found no slot.
     other: AtomicU64,
 }
@@ -265,7 +387,8 @@ struct Sheet {
 impl Sheet {
     /// Empty.
     fn new() -> Self {
-        Self { slots: (0..SLOTS).map(|_| Slot::default()).collect(), other: AtomicU64::new(0) }
+        let slots: Box<[Slot]> = (0..SLOTS).map(|_| Slot::default()).collect();
+        Self { slots: slots.try_into().expect("as many as were made"), other: AtomicU64::new(0) }
     }
 
     /// Counts one query. Only the sheet's own worker calls it.
@@ -273,6 +396,16 @@ impl Sheet {
     #[expect(clippy::cast_possible_truncation, reason = "the upper bits of the product are the index, and there are few")]
     fn count(&self, Subject(key): Subject) {
         let start = (key.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (64 - SLOTS.trailing_zeros())) as usize;
+        let first = &self.slots[start % SLOTS];
+        if first.key.load(Ordering::Relaxed) == key {
+            return bump(&first.count, 1);
+        }
+        self.count_apart(key, start);
+    }
+
+    /// The same for a series that is not in its first slot.
+    #[inline(never)]
+    fn count_apart(&self, key: u64, start: usize) {
         for step in 0..TRIES {
             let slot = &self.slots[(start + step) % SLOTS];
             let held = slot.key.load(Ordering::Relaxed);
@@ -294,15 +427,15 @@ impl Sheet {
 pub struct Ledger {
     /// The catalog that the ids are of.
     pub catalog: Arc<Catalog>,
-    /// A sheet for each worker.
-    sheets: Box<[Sheet]>,
+    /// A sheet for each worker, each with a count of its holders of its own: no two workers touch the same one.
+    sheets: Box<[Arc<Sheet>]>,
 }
 
 impl Ledger {
     /// An empty one for `workers` workers.
     #[must_use]
     pub fn new(catalog: Arc<Catalog>, workers: usize) -> Arc<Self> {
-        Arc::new(Self { catalog, sheets: (0..workers).map(|_| Sheet::new()).collect() })
+        Arc::new(Self { catalog, sheets: (0..workers).map(|_| Arc::new(Sheet::new())).collect() })
     }
 
     /// Whether it is of this catalog.
@@ -344,8 +477,8 @@ impl Ledgers {
     }
 }
 
-/// What one worker counts into.
-#[derive(Debug)]
+/// What one worker counts into. A clone is for the worker that comes after it.
+#[derive(Clone, Debug)]
 pub struct Counters {
     /// Its own tally.
     pub tally: Arc<Tally>,
@@ -360,7 +493,9 @@ impl Counters {
     #[inline]
     #[must_use]
     pub fn open(&self, world: &World) -> Book<'_> {
-        Book { tally: &self.tally, ledgers: self.ledgers.load(), catalog: Arc::as_ptr(&world.catalog), sheet: self.sheet }
+        let ledgers = self.ledgers.load();
+        let ledger = ledgers.iter().find(|ledger| ledger.is_of(&world.catalog));
+        Book { tally: &self.tally, page: ledger.and_then(|ledger| ledger.sheets.get(self.sheet)).map(Arc::clone) }
     }
 }
 
@@ -369,33 +504,23 @@ impl Counters {
 pub struct Book<'a> {
     /// The worker's tally.
     tally: &'a Tally,
-    /// The ledgers as they stood.
-    ledgers: Guard<Arc<Ledgers>>,
-    /// The catalog that the ids are of; compared, never followed.
-    catalog: *const Catalog,
-    /// The number of the sheet.
-    sheet: usize,
+    /// The sheet of the right catalog, unless its ledger was closed.
+    page: Option<Arc<Sheet>>,
 }
 
 impl Book<'_> {
     /// Records an outcome.
     #[inline]
     pub fn record(&self, outcome: &Outcome) {
-        self.tally.count(outcome);
         if outcome.len == 0 {
+            bump(&self.tally.silent, 1);
             return;
         }
-        match self.page() {
+        self.tally.count(outcome);
+        match &self.page {
             Some(sheet) => sheet.count(Subject::of(outcome)),
             None => bump(&self.tally.unbooked, 1),
         }
-    }
-
-    /// The sheet of the right catalog.
-    #[inline]
-    fn page(&self) -> Option<&Sheet> {
-        let ledger = self.ledgers.iter().find(|ledger| std::ptr::eq(Arc::as_ptr(&ledger.catalog), self.catalog))?;
-        ledger.sheets.get(self.sheet)
     }
 }
 
@@ -405,7 +530,7 @@ mod tests {
 
     fn outcome(endpoint: u32) -> Outcome {
         let steered = Steered { service: ServiceId(7), endpoint: Some(EndpointId(endpoint)), reason: Reason::Failover };
-        Outcome { len: 40, rcode: 0, truncated: false, zone: Some(ZoneId(0)), steered: Some(steered) }
+        Outcome { len: 40, rcode: 0, truncated: false, zone: Some(ZoneId(0)), steered: Some(steered), ..Outcome::SILENCE }
     }
 
     #[test]
@@ -428,7 +553,7 @@ mod tests {
         for endpoint in 0..queries {
             sheet.count(Subject::of(&outcome(u32::try_from(endpoint).unwrap())));
         }
-        let ledger = Ledger { catalog: Arc::default(), sheets: [sheet].into() };
+        let ledger = Ledger { catalog: Arc::default(), sheets: [Arc::new(sheet)].into() };
         let mut told = 0;
         ledger.read(|_, count| told += count);
         assert!(told > crate::limits::METRIC_SERIES_MAX as u64);

@@ -1,15 +1,23 @@
-//! OPT: sizes, DO, the client's subnet (RFC 7871), extended errors (RFC 8914). Unknown options and flags are ignored (RFC 6891 §6.1.2).
+//! OPT: sizes, DO, the client's subnet (RFC 7871), extended errors (RFC 8914), and what else a query asks to be told. Unknown options and
+//! flags are ignored (RFC 6891 §6.1.2).
 //!
-//! Later options (cookies, NSID, keepalive, padding) are a field of [`Edns`], an arm in [`Edns::read_options`] and a line in
-//! [`super::reply::Reply::finish`] each.
+//! The subnet is read on the way of nearly every query; the other options are rare, and read apart.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use super::Rcode;
+use super::{Rcode, Wants};
 use crate::limits::UDP_REPLY_PLAIN;
 
+/// OPTION-CODE of the name server's identifier (RFC 5001 §4).
+pub const OPTION_NSID: u16 = 3;
 /// OPTION-CODE of the client's subnet (RFC 7871 §6).
 pub const OPTION_ECS: u16 = 8;
+/// OPTION-CODE of cookies (RFC 7873 §4).
+pub const OPTION_COOKIE: u16 = 10;
+/// OPTION-CODE of edns-tcp-keepalive (RFC 7828 §3.1).
+pub const OPTION_KEEPALIVE: u16 = 11;
+/// OPTION-CODE of padding (RFC 7830 §3).
+pub const OPTION_PADDING: u16 = 12;
 /// OPTION-CODE of extended errors (RFC 8914 §2).
 pub const OPTION_EDE: u16 = 15;
 /// Octets of an OPT without options: root, TYPE, CLASS, TTL, RDLENGTH.
@@ -24,23 +32,47 @@ pub struct Edns<'a> {
     pub dnssec_ok: bool,
     /// The client's subnet, if there is one.
     pub ecs: Option<Ecs<'a>>,
+    /// What it asks to be told beside the answer.
+    pub wants: Wants,
+    /// The cookie as it came: the client's 8 octets and, if it has learnt one, 8 to 32 of a server's. Empty without one.
+    pub cookie: &'a [u8],
 }
 
 impl<'a> Edns<'a> {
-    /// Reads OPT from its CLASS, TTL and RDATA (RFC 6891 §6.1.3): what it says, so far as the reply needs it, and whether it is in order.
+    /// What the CLASS and TTL of OPT say (RFC 6891 §6.1.3).
+    #[inline]
+    pub(super) fn of(class: u16, ttl: u32) -> Self {
+        let [_, _, flags, _] = ttl.to_be_bytes();
+        Self { udp_size: class, dnssec_ok: flags & 0x80 != 0, ..Self::default() }
+    }
+
+    /// Reads the RDATA of OPT so far as the reply needs it.
     ///
     /// # Errors
-    /// BADVERS for a version other than 0, whose options are not looked at; FORMERR for options that overrun RDATA or a malformed subnet.
-    #[inline]
-    pub(super) fn read(class: u16, ttl: u32, rdata: &'a [u8]) -> (Self, Result<(), Rcode>) {
-        let [_, version, flags, _] = ttl.to_be_bytes();
-        let mut edns = Self { udp_size: class, dnssec_ok: flags & 0x80 != 0, ecs: None };
-        let read = if version == 0 { edns.read_options(rdata) } else { Err(Rcode::BADVERS) };
-        (edns, read)
+    /// BADVERS for a version other than 0, whose options are not looked at; FORMERR for options that overrun RDATA, a malformed subnet or a
+    /// malformed cookie.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "measured: on the way of every query")]
+    pub(super) fn read(&mut self, ttl: u32, rdata: &'a [u8]) -> Result<(), Rcode> {
+        let [_, version, ..] = ttl.to_be_bytes();
+        if version != 0 {
+            return Err(Rcode::BADVERS);
+        }
+        match rdata.split_first_chunk() {
+            None if rdata.is_empty() => Ok(()),
+            // Mostly a subnet is the only option.
+            Some((&[code_high, code_low, len_high, len_low], data))
+                if u32::from_be_bytes([code_high, code_low, len_high, len_low]) as usize == usize::from(OPTION_ECS) << 16 | data.len() =>
+            {
+                self.ecs = Some(Ecs::read(data).ok_or(Rcode::FORMERR)?);
+                Ok(())
+            }
+            _ => self.read_options(rdata),
+        }
     }
 
     /// Reads the options.
-    #[inline]
+    #[inline(never)]
     fn read_options(&mut self, mut rdata: &'a [u8]) -> Result<(), Rcode> {
         while !rdata.is_empty() {
             let (&[code_high, code_low, len_high, len_low], rest) = rdata.split_first_chunk().ok_or(Rcode::FORMERR)?;
@@ -53,7 +85,29 @@ impl<'a> Edns<'a> {
                     return Err(Rcode::FORMERR);
                 }
                 self.ecs = Some(Ecs::read(data).ok_or(Rcode::FORMERR)?);
+            } else {
+                self.read_rare(u16::from_be_bytes([code_high, code_low]), data)?;
             }
+        }
+        Ok(())
+    }
+
+    /// Reads any other option. What NSID, keepalive and padding hold in a query means nothing: that they are there does.
+    #[cold]
+    fn read_rare(&mut self, code: u16, data: &'a [u8]) -> Result<(), Rcode> {
+        match code {
+            // Of several cookies the first counts (RFC 7873 §5.2); its length must be that of a client's, or of both (§5.2.2).
+            OPTION_COOKIE if !self.wants.has(Wants::COOKIE) => {
+                if !matches!(data.len(), 8 | 16..=40) {
+                    return Err(Rcode::FORMERR);
+                }
+                self.cookie = data;
+                self.wants.insert(Wants::COOKIE);
+            }
+            OPTION_NSID => self.wants.insert(Wants::NSID),
+            OPTION_KEEPALIVE => self.wants.insert(Wants::KEEPALIVE),
+            OPTION_PADDING => self.wants.insert(Wants::PADDING),
+            _ => {}
         }
         Ok(())
     }
@@ -80,7 +134,8 @@ impl<'a> Ecs<'a> {
     /// Reads the option's data. `None` when it is malformed (§6, §7.1.2): an unknown FAMILY, a SOURCE longer than an address, SCOPE other
     /// than zero, ADDRESS of another length than SOURCE needs, or bits set beyond SOURCE.
     #[must_use]
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "measured: on the way of nearly every query")]
     pub fn read(data: &'a [u8]) -> Option<Self> {
         let (&[family_high, family_low, source, scope], octets) = data.split_first_chunk()?;
         if scope != 0 || octets.len() != usize::from(source).div_ceil(8) {
@@ -88,7 +143,7 @@ impl<'a> Ecs<'a> {
         }
         let address = match u16::from_be_bytes([family_high, family_low]) {
             1 if source <= 32 => IpAddr::V4(Ipv4Addr::from_bits(prefix_v4(octets, source)?)),
-            2 if source <= 128 => IpAddr::V6(Ipv6Addr::from_bits(prefix_v6(octets, source)?)),
+            2 if source <= 128 => IpAddr::V6(prefix_v6(octets, source)?),
             _ => return None,
         };
         Some(Self { address, source, data })
@@ -102,25 +157,32 @@ impl<'a> Ecs<'a> {
 }
 
 /// The first address of an IPv4 prefix of at most 32 bits; `None` when bits are set beyond them.
-#[inline]
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "measured: on the way of nearly every query")]
 fn prefix_v4(octets: &[u8], source: u8) -> Option<u32> {
     let bits = match *octets {
+        // Nearly every resolver tells 24 bits.
         [a, b, c] => u32::from_be_bytes([a, b, c, 0]),
-        [a, b, c, d] => u32::from_be_bytes([a, b, c, d]),
-        _ => octets.iter().rev().fold(0, |bits, octet| bits >> 8 | u32::from(*octet) << 24),
+        _ => few_bits(octets),
     };
-    let beyond = u32::MAX.checked_shr(u32::from(source)).unwrap_or(0);
-    (bits & beyond == 0).then_some(bits)
+    let beyond = u64::from(u32::MAX) >> source;
+    (u64::from(bits) & beyond == 0).then_some(bits)
+}
+
+/// The bits of an IPv4 prefix, zeros behind them.
+#[inline(never)]
+fn few_bits(octets: &[u8]) -> u32 {
+    octets.iter().rev().fold(0, |bits, octet| bits >> 8 | u32::from(*octet) << 24)
 }
 
 /// The first address of an IPv6 prefix of at most 128 bits; `None` when bits are set beyond them.
-#[inline]
-fn prefix_v6(octets: &[u8], source: u8) -> Option<u128> {
+#[inline(never)]
+fn prefix_v6(octets: &[u8], source: u8) -> Option<Ipv6Addr> {
     let mut bits = [0; 16];
     bits.get_mut(..octets.len())?.copy_from_slice(octets);
     let bits = u128::from_be_bytes(bits);
     let beyond = u128::MAX.checked_shr(u32::from(source)).unwrap_or(0);
-    (bits & beyond == 0).then_some(bits)
+    (bits & beyond == 0).then_some(Ipv6Addr::from_bits(bits))
 }
 
 /// Extended error codes (RFC 8914 §4; RFC 9824 §8 for the last).
@@ -128,8 +190,12 @@ fn prefix_v6(octets: &[u8], source: u8) -> Option<u128> {
 pub struct Ede(pub u16);
 
 impl Ede {
+    /// Something unusual that has no code of its own; the text says what (§4.1).
+    pub const OTHER: Self = Self(0);
     /// The answer comes from a view of health that is no longer fed (§4.4).
     pub const STALE_ANSWER: Self = Self(3);
+    /// The node cannot answer yet (§4.15).
+    pub const NOT_READY: Self = Self(14);
     /// This client may not have that (§4.19).
     pub const PROHIBITED: Self = Self(18);
     /// The name is in none of our zones (§4.21).

@@ -10,21 +10,26 @@
 //! | RFC 3225 | §3 DO is copied | done |
 //! | RFC 6891 | §6.1 OPT, §6.2.3 to §6.2.5 sizes | done |
 //! | RFC 7871 | §6 the option, §7.1.2 and §7.2.1 what is malformed and what is echoed | done |
-//! | RFC 8914 | §2 extended errors; codes 3, 18, 20, 21, 30 | done |
 //! | RFC 8484 | §5.1 how long a reply may be kept | done |
+//! | RFC 5001 | §2.1 NSID is told to who asks | done |
+//! | RFC 7828 | §3.1 edns-tcp-keepalive | done |
+//! | RFC 7830, 8467 | §3, §4.1 padding in blocks of 468 octets | done |
+//! | RFC 7873 | §4, §5.2.2 the option and its lengths; §5.4 a cookie and no question | done |
+//! | RFC 8914 | §2 extended errors with text; codes 0, 3, 14, 18, 20, 21, 30 | done |
 //! | RFC 9619 | §4 QDCOUNT is 1 | done |
-//! | RFC 5001, 7828, 7830, 7873 | NSID, keepalive, padding, cookies: ignored as unknown options | later |
 
 pub mod edns;
+pub mod extras;
 pub mod freshness;
 pub mod name;
 pub mod query;
 pub mod reply;
 
 pub use edns::{Ecs, Ede, Edns};
+pub use extras::{Extras, Text, Wants};
 pub use freshness::freshness;
 pub use name::Lowered;
-pub use query::{Envelope, Parsed, Question, has_option, parse};
+pub use query::{Envelope, Parsed, Question, Wanted, glance, has_option, parse};
 pub use reply::{Closing, Owner, Reply, Section, Set};
 
 /// RCODE, the extended bits included (RFC 6891 §6.1.3).
@@ -46,6 +51,8 @@ impl Rcode {
     pub const REFUSED: Self = Self(5);
     /// The EDNS version is not supported (RFC 6891 §9).
     pub const BADVERS: Self = Self(16);
+    /// The source sends too much, and could prove itself by its cookie (RFC 7873 §8).
+    pub const BADCOOKIE: Self = Self(23);
 }
 
 /// TYPE and QTYPE codes that mean something to us.
@@ -58,6 +65,8 @@ pub mod rtype {
     pub const CNAME: u16 = 5;
     /// Start of authority (RFC 1035 §3.3.13).
     pub const SOA: u16 = 6;
+    /// Text (RFC 1035 §3.3.14).
+    pub const TXT: u16 = 16;
     /// IPv6 address (RFC 3596 §2.1).
     pub const AAAA: u16 = 28;
     /// EDNS (RFC 6891 §6.1.1); never asked for.

@@ -2,7 +2,7 @@
 //! its counts claim.
 
 use super::edns::Edns;
-use super::{Lowered, Rcode, name, rtype};
+use super::{Lowered, Rcode, Wants, name, rtype};
 
 /// What a message is.
 #[derive(Clone, Copy, Debug)]
@@ -15,6 +15,11 @@ pub enum Parsed<'a> {
         envelope: Envelope<'a>,
         /// FORMERR, NOTIMP or BADVERS.
         rcode: Rcode,
+    },
+    /// No question, and a cookie: a client that wants one, or wants to know whether the one that it has is good (RFC 7873 §5.4).
+    Cookie {
+        /// What the reply needs.
+        envelope: Envelope<'a>,
     },
     /// A query.
     Query {
@@ -57,7 +62,6 @@ pub const QUESTION_START: usize = 12;
 /// Reads a message. Octets behind the last record that the header counts are ignored. AA, TC, RA, Z, AD, CD and RCODE of a query mean
 /// nothing to an authoritative server and are not looked at. `name` takes in QNAME.
 #[must_use]
-#[inline]
 pub fn parse<'m>(message: &'m [u8], name: &mut Lowered) -> Parsed<'m> {
     let Some(&[id_high, id_low, flags, _, ref counts @ ..]) = message.first_chunk::<QUESTION_START>() else { return Parsed::Silent };
     if flags & 0x80 != 0 {
@@ -69,17 +73,69 @@ pub fn parse<'m>(message: &'m [u8], name: &mut Lowered) -> Parsed<'m> {
     let rcode = match read {
         _ if envelope.opcode != 0 => Rcode::NOTIMP,
         Ok(question) => return Parsed::Query { envelope, question },
+        Err(ASKS_NOTHING) if envelope.edns.as_ref().is_some_and(|edns| edns.wants.has(Wants::COOKIE)) => return Parsed::Cookie { envelope },
+        Err(ASKS_NOTHING) => Rcode::FORMERR,
         Err(rcode) => rcode,
     };
-    // A subnet is echoed only where the query as a whole was understood.
+    // A subnet is echoed only where the query as a whole was understood; so is what else it asks to be told.
     if let Some(edns) = &mut envelope.edns {
-        edns.ecs = None;
+        (edns.ecs, edns.wants, edns.cookie) = (None, Wants::default(), &[]);
     }
     Parsed::Broken { envelope, rcode }
 }
 
+/// What the sections come to when all is in order and there is no question.
+const ASKS_NOTHING: Rcode = Rcode::NOERROR;
+
+/// What is asked for, beside the name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// QTYPE.
+    pub qtype: u16,
+    /// QCLASS.
+    pub qclass: u16,
+}
+
+/// Reads a query as nearly every query is: one question, and OPT or nothing else. The name is glanced at only ([`Lowered::glance`]), so that
+/// what this returns holds if the catalog has that name. `None` says nothing of the message but that [`parse`] has to read it; what was filled
+/// in then means nothing.
+#[inline(never)]
+pub fn glance<'m>(message: &'m [u8], name: &mut Lowered, envelope: &mut Envelope<'m>) -> Option<Wanted> {
+    let &[id_high, id_low, flags, _, ref counts @ ..] = message.first_chunk::<QUESTION_START>()?;
+    let counts = u64::from_be_bytes(*counts);
+    // A query of opcode 0; one question, no record but one in the additional section.
+    if flags & 0xf8 != 0 || counts >> 1 != 1 << 47 {
+        return None;
+    }
+    envelope.id = u16::from_be_bytes([id_high, id_low]);
+    envelope.recursion_desired = flags & 1 != 0;
+    let end = name.glance(message, QUESTION_START)?;
+    let (&[type_high, type_low, class_high, class_low], rest) = message.get(end..)?.split_first_chunk()?;
+    envelope.question = message.get(QUESTION_START..end + 4)?;
+    let wanted = Wanted { qtype: u16::from_be_bytes([type_high, type_low]), qclass: u16::from_be_bytes([class_high, class_low]) };
+    if counts & 1 == 0 {
+        return Some(wanted);
+    }
+    let (&[root, t0, t1, c0, c1, l0, l1, l2, l3, r0, r1], rest) = rest.split_first_chunk()?;
+    if root != 0 || u16::from_be_bytes([t0, t1]) != rtype::OPT {
+        return None;
+    }
+    let rdata = rest.get(..usize::from(u16::from_be_bytes([r0, r1])))?;
+    let ttl = u32::from_be_bytes([l0, l1, l2, l3]);
+    envelope.edns.insert(Edns::of(u16::from_be_bytes([c0, c1]), ttl)).read(ttl, rdata).ok()?;
+    Some(wanted)
+}
+
+impl<'a> Envelope<'a> {
+    /// The question, where it is one and asks for this.
+    #[must_use]
+    pub fn question(&self, wanted: Wanted) -> Question<'a> {
+        let name = self.question.get(..self.question.len().saturating_sub(4)).unwrap_or_default();
+        Question { name, qtype: wanted.qtype, qclass: wanted.qclass }
+    }
+}
+
 /// Reads what follows the header. Fills in the envelope as far as it gets, so that even a refusal has its question and its OPT.
-#[inline]
 fn read_sections<'a>(message: &'a [u8], counts: [u8; 8], envelope: &mut Envelope<'a>, name: &mut Lowered) -> Result<Question<'a>, Rcode> {
     let [q0, q1, a0, a1, n0, n1, r0, r1] = counts;
     let (questions, additional) = (u16::from_be_bytes([q0, q1]), u16::from_be_bytes([r0, r1]));
@@ -97,7 +153,7 @@ fn read_sections<'a>(message: &'a [u8], counts: [u8; 8], envelope: &mut Envelope
         envelope.question = &message[QUESTION_START..at];
     } else {
         // RFC 9619 §4. What follows is still read: if there is an OPT, the refusal has one as well.
-        question = Err(Rcode::FORMERR);
+        question = Err(if questions == 0 { ASKS_NOTHING } else { Rcode::FORMERR });
     }
     let mut left = u32::from(answers) + u32::from(authorities);
     while left > 0 {
@@ -118,9 +174,8 @@ fn read_sections<'a>(message: &'a [u8], counts: [u8; 8], envelope: &mut Envelope
                 // RFC 6891 §6.1.1: one OPT, owned by the root.
                 return Err(Rcode::FORMERR);
             }
-            let (edns, read) = Edns::read(record.class, record.ttl, record.rdata);
-            envelope.edns = Some(edns);
-            read?;
+            let edns = envelope.edns.insert(Edns::of(record.class, record.ttl));
+            edns.read(record.ttl, record.rdata)?;
         }
     }
     question
@@ -161,7 +216,7 @@ fn find_option(message: &[u8], code: u16) -> Option<&[u8]> {
 /// The question that begins at `at`, and its end.
 #[inline]
 fn read_question<'m>(message: &'m [u8], at: usize, name: &mut Lowered) -> Result<(Question<'m>, usize), Rcode> {
-    let end = at + name.read(&message[at..]).ok_or(Rcode::FORMERR)?.len();
+    let end = name.read(message, at).ok_or(Rcode::FORMERR)?;
     let &[type_high, type_low, class_high, class_low] = message[end..].first_chunk().ok_or(Rcode::FORMERR)?;
     let question = Question { name: &message[at..end], qtype: u16::from_be_bytes([type_high, type_low]), qclass: u16::from_be_bytes([class_high, class_low]) };
     Ok((question, end + 4))
@@ -184,7 +239,7 @@ struct Record<'a> {
 /// The record that begins at `at`, and its end.
 #[inline]
 fn read_record(message: &[u8], at: usize) -> Result<(Record<'_>, usize), Rcode> {
-    let end = name::end(message, at).ok_or(Rcode::FORMERR)?;
+    let end = if message.get(at) == Some(&0) { at + 1 } else { name::end(message, at).ok_or(Rcode::FORMERR)? };
     let (&[t0, t1, c0, c1, l0, l1, l2, l3, r0, r1], rest) = message[end..].split_first_chunk().ok_or(Rcode::FORMERR)?;
     let len = usize::from(u16::from_be_bytes([r0, r1]));
     let record = Record {

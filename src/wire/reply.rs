@@ -12,15 +12,15 @@ use crate::limits::{STEERED_ADDRESSES_MAX, UDP_REPLY_MAX};
 #[derive(Debug)]
 pub struct Reply<'a> {
     /// The buffer, as long as the reply may be.
-    octets: &'a mut [u8],
+    pub(super) octets: &'a mut [u8],
     /// What the query gives to its reply.
-    envelope: &'a Envelope<'a>,
+    pub(super) envelope: &'a Envelope<'a>,
     /// Where the next octet goes.
-    at: usize,
+    pub(super) at: usize,
     /// Where records must end: what follows is kept for OPT.
     room: usize,
     /// Records by section.
-    counts: [u16; 3],
+    pub(super) counts: [u16; 3],
     /// Whether something needed did not fit.
     truncated: bool,
 }
@@ -55,7 +55,7 @@ impl<'a> Owner<'a> {
         let mut at = 0;
         loop {
             let (head, rest) = name.split_at(at);
-            if let Some(tail) = qname.start_of_suffix(rest.len()).filter(|&tail| qname.octets_from(tail) == rest) {
+            if let Some(tail) = qname.start_of(rest) {
                 return Self { head, tail };
             }
             match rest.first() {
@@ -83,19 +83,21 @@ pub struct Closing {
 impl<'a> Reply<'a> {
     /// Begins a reply of at most `limit` octets. `None` when not even header, question and OPT fit, which takes a buffer of less than 512.
     #[must_use]
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "measured: on the way of every query")]
     pub fn start(octets: &'a mut [u8], limit: usize, envelope: &'a Envelope<'a>) -> Option<Self> {
         let end = limit.min(octets.len());
         let opt = envelope.edns.as_ref().map_or(0, |edns| OPT_OCTETS + edns.ecs.as_ref().map_or(0, super::Ecs::option_octets));
         let room = end.checked_sub(opt)?;
         let at = QUESTION_START + envelope.question.len();
         let octets = octets.get_mut(..end)?;
-        octets.get_mut(..room)?.get_mut(QUESTION_START..at)?.copy_from_slice(envelope.question);
+        copy(octets.get_mut(..room)?.get_mut(QUESTION_START..at)?, envelope.question);
         Some(Self { octets, envelope, at, room, counts: [0; 3], truncated: false })
     }
 
     /// Adds an RRset that the reply cannot do without. Returns the number of its records, 0 if it did not fit.
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "measured: a call for each RRset costs more than the RRset")]
     pub fn need(&mut self, section: Section, write: impl FnOnce(&mut Set<'_>)) -> u16 {
         self.add(section, write).unwrap_or_else(|()| {
             self.truncated = true;
@@ -109,20 +111,53 @@ impl<'a> Reply<'a> {
         self.add(section, write).unwrap_or(0)
     }
 
+    /// Adds an RRset of one address of QNAME that the reply cannot do without: as [`Reply::need`]. Returns whether it fitted.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "measured: on the way of nearly every query")]
+    pub fn need_address<const N: usize>(&mut self, rtype: u16, ttl: u32, address: [u8; N]) -> bool {
+        if self.truncated {
+            return false;
+        }
+        let mut set = self.begin();
+        set.address(rtype, ttl, address);
+        let end = set.end();
+        self.truncated = self.take(Section::Answer, end).is_err();
+        !self.truncated
+    }
+
     /// Adds an RRset, or takes all of it back.
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "measured: a call for each RRset costs more than the RRset")]
     fn add(&mut self, section: Section, write: impl FnOnce(&mut Set<'_>)) -> Result<u16, ()> {
         if self.truncated {
             return Ok(0);
         }
-        let mut set = Set { octets: &mut self.octets[..self.room], start: self.at, at: self.at, records: 0, overflow: false };
+        let mut set = self.begin();
         write(&mut set);
-        if set.overflow {
-            return Err(());
-        }
-        self.at = set.at;
-        self.counts[section as usize] += set.records;
-        Ok(set.records)
+        let end = set.end();
+        self.take(section, end)
+    }
+
+    /// Begins an RRset.
+    #[inline]
+    fn begin(&mut self) -> Set<'_> {
+        Set { octets: &mut self.octets[..self.room], start: self.at, at: self.at, records: 0, overflow: false }
+    }
+
+    /// Takes an RRset in that was written, if it fitted. Returns the number of its records.
+    #[inline]
+    fn take(&mut self, section: Section, end: Option<(usize, u16)>) -> Result<u16, ()> {
+        let (at, records) = end.ok_or(())?;
+        self.at = at;
+        self.counts[section as usize] += records;
+        Ok(records)
+    }
+
+    /// Takes back all records and sets TC: the client is to ask again over TCP.
+    pub fn truncate(&mut self) {
+        self.at = QUESTION_START + self.envelope.question.len();
+        self.counts = [0; 3];
+        self.truncated = true;
     }
 
     /// Whether something needed did not fit.
@@ -132,56 +167,75 @@ impl<'a> Reply<'a> {
     }
 
     /// Writes header and OPT. Returns the octets of the whole.
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "measured: every reply is finished in one place")]
     pub fn finish(mut self, closing: Closing) -> usize {
         if let Some(edns) = &self.envelope.edns {
             self.write_opt(edns, closing);
         }
-        let [id_high, id_low] = self.envelope.id.to_be_bytes();
+        self.write_header(closing)
+    }
+
+    /// Writes the header. Returns the octets of the whole.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "measured: every reply is finished in one place")]
+    pub(super) fn write_header(&mut self, closing: Closing) -> usize {
         let opcode = self.envelope.opcode << 3;
         let flags = 0x80 | opcode | u8::from(closing.authoritative) << 2 | u8::from(self.truncated) << 1 | u8::from(self.envelope.recursion_desired);
-        let [_, rcode] = (closing.rcode.0 & 0x0f).to_be_bytes();
-        let [an, ns, ar] = self.counts.map(u16::to_be_bytes);
-        let questions = u8::from(!self.envelope.question.is_empty());
-        let header = [id_high, id_low, flags, rcode, 0, questions, an[0], an[1], ns[0], ns[1], ar[0], ar[1]];
-        if let Some(place) = self.octets.first_chunk_mut() {
-            *place = header;
+        let head = u32::from(self.envelope.id) << 16 | u32::from(flags) << 8 | u32::from(closing.rcode.0 & 0x0f);
+        let [an, ns, ar] = self.counts.map(u64::from);
+        let questions = u64::from(!self.envelope.question.is_empty());
+        let counts = questions << 48 | an << 32 | ns << 16 | ar;
+        if let Some((head_place, counts_place)) = self.octets.first_chunk_mut::<QUESTION_START>().map(|place| place.split_at_mut(4)) {
+            head_place.copy_from_slice(&head.to_be_bytes());
+            counts_place.copy_from_slice(&counts.to_be_bytes());
         }
         self.at
     }
 
     /// Writes OPT (RFC 6891 §6.1.2) into the room that was kept for it.
-    #[inline]
-    fn write_opt(&mut self, edns: &Edns<'_>, closing: Closing) {
-        #[expect(clippy::cast_possible_truncation, reason = "1232 has 16 bits")]
-        const SIZE: [u8; 2] = (UDP_REPLY_MAX as u16).to_be_bytes();
-        const TYPE: [u8; 2] = rtype::OPT.to_be_bytes();
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "measured: every reply is finished in one place")]
+    pub(super) fn write_opt(&mut self, edns: &Edns<'_>, closing: Closing) {
         let ecs = edns.ecs.as_ref().map_or(&[][..], |ecs| ecs.data);
         let ecs_octets = if ecs.is_empty() { 0 } else { 4 + ecs.len() };
-        let space = self.octets.len() - self.at - OPT_OCTETS - ecs_octets;
-        let ede = closing.ede.filter(|_| space >= Ede::OCTETS);
+        let ede = closing.ede.filter(|_| self.octets.len() - self.at - OPT_OCTETS - ecs_octets >= Ede::OCTETS);
         let len = ecs_octets + ede.map_or(0, |_| Ede::OCTETS);
+        // Root, TYPE, CLASS, the extended RCODE, version 0, DO; then Z and RDLENGTH.
+        let head = OPT_TYPE_AND_CLASS | u64::from(closing.rcode.0 >> 4) << 16 | u64::from(edns.dnssec_ok) << 7;
+        let Some((place, rest)) = self.octets.get_mut(self.at..).and_then(|room| room.split_first_chunk_mut::<OPT_OCTETS>()) else { return };
         #[expect(clippy::cast_possible_truncation, reason = "a subnet has at most 20 octets")]
-        let (len, ecs_len) = (len as u8, ecs.len() as u8);
-        let [_, extended] = (closing.rcode.0 >> 4).to_be_bytes();
-        let dnssec_ok = u8::from(edns.dnssec_ok) << 7;
-        let mut set = Set { octets: self.octets, start: self.at, at: self.at, records: 0, overflow: false };
-        let head = [0, TYPE[0], TYPE[1], SIZE[0], SIZE[1], extended, 0, dnssec_ok, 0, 0, len];
-        if let Some((&[f0, f1, source, _], address)) = ecs.split_first_chunk() {
-            let [h0, h1, h2, h3, h4, h5, h6, h7, h8, h9, h10] = head;
-            let [_, code] = OPTION_ECS.to_be_bytes();
-            set.put(&[h0, h1, h2, h3, h4, h5, h6, h7, h8, h9, h10, 0, code, 0, ecs_len, f0, f1, source, closing.scope]);
-            set.put_slice(address);
-        } else {
-            set.put(&head);
-        }
-        if let Some(Ede(info)) = ede {
-            let [_, code] = OPTION_EDE.to_be_bytes();
-            let [info_high, info_low] = info.to_be_bytes();
-            set.put(&[0, code, 0, 2, info_high, info_low]);
-        }
-        self.at = set.at;
+        let [l0, l1, l2] = [0, 0, len as u8];
+        let [h0, h1, h2, h3, h4, h5, h6, h7] = head.to_be_bytes();
+        *place = [h0, h1, h2, h3, h4, h5, h6, h7, l0, l1, l2];
+        self.at += OPT_OCTETS;
         self.counts[Section::Additional as usize] += 1;
+        if let Some((option, rest)) = rest.split_first_chunk_mut::<4>()
+            && let Some(data) = rest.get_mut(..ecs.len())
+            && !ecs.is_empty()
+        {
+            #[expect(clippy::cast_possible_truncation, reason = "a subnet has at most 20 octets")]
+            let head = u32::from(OPTION_ECS) << 16 | ecs.len() as u32;
+            *option = head.to_be_bytes();
+            copy(data, ecs);
+            if let Some([.., scope]) = data.first_chunk_mut::<4>() {
+                *scope = closing.scope;
+            }
+            self.at += ecs_octets;
+        }
+        if let Some(ede) = ede {
+            self.write_ede(ede);
+        }
+    }
+
+    /// Writes an extended error behind the other options.
+    #[cold]
+    fn write_ede(&mut self, Ede(info): Ede) {
+        let [code_high, code_low] = OPTION_EDE.to_be_bytes();
+        let [info_high, info_low] = info.to_be_bytes();
+        let mut set = Set { octets: self.octets, start: self.at, at: self.at, records: 0, overflow: false };
+        set.put(&[code_high, code_low, 0, 2, info_high, info_low]);
+        self.at = set.at;
     }
 }
 
@@ -201,6 +255,12 @@ pub struct Set<'r> {
 }
 
 impl Set<'_> {
+    /// Where it ends, and its records; `None` when something did not fit.
+    #[inline]
+    const fn end(&self) -> Option<(usize, u16)> {
+        if self.overflow { None } else { Some((self.at, self.records)) }
+    }
+
     /// Adds a record.
     #[inline]
     pub fn record(&mut self, owner: Owner<'_>, rtype: u16, ttl: u32, rdata: &[u8]) {
@@ -222,7 +282,8 @@ impl Set<'_> {
     }
 
     /// Adds an address of QNAME, unless the set has it or is as long as a steered one may be.
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "measured: on the way of nearly every query")]
     pub fn address<const N: usize>(&mut self, rtype: u16, ttl: u32, address: [u8; N]) {
         if usize::from(self.records) >= STEERED_ADDRESSES_MAX {
             return;
@@ -245,6 +306,7 @@ impl Set<'_> {
     }
 
     /// Whether one of the records, all of addresses so far, is of this one.
+    #[inline(never)]
     fn has_address<const N: usize>(&self, address: &[u8; N]) -> bool {
         let set = self.octets.get(self.start..self.at).unwrap_or_default();
         set.chunks_exact(HEAD_OCTETS + N).any(|record| record[HEAD_OCTETS..] == *address)
@@ -267,13 +329,56 @@ impl Set<'_> {
     pub fn put_slice(&mut self, octets: &[u8]) {
         match self.octets.get_mut(self.at..).and_then(|room| room.get_mut(..octets.len())) {
             Some(place) => {
-                place.copy_from_slice(octets);
+                copy(place, octets);
                 self.at += octets.len();
             }
             None => self.overflow = true,
         }
     }
 }
+
+/// Copies some octets: there are few of them, and a call would cost more. The last ones are copied as a whole word, too, so that there is no
+/// rest. Both are equally long.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "measured: on the way of every query")]
+fn copy(place: &mut [u8], octets: &[u8]) {
+    if place.len() < 16 {
+        return copy_few(place, octets);
+    }
+    if place.len() > 32 {
+        return place.copy_from_slice(octets);
+    }
+    if let (Some(first_place), Some(first)) = (place.first_chunk_mut::<16>(), octets.first_chunk::<16>()) {
+        *first_place = *first;
+    }
+    if let (Some(last_place), Some(last)) = (place.last_chunk_mut::<16>(), octets.last_chunk::<16>()) {
+        *last_place = *last;
+    }
+}
+
+/// Copies fewer than sixteen octets.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "measured: on the way of nearly every query")]
+fn copy_few(place: &mut [u8], octets: &[u8]) {
+    if let (Some(first_place), Some(first)) = (place.first_chunk_mut::<8>(), octets.first_chunk::<8>()) {
+        *first_place = *first;
+        if let (Some(last_place), Some(last)) = (place.last_chunk_mut::<8>(), octets.last_chunk::<8>()) {
+            *last_place = *last;
+        }
+    } else if let (Some(first_place), Some(first)) = (place.first_chunk_mut::<4>(), octets.first_chunk::<4>()) {
+        *first_place = *first;
+        if let (Some(last_place), Some(last)) = (place.last_chunk_mut::<4>(), octets.last_chunk::<4>()) {
+            *last_place = *last;
+        }
+    } else {
+        for (place, octet) in place.iter_mut().zip(octets) {
+            *place = *octet;
+        }
+    }
+}
+
+/// TYPE and CLASS of our OPT, where they stand in its first eight octets; CLASS is our size (RFC 6891 §6.1.2).
+const OPT_TYPE_AND_CLASS: u64 = (rtype::OPT as u64) << 40 | (UDP_REPLY_MAX as u64) << 24;
 
 /// Octets of a record's head: pointer, TYPE, CLASS, TTL, RDLENGTH.
 const HEAD_OCTETS: usize = 12;

@@ -121,17 +121,17 @@ fn decide_cold((world, ask): (&'static World, steer::Ask)) -> Decision {
 
 library_benchmark_group!(
     name = answering,
-    config = LibraryBenchmarkConfig::default().tool(Callgrind::default().hard_limits([(EventKind::Ir, 1500)])),
+    config = LibraryBenchmarkConfig::default().tool(Callgrind::default().hard_limits([(EventKind::Ir, 945)])),
     benchmarks = answer_warm
 );
 library_benchmark_group!(
     name = sharing,
-    config = LibraryBenchmarkConfig::default().tool(Callgrind::default().hard_limits([(EventKind::Ir, 2000)])),
+    config = LibraryBenchmarkConfig::default().tool(Callgrind::default().hard_limits([(EventKind::Ir, 1780)])),
     benchmarks = answer_shared
 );
 library_benchmark_group!(
     name = deciding,
-    config = LibraryBenchmarkConfig::default().tool(Callgrind::default().hard_limits([(EventKind::Ir, 1200)])),
+    config = LibraryBenchmarkConfig::default().tool(Callgrind::default().hard_limits([(EventKind::Ir, 1080)])),
     benchmarks = decide_cold
 );
 

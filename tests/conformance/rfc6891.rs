@@ -47,7 +47,7 @@ fn rfc6891_6_1_3_an_unknown_version_gets_badvers_and_no_answer() {
 fn rfc6891_6_1_2_unknown_options_are_ignored_and_not_echoed() {
     let world = world();
     let plain = query("api.example.com", A).edns().ask(&world);
-    for code in [0, 3, 9, 10, 11, 12, 15, 100, 65_001, 65_535] {
+    for code in [0, 1, 2, 4, 5, 6, 7, 9, 13, 14, 15, 16, 17, 18, 20, 26, 100, 65_001, 65_535] {
         let reply = query("api.example.com", A).option(code, b"whatever").option(code, b"").ask(&world);
         assert_eq!(reply.octets, plain.octets, "option {code}");
     }
@@ -103,6 +103,18 @@ fn rfc6891_6_2_3_a_udp_reply_is_at_most_as_long_as_the_client_says_and_never_lon
     assert!(!reply.is_truncated() && reply.octets.len() > 4000, "the size is about UDP");
     for size in [0, 511] {
         assert!(!query("web.example.com", A).udp_size(size).ask(&world).is_truncated(), "less than 512 counts as 512");
+    }
+}
+
+#[test]
+fn rfc1035_4_2_1_without_edns_a_udp_reply_has_at_most_512_octets() {
+    let world = world();
+    for (asked, qtype, fits) in
+        [("large.example.com", TXT, false), ("huge.example.com", TXT, false), ("wide.example.com", AAAA, false), ("api.example.com", A, true)]
+    {
+        let reply = query(asked, qtype).ask(&world);
+        assert!(reply.octets.len() <= 512 && reply.is_truncated() != fits, "{asked}");
+        assert!(!query(asked, qtype).tcp().ask(&world).is_truncated(), "{asked} over TCP");
     }
 }
 

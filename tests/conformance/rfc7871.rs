@@ -240,3 +240,30 @@ fn rfc7871_7_2_1_the_option_is_judged_before_the_name_and_over_tcp_alike() {
     let query = query("api.example.com", A).subnet("198.51.100.0/24");
     assert_eq!(send(&world, &query.octets(), RESOLVER, Transport::Tcp).octets, query.ask(&world).octets);
 }
+
+#[test]
+fn rfc7871_7_2_1_where_clients_share_endpoints_scope_is_as_long_as_what_tells_them_apart() {
+    let world = world();
+    // The leaf of 10.20.0.0/16 is /16, that of 2001:db8:100::/48 is /48; shares are told apart by /24 and /56 at most.
+    for (subnet, scope) in
+        [("10.20.0.0/16", 16), ("10.20.16.0/20", 20), ("10.20.3.0/24", 24), ("10.20.3.16/28", 24), ("2001:db8:100::/48", 48), ("2001:db8:100:100::/64", 56)]
+    {
+        assert_eq!(query("shared.example.com", A).subnet(subnet).ask(&world).scope(), Some(scope), "{subnet}");
+    }
+    let answers = |subnet: &str| query("shared.example.com", A).subnet(subnet).ask(&world).answers();
+    let mut distinct: Vec<_> = (0..64).map(|third| answers(&format!("10.20.{third}.0/24"))).collect();
+    for third in 0..64 {
+        assert_eq!(answers(&format!("10.20.{third}.77/32")), answers(&format!("10.20.{third}.0/24")), "one scope, one answer");
+    }
+    distinct.sort();
+    distinct.dedup();
+    assert_eq!(distinct.len(), 2, "and they do share");
+}
+
+#[test]
+fn rfc7871_7_4_negative_answers_and_referrals_are_for_everybody() {
+    let world = world();
+    for (asked, qtype) in [("api.example.com", TXT), ("missing.example.com", A), ("empty.example.com", A), ("x.child.example.com", A), ("example.com", SOA)] {
+        assert_eq!(query(asked, qtype).subnet("198.51.100.0/24").ask(&world).scope(), Some(0), "{asked}");
+    }
+}

@@ -5,6 +5,9 @@
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
 mod model;
+mod octets;
+#[path = "../support/mod.rs"]
+mod support;
 
 use aya_gslb::catalog::{EndpointId, ServiceId};
 use aya_gslb::health::{Health, Intent, Status};

@@ -26,6 +26,8 @@ pub struct Query {
     pub opt: Option<(u16, u32, Vec<u8>)>,
     pub source: IpAddr,
     pub transport: Transport,
+    /// When it comes.
+    pub now: Moment,
 }
 
 /// A query for a name in presentation format.
@@ -36,7 +38,7 @@ pub fn query(name: &str, qtype: u16) -> Query {
         wire.extend_from_slice(label);
     }
     wire.push(0);
-    Query { id: 0x1a2b, flags: 0, name: wire, qtype, qclass: 1, opt: None, source: RESOLVER, transport: Transport::Udp }
+    Query { id: 0x1a2b, flags: 0, name: wire, qtype, qclass: 1, opt: None, source: RESOLVER, transport: Transport::Udp, now: Moment(1_000_000) }
 }
 
 impl Query {
@@ -77,8 +79,18 @@ impl Query {
         self
     }
 
-    pub fn tcp(mut self) -> Self {
-        self.transport = Transport::Tcp;
+    pub fn tcp(self) -> Self {
+        self.over(Transport::Tcp)
+    }
+
+    pub fn over(mut self, transport: Transport) -> Self {
+        self.transport = transport;
+        self
+    }
+
+    /// When it comes, in seconds since the Unix epoch.
+    pub fn at(mut self, seconds: u64) -> Self {
+        self.now = Moment(seconds * 1_000);
         self
     }
 
@@ -111,7 +123,12 @@ impl Query {
 
     /// Asks a world, with cold cells.
     pub fn ask(&self, world: &World) -> Reply {
-        send(world, &self.octets(), self.source, self.transport)
+        self.ask_by(&Policy::default(), world)
+    }
+
+    /// Asks a node whose operator wants something of every reply.
+    pub fn ask_by(&self, policy: &Policy, world: &World) -> Reply {
+        reply_to(&self.octets(), &Ask { source: self.source, transport: self.transport, now: self.now, policy }, world)
     }
 }
 
@@ -131,9 +148,13 @@ pub fn header(id: u16, flags: u16, counts: [u16; 4]) -> Vec<u8> {
 
 /// Sends octets, whatever they are.
 pub fn send(world: &World, octets: &[u8], source: IpAddr, transport: Transport) -> Reply {
-    let mut buffer = vec![0; 65_535];
-    let ask = Ask { source, transport, now: Moment(1_000_000), policy: &Policy::default() };
-    let outcome = answer(octets, &ask, world, &mut Scratch::with_cells(2), &mut buffer);
+    reply_to(octets, &Ask { source, transport, now: Moment(1_000_000), policy: &Policy::default() }, world)
+}
+
+/// The reply, written where octets of earlier ones stand.
+pub fn reply_to(octets: &[u8], ask: &Ask<'_>, world: &World) -> Reply {
+    let mut buffer = vec![0xaa; 65_535];
+    let outcome = answer(octets, ask, world, &mut Scratch::with_cells(2), &mut buffer);
     buffer.truncate(outcome.len);
     Reply { outcome, octets: buffer }
 }
@@ -164,6 +185,7 @@ impl Reply {
             4 => "NOTIMP",
             5 => "REFUSED",
             16 => "BADVERS",
+            23 => "BADCOOKIE",
             other => panic!("{other}"),
         }
     }
@@ -221,13 +243,23 @@ impl Reply {
         self.subnet().map(|(_, _, scope)| scope)
     }
 
+    /// The data of an option.
+    pub fn option(&self, code: u16) -> Option<Vec<u8>> {
+        let edns = self.message().edns?;
+        let options = edns.options().as_ref().iter().filter(|(other, _)| u16::from(*other) == code);
+        let data: Vec<Vec<u8>> = options.map(|(_, option)| Vec::try_from(option).unwrap()).collect();
+        assert!(data.len() <= 1, "an option comes once: {data:?}");
+        data.into_iter().next()
+    }
+
     /// INFO-CODE of the extended error.
     pub fn ede(&self) -> Option<u16> {
-        let edns = self.message().edns?;
-        match edns.option(EdnsCode::Unknown(15))? {
-            EdnsOption::Unknown(15, data) => Some(u16::from_be_bytes([data[0], data[1]])),
-            other => panic!("{other:?}"),
-        }
+        self.option(15).map(|data| u16::from_be_bytes([data[0], data[1]]))
+    }
+
+    /// EXTRA-TEXT of the extended error.
+    pub fn ede_text(&self) -> Option<String> {
+        self.option(15).map(|data| String::from_utf8(data[2..].to_vec()).unwrap())
     }
 }
 

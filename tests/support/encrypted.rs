@@ -47,7 +47,7 @@ pub fn options(made: &Made) -> Options {
     let any = "127.0.0.1:0".parse().unwrap();
     let make = || {
         let world = crate::support::world();
-        Ok(Loaded { catalog: world.catalog, geo: world.geo, geoip: Vec::new(), lints: Vec::new() })
+        Ok(Loaded { catalog: world.catalog, geo: world.geo, lints: Vec::new() })
     };
     Options {
         certificate: Some(made.files.clone()),

@@ -17,7 +17,7 @@ use super::Masters;
 use super::diagnostic::{Code, Finding, Findings};
 use super::source::{Place, SourceFile};
 use super::spec::Specs;
-use crate::catalog::{Catalog, ClientSetId, Lineup, ProbeId};
+use crate::catalog::{Catalog, ClientSetId, Lineup, ProbeId, Profiles};
 use crate::limits::{CLIENT_SETS_MAX, ENDPOINTS_MAX, NETWORKS_MAX, REGIONS_MAX, RESIDENCIES_MAX, SERVICES_MAX, ZONES_MAX};
 
 use clients::Clients;
@@ -96,6 +96,7 @@ pub(super) fn compile(mut specs: Specs, sources: &mut Vec<SourceFile>, masters: 
         let own = endpoints.get(service.endpoints.start as usize..service.endpoints.end as usize).unwrap_or_default();
         service.lineup = Lineup::of(own, &service.residency, &context.residencies, &service.geo);
     }
+    catalog.profiles = Profiles::of(&services);
     catalog.services = services.into();
     catalog.endpoints = endpoints.into();
     catalog.regions = context.regions.all.into();

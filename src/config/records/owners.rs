@@ -324,7 +324,7 @@ impl Walk {
         if let Some(level) = self.path.last().filter(|_| name.is_wildcard()) {
             self.nodes[level.node.0 as usize].wildcard = Some(node);
         }
-        self.nodes.push(Node { name: name.clone(), hash: hash_name(name), zone: zone_id, content, wildcard: None });
+        self.nodes.push(Node { name: name.clone(), hash: hash_name(name.wire()), zone: zone_id, content, wildcard: None });
         self.path.push(Level { node, cut });
     }
 

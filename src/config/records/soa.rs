@@ -3,7 +3,7 @@
 use super::owners::ZoneInput;
 use super::types::{NS, SOA};
 use super::{Place, Problem, Problems};
-use crate::catalog::{Content, Name, Node, NodeId, RrSet, Soa, Zone, hash_label, hash_root};
+use crate::catalog::{Content, Name, Node, NodeId, RrSet, Soa, Zone};
 
 /// What an SOA record says, where it is not given as a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,22 +105,33 @@ fn with_serial(zone: &ZoneInput, mut set: RrSet, nodes: &[Node]) -> RrSet {
     if set.rdata[0][at..at + 4] != [0; 4] {
         return set;
     }
-    let mut digest = hash_label(hash_root(), &set.rdata[0]);
+    let mut digest = mix_in(0x9e37_79b9_7f4a_7c15, &set.rdata[0]);
     let mut services: Vec<(&Name, u64)> = zone.services.iter().map(|service| (&service.name, service.digest)).collect();
     services.sort_unstable();
     for (name, of_service) in services {
-        digest = hash_label(hash_label(digest, name.wire()), &of_service.to_be_bytes());
+        digest = mix_in(mix_in(digest, name.wire()), &of_service.to_be_bytes());
     }
     for node in nodes {
         for rrset in sets_of(&node.content).filter(|rrset| rrset.rtype != SOA) {
-            digest = hash_label(hash_label(digest, node.name.wire()), &[&rrset.rtype.to_be_bytes()[..], &rrset.ttl.to_be_bytes()].concat());
-            digest = rrset.rdata.iter().fold(digest, |digest, rdata| hash_label(digest, rdata));
+            digest = mix_in(mix_in(digest, node.name.wire()), &[&rrset.rtype.to_be_bytes()[..], &rrset.ttl.to_be_bytes()].concat());
+            digest = rrset.rdata.iter().fold(digest, |digest, rdata| mix_in(digest, rdata));
         }
     }
     #[expect(clippy::cast_possible_truncation, reason = "both halves go in")]
     let serial = ((digest ^ (digest >> 32)) as u32).max(1);
     set.rdata[0][at..at + 4].copy_from_slice(&serial.to_be_bytes());
     set
+}
+
+/// The digest with some more octets. Serials that were told depend on every bit of it.
+fn mix_in(digest: u64, octets: &[u8]) -> u64 {
+    const MULTIPLIER: u64 = 0xf135_7aea_2e62_a9c5;
+    let start = (digest ^ octets.len() as u64).wrapping_mul(MULTIPLIER);
+    let digest = octets.chunks(8).fold(start, |digest, chunk| {
+        let word = chunk.iter().rev().fold(0, |word, octet| word << 8 | u64::from(*octet));
+        (digest.rotate_left(23) ^ word).wrapping_mul(MULTIPLIER)
+    });
+    digest ^ (digest >> 29)
 }
 
 /// All RRsets at a node.

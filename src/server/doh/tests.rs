@@ -37,7 +37,7 @@ fn edge() -> (Edge, Telemetry) {
     let telemetry = Telemetry::new(1, &catalog);
     let geo = Arc::new(Geo::without_databases(&catalog));
     let worlds = crate::publish::Worlds::fixed(World::unmeasured(1, catalog, geo).into());
-    (Edge { worlds, policy: Policies::default(), clock: Clock::system() }, telemetry)
+    (Edge { worlds, policy: Policies::default(), rates: Arc::default(), clock: Clock::system() }, telemetry)
 }
 
 /// Serves under these limits while a client does its part with a connection that speaks this version; `None` speaks nothing yet.
@@ -51,13 +51,14 @@ fn serve_while<F: Future<Output = ()>>(
     let address = listener.local_addr().unwrap();
     let (edge, telemetry) = edge();
     let (server, config) = trust(version.as_slice());
-    let desk = Desk::new(&edge, &telemetry, Transport::Https);
-    let seats = Seats::new(Arc::new(Crowd::new(limits.caps)), edge.clock.clone(), desk.tally());
-    let worker = Rc::new(Worker { acceptor: TlsAcceptor::from(server), path: PATH.into(), desk: RefCell::new(desk), seats, limits });
+    let counters = telemetry.counters(Transport::Https);
+    let seats = Rc::new(Seats::new(Arc::new(Crowd::new(limits.caps)), edge.clock.clone(), Arc::clone(&counters.tally)));
+    let desk = RefCell::new(Desk::new(&edge, counters));
+    let worker = Rc::new(Worker { acceptor: TlsAcceptor::from(server), path: PATH.into(), desk, seats, limits });
     let (stop, stopped) = watch::channel(false);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     LocalSet::new().block_on(&runtime, async {
-        let serving = tokio::task::spawn_local(serve(vec![listener], worker, stopped));
+        let serving = tokio::task::spawn_local(async move { serve(&RefCell::new(vec![listener]), worker, stopped).await });
         let plain = TcpStream::connect(address).await.unwrap();
         let encrypted = async {
             let stream = TcpStream::connect(address).await.unwrap();
@@ -66,7 +67,7 @@ fn serve_while<F: Future<Output = ()>>(
         let encrypted = if version.is_some() { Some(encrypted.await) } else { None };
         timeout(PATIENCE, client(plain, encrypted)).await.expect("the node ends the connection");
         stop.send_replace(true);
-        serving.await.unwrap();
+        serving.await.unwrap().unwrap();
     });
 }
 

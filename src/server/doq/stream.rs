@@ -121,12 +121,18 @@ impl Answerer {
         Ok([&len.to_be_bytes(), reply].concat())
     }
 
-    /// Sends a reply and says that nothing follows it.
+    /// Sends a reply, says that nothing follows it, and waits until the client has it: a connection that is closed before takes it back.
     async fn send(&self, send: &mut SendStream, reply: &[u8]) -> Result<(), Fault> {
-        match timeout(self.client.worker.limits.message, send.write_all(reply)).await {
-            // Stopped or gone: nobody wants it any more.
-            Ok(Err(_)) => Err(Fault::Cancelled),
-            Ok(Ok(())) => send.finish().map_err(|_| Fault::Cancelled),
+        let sent = async {
+            send.write_all(reply).await.ok()?;
+            send.finish().ok()?;
+            send.stopped().await.ok()?;
+            Some(())
+        };
+        match timeout(self.client.worker.limits.message, sent).await {
+            Ok(Some(())) => Ok(()),
+            // Gone: nobody wants it any more.
+            Ok(None) => Err(Fault::Cancelled),
             Err(_late) => Err(Fault::Stream(code::UNSPECIFIED_ERROR)),
         }
     }

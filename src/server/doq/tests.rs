@@ -35,7 +35,7 @@ fn edge() -> (Edge, Telemetry) {
     let telemetry = Telemetry::new(1, &catalog);
     let geo = Arc::new(Geo::without_databases(&catalog));
     let worlds = crate::publish::Worlds::fixed(World::unmeasured(1, catalog, geo).into());
-    (Edge { worlds, policy: Policies::default(), clock: Clock::system() }, telemetry)
+    (Edge { worlds, policy: Policies::default(), rates: Arc::default(), clock: Clock::system() }, telemetry)
 }
 
 /// Serves under these limits while a client does its part with a connection.
@@ -45,21 +45,22 @@ fn serve_while<F: Future<Output = ()>>(limits: Limits, client: impl FnOnce(Conne
     let address = socket.local_addr().unwrap();
     let (edge, telemetry) = edge();
     let (server, config) = trust(&[b"doq"]);
-    let desk = Desk::new(&edge, &telemetry, Transport::Quic);
-    let seats = Seats::new(Arc::new(Crowd::new(limits.caps)), edge.clock.clone(), desk.tally());
-    let worker = Rc::new(Worker { desk: RefCell::new(desk), seats, limits, unvalidated: Cell::new(0) });
+    let counters = telemetry.counters(Transport::Quic);
+    let seats = Rc::new(Seats::new(Arc::new(Crowd::new(limits.caps)), edge.clock.clone(), Arc::clone(&counters.tally)));
+    let desk = RefCell::new(Desk::new(&edge, counters));
+    let worker = Rc::new(Worker { desk, seats, limits, unvalidated: Cell::new(0) });
     // QUIC itself is patient: what is idle is for us to say.
     let server = configure(&server, &patient()).unwrap();
     let (stop, stopped) = watch::channel(false);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     LocalSet::new().block_on(&runtime, async {
-        let serving = tokio::task::spawn_local(serve(socket, server, worker, stopped));
+        let serving = tokio::task::spawn_local(async move { serve(&socket, server, worker, stopped).await });
         let mut endpoint = Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
         endpoint.set_default_client_config(ClientConfig::new(Arc::new(QuicClientConfig::try_from(config).unwrap())));
         let connection = endpoint.connect(address, "localhost").unwrap().await.unwrap();
         timeout(PATIENCE, client(connection)).await.expect("the node ends the connection");
         stop.send_replace(true);
-        serving.await.unwrap();
+        serving.await.unwrap().unwrap();
     });
 }
 

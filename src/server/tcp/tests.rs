@@ -77,7 +77,10 @@ fn edge(clock: Clock) -> (Edge, Telemetry) {
     let catalog = Arc::default();
     let telemetry = Telemetry::new(2, &catalog);
     let geo = Geo::without_databases(&catalog).into();
-    (Edge { worlds: crate::publish::Worlds::fixed(World::unmeasured(1, catalog, geo).into()), policy: Policies::default(), clock }, telemetry)
+    (
+        Edge { worlds: crate::publish::Worlds::fixed(World::unmeasured(1, catalog, geo).into()), policy: Policies::default(), rates: Arc::default(), clock },
+        telemetry,
+    )
 }
 
 /// A worker of such an edge.
@@ -315,7 +318,7 @@ fn serve_while(limits: Limits, client: impl FnOnce(SocketAddr) + Send + 'static)
         stop.send_replace(true);
     });
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    LocalSet::new().block_on(&runtime, serve(vec![listener], worker(Clock::system(), limits), stopped));
+    LocalSet::new().block_on(&runtime, serve(&RefCell::new(vec![listener]), worker(Clock::system(), limits), stopped)).unwrap();
     client.join().unwrap();
 }
 

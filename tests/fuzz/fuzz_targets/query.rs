@@ -1,5 +1,5 @@
-//! Any octets → silence or a reply: no panic, ID copied, QR set, within the limit, read by hickory-proto. The first octet chooses transport
-//! and health, the rest is the message.
+//! Any octets → silence or a reply: no panic, ID copied, QR set, within the limit, read by hickory-proto; with every option that a node
+//! knows. The first octet chooses transport, health and what the operator wants, the rest is the message.
 #![no_main]
 
 #[path = "../../support/mod.rs"]
@@ -7,7 +7,7 @@ mod support;
 
 use std::cell::RefCell;
 
-use aya_gslb::answer::{Ask, Policy, Scratch, Transport, answer};
+use aya_gslb::answer::{Ask, CookieSecrets, Policy, Scratch, Transport, answer, answer_limited};
 use aya_gslb::units::Moment;
 use aya_gslb::wire::{Lowered, Parsed, parse};
 use aya_gslb::world::World;
@@ -15,15 +15,45 @@ use hickory_proto::op::Message;
 use libfuzzer_sys::fuzz_target;
 
 thread_local! {
-    static KEPT: RefCell<(World, Scratch, Vec<u8>)> = RefCell::new((support::world(), Scratch::with_cells(64), vec![0; 65_535]));
+    static KEPT: RefCell<Kept> = RefCell::new(Kept::new());
+}
+
+/// What lasts from input to input.
+struct Kept {
+    world: World,
+    scratch: Scratch,
+    reply: Vec<u8>,
+    /// Of a node that was told nothing, and of one that was told everything.
+    policies: [Policy; 2],
+}
+
+impl Kept {
+    fn new() -> Self {
+        // The seeds hold a cookie by this secret.
+        let cookies = Some(CookieSecrets::new([7; 16], Some([8; 16])));
+        let told = Policy { nsid: vec![b'n'; 64].into(), cookies, why_networks: ["192.0.2.0/24".parse().expect("a prefix")].into(), ..Policy::default() };
+        Self { world: support::world(), scratch: Scratch::with_cells(64), reply: vec![0; 65_535], policies: [Policy::default(), told] }
+    }
 }
 
 fuzz_target!(|octets: &[u8]| {
     let Some((&choice, query)) = octets.split_first() else { return };
-    KEPT.with_borrow_mut(|(world, scratch, reply)| {
+    KEPT.with_borrow_mut(|Kept { world, scratch, reply, policies }| {
         world.statuses.stale = choice & 2 != 0;
-        let transport = if choice & 1 == 0 { Transport::Udp } else { Transport::Tcp };
-        let ask = Ask { source: support::ask::RESOLVER, transport, now: Moment(1), policy: &Policy::default() };
+        let transport = match choice & 9 {
+            0 => Transport::Udp,
+            1 => Transport::Tcp,
+            8 => Transport::Tls,
+            _ => Transport::Https,
+        };
+        let policy = &policies[usize::from(choice >> 2 & 1)];
+        let ask = Ask { source: support::ask::RESOLVER, transport, now: Moment(1_000_000), policy };
+        let limited = answer_limited(query, &ask, scratch, reply);
+        if limited.len > 0 {
+            let message = Message::from_vec(&reply[..limited.len]).expect("hickory-proto reads every reply");
+            assert!(limited.len <= query.len() + 60 + 64 + 468, "{} octets are few", limited.len);
+            assert!(message.answers.is_empty() && message.authorities.is_empty(), "nothing is looked up");
+        }
         let outcome = answer(query, &ask, world, scratch, reply);
         let reply = &reply[..outcome.len];
         if query.len() < 12 || query[2] & 0x80 != 0 {
@@ -40,7 +70,7 @@ fuzz_target!(|octets: &[u8]| {
                 assert_eq!(reply[12..end], query[12..end], "the question comes back");
                 envelope.edns
             }
-            Parsed::Broken { envelope, .. } => envelope.edns,
+            Parsed::Broken { envelope, .. } | Parsed::Cookie { envelope } => envelope.edns,
             Parsed::Silent => unreachable!("it has a header and is no reply"),
         };
         let limit = match transport {

@@ -231,7 +231,7 @@ impl<'a> Moves<'a> {
         let sets = [self.worlds[0].geo.locality(overlap.old).sets, self.worlds[1].geo.locality(overlap.new).sets];
         for (law, id) in laws.iter_mut().zip(&self.service.residency) {
             let rule = &self.worlds[0].catalog.residencies[id.index()];
-            let (tally, moved) = match sets.map(|sets| steer::binds(rule, sets)) {
+            let (tally, moved) = match sets.map(|sets| steer::binds(rule, &sets)) {
                 [true, false] => (&mut law.freed, &mut law.freed_moved),
                 [false, true] => (&mut law.bound, &mut law.bound_moved),
                 _ => continue,
@@ -257,7 +257,7 @@ impl<'a> Moves<'a> {
         }
         let asked = self.worlds[world];
         let client = Client::at(example, if example.is_ipv4() { 32 } else { 128 }, &asked.geo);
-        debug_assert_eq!(client.located.locality, locality, "an overlap's example is in its locality");
+        debug_assert_eq!(client.place.locality, locality, "an overlap's example is in its locality");
         let outcome = decide(&Ask { service: self.id, client, family: if family == 0 { Family::V4 } else { Family::V6 } }, asked);
         let next = self.outcomes.len();
         let number = *self.numbers.entry(outcome).or_insert_with_key(|outcome| {

@@ -1,0 +1,239 @@
+//! One process hands its sockets over to the next, and no query is lost: the sockets live on, with whatever waits in them.
+//!
+//! Both processes are given the same path. Who is first listens there, on a Unix socket that only its own user can write to; who comes
+//! later connects to it.
+//!
+//! ```text
+//! old                                     new
+//! ─────────────────────────────────────────────────────────────────────────────────
+//! answers                                 loads its files (a mistake ends it here)
+//!            ◄── connects
+//!            ──► "AYA1", how many, the sockets (SCM_RIGHTS)
+//! answers                                 probes, until it is ready
+//! answers                                 answers, too: both read the same sockets
+//!            ◄── "T": taken
+//! drains, ends                            answers, and listens at the path for the next
+//! ```
+//!
+//! Invariants
+//! - Until the new process says that it has taken over, the old one goes on. If the new one ends before, nothing has happened.
+//! - A socket is never closed: at any moment at least one process reads it.
+
+use std::fs::{self, Permissions};
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::{Given, batch};
+use crate::limits::{HANDOVER_MS, HANDOVER_SOCKETS_MAX};
+
+/// What the old process says first, so that a later one can say something else.
+const GREETING: [u8; 4] = *b"AYA1";
+/// What the new process says when it answers.
+const TAKEN: u8 = b'T';
+
+/// Why sockets cannot be handed over.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {doing} at {}", path.display())]
+pub struct HandoverError {
+    /// `take sockets over` or `offer sockets`.
+    doing: &'static str,
+    /// The path that both processes know.
+    path: PathBuf,
+    /// The system's word.
+    source: io::Error,
+}
+
+/// The process before this one, which still answers.
+#[derive(Debug)]
+pub struct Predecessor(UnixStream);
+
+impl Predecessor {
+    /// Tells it that its sockets are answered on: it drains and ends.
+    ///
+    /// # Errors
+    /// When it is gone, in which case there is nothing to tell.
+    pub fn relieve(mut self) -> io::Result<()> {
+        self.0.write_all(&[TAKEN])
+    }
+}
+
+/// Asks whoever listens at `path` for its sockets; `None` if nobody does.
+///
+/// # Errors
+/// When somebody listens, but does not speak as an Aya does.
+pub fn take_over(path: &Path) -> Result<Option<(Predecessor, Given)>, HandoverError> {
+    let failed = |source| HandoverError { doing: "take sockets over", path: path.to_owned(), source };
+    match UnixStream::connect(path) {
+        Ok(stream) => receive(stream).map(Some).map_err(failed),
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused) => Ok(None),
+        Err(error) => Err(failed(error)),
+    }
+}
+
+/// Receives what the old process sends.
+fn receive(mut stream: UnixStream) -> io::Result<(Predecessor, Given)> {
+    stream.set_read_timeout(Some(Duration::from_millis(HANDOVER_MS)))?;
+    stream.set_write_timeout(Some(Duration::from_millis(HANDOVER_MS)))?;
+    let (mut greeting, mut count) = ([0; 4], [0; 4]);
+    stream.read_exact(&mut greeting)?;
+    stream.read_exact(&mut count)?;
+    let count = usize::try_from(u32::from_be_bytes(count)).unwrap_or(usize::MAX);
+    if greeting != GREETING || count > HANDOVER_SOCKETS_MAX {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "what listens there does not speak as this version does"));
+    }
+    let (mut given, mut received) = (Given::default(), 0);
+    while received < count {
+        let descriptors = batch::receive_descriptors(&stream)?;
+        received += descriptors.len();
+        descriptors.into_iter().try_for_each(|descriptor| given.add(descriptor))?;
+    }
+    Ok((Predecessor(stream), given))
+}
+
+/// Sockets that the next process may have.
+#[derive(Debug)]
+pub struct Offer {
+    /// Where it asks for them.
+    listener: tokio::net::UnixListener,
+    /// The sockets.
+    sockets: Vec<OwnedFd>,
+}
+
+impl Offer {
+    /// Listens at `path`, in the place of whoever did. To be called inside of a runtime with IO.
+    ///
+    /// # Errors
+    /// When the path cannot be listened at.
+    pub fn new(path: &Path, sockets: Vec<OwnedFd>) -> Result<Self, HandoverError> {
+        let failed = |source| HandoverError { doing: "offer sockets", path: path.to_owned(), source };
+        let listener = listen(path).and_then(tokio::net::UnixListener::from_std).map_err(failed)?;
+        Ok(Self { listener, sockets })
+    }
+
+    /// Gives the sockets to whoever asks; returns when one of them has taken over.
+    pub async fn taken(self) {
+        let sockets = std::sync::Arc::new(self.sockets);
+        loop {
+            let Ok((stream, _)) = self.listener.accept().await else {
+                tokio::time::sleep(Duration::from_millis(HANDOVER_MS)).await;
+                continue;
+            };
+            let sockets = std::sync::Arc::clone(&sockets);
+            let gave = tokio::task::spawn_blocking(move || give(stream.into_std()?, &sockets)).await;
+            let stream = match gave {
+                Ok(Ok(stream)) => stream,
+                Ok(Err(error)) => {
+                    tracing::warn!(%error, "the sockets were not handed over");
+                    continue;
+                }
+                Err(_) => continue,
+            };
+            tracing::info!("a new process has the sockets, too; answering until it has taken over");
+            if is_taken(stream).await {
+                return;
+            }
+            tracing::warn!("the new process has ended before it took over; answering as before");
+        }
+    }
+}
+
+/// Sends the sockets.
+fn give(mut stream: UnixStream, sockets: &[OwnedFd]) -> io::Result<UnixStream> {
+    stream.set_nonblocking(false)?;
+    stream.set_write_timeout(Some(Duration::from_millis(HANDOVER_MS)))?;
+    let count = u32::try_from(sockets.len()).map_err(io::Error::other)?;
+    stream.write_all(&GREETING)?;
+    stream.write_all(&count.to_be_bytes())?;
+    for some in sockets.chunks(batch::DESCRIPTORS_AT_ONCE) {
+        let some: Vec<_> = some.iter().map(AsFd::as_fd).collect();
+        batch::send_descriptors(&stream, &some)?;
+    }
+    Ok(stream)
+}
+
+/// Waits until the new process has taken over, or has ended.
+async fn is_taken(stream: UnixStream) -> bool {
+    let Ok(mut stream) = stream.set_nonblocking(true).and_then(|()| tokio::net::UnixStream::from_std(stream)) else { return false };
+    tokio::io::AsyncReadExt::read_u8(&mut stream).await.is_ok_and(|said| said == TAKEN)
+}
+
+/// Listens at a path that only this user may write to. The socket is made beside it and renamed into place, so that at no moment
+/// anybody else can connect, or nobody listens.
+fn listen(path: &Path) -> io::Result<UnixListener> {
+    let mut beside = path.as_os_str().to_owned();
+    beside.push(format!(".{}", std::process::id()));
+    let beside = PathBuf::from(beside);
+    let _ = fs::remove_file(&beside);
+    let listener = UnixListener::bind(&beside)?;
+    fs::set_permissions(&beside, Permissions::from_mode(0o600))?;
+    listener.set_nonblocking(true)?;
+    fs::rename(&beside, path)?;
+    Ok(listener)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, TcpListener, UdpSocket};
+
+    use super::*;
+
+    /// A path of its own.
+    fn path(name: &str) -> PathBuf {
+        std::env::temp_dir().join(format!("aya-handover-{name}-{}", std::process::id()))
+    }
+
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
+    }
+
+    #[test]
+    fn where_nobody_listens_nothing_is_taken_over() {
+        assert!(take_over(&path("nobody")).unwrap().is_none());
+        let stale = path("stale");
+        drop(UnixListener::bind(&stale).unwrap());
+        assert!(take_over(&stale).unwrap().is_none());
+        fs::remove_file(stale).unwrap();
+    }
+
+    #[test]
+    fn sockets_are_handed_over_with_what_waits_in_them_and_the_old_process_learns_when_it_may_go() {
+        let (path, runtime) = (path("whole"), runtime());
+        let udp: Vec<UdpSocket> = (0..70).map(|_| UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap()).collect();
+        let tcp = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let (last, of_tcp) = (udp[69].local_addr().unwrap(), tcp.local_addr().unwrap());
+        UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().send_to(b"waiting", last).unwrap();
+        let sockets = udp.into_iter().map(OwnedFd::from).chain([tcp.into()]).collect();
+        let offer = runtime.block_on(async { Offer::new(&path, sockets).unwrap() });
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        let taken = runtime.spawn(offer.taken());
+
+        // One that gives up changes nothing.
+        drop(take_over(&path).unwrap().unwrap());
+        let (predecessor, mut given) = take_over(&path).unwrap().unwrap();
+        assert_eq!(given.addresses().len(), 71);
+        let socket = given.take_udp(last).pop().unwrap();
+        assert_eq!(socket.recv(&mut [0; 16]).unwrap(), b"waiting".len());
+        assert_eq!(given.take_tcp(of_tcp).len(), 1);
+        assert!(!taken.is_finished());
+        predecessor.relieve().unwrap();
+        runtime.block_on(taken).unwrap();
+        fs::remove_file(path).unwrap();
+    }
+
+    #[test]
+    fn who_does_not_speak_as_an_aya_does_is_not_believed() {
+        for words in [b"HTTP/1.1 200 OK\r\n".as_slice(), b"AYA1\xff\xff\xff\xff", b"AYA"] {
+            let path = path(&format!("stranger-{}", words.len()));
+            let listener = UnixListener::bind(&path).unwrap();
+            let stranger = std::thread::spawn(move || listener.accept().unwrap().0.write_all(words).unwrap());
+            let error = take_over(&path).unwrap_err();
+            assert_eq!(error.to_string(), format!("cannot take sockets over at {}", path.display()));
+            stranger.join().unwrap();
+            fs::remove_file(path).unwrap();
+        }
+    }
+}
