@@ -144,10 +144,9 @@ pub const CHANGES_QUEUED_MAX: usize = 1_024;
 pub const PROBE_WORDS_MAX: usize = 200;
 /// Octets of a probed body that are read for a match or an assertion.
 pub const PROBE_BODY_OCTETS_MAX: usize = 64 << 10;
-/// TCP connections that one worker serves at once, as far as there are descriptors.
+/// Connections of one transport over TCP that all workers serve at once, as far as there are descriptors (RFC 9210 §4).
 pub const TCP_CONNECTIONS_MAX: usize = 1_000;
-/// Part of the process's descriptors that connections may take, as one in so many: the rest is for probes, files and listeners.
-pub const DESCRIPTORS_FRACTION: u64 = 2;
+/// Such connections of one client prefix (/32, /56) at once.
 /// Descriptors that the process asks for at its start, if the system lets it have so many.
 pub const DESCRIPTORS_WANTED: u64 = 65_536;
 /// TCP connections of one client prefix (/32, /56) at once.
@@ -156,8 +155,77 @@ pub const TCP_CONNECTIONS_PER_PREFIX_MAX: usize = 50;
 pub const TCP_IDLE_MS: u64 = 10_000;
 /// A half-sent TCP message may take so many milliseconds.
 pub const TCP_MESSAGE_MS: u64 = 2_000;
+/// A TCP connection lives at most so many milliseconds: an hour, after which a resolver opens another (RFC 9210 §4).
+pub const TCP_LIFE_MS: u64 = 3_600_000;
+/// Octets that one read of a TCP connection brings at most: some 300 queries.
+pub const TCP_READ_OCTETS: usize = 16 << 10;
+/// Octets of a buffer that a TCP connection keeps for its next large message.
+pub const TCP_KEPT_OCTETS_MAX: usize = 4 << 10;
+/// Octets that the system holds of one TCP connection, in each direction; Linux doubles it for its own needs.
+pub const TCP_SOCKET_BUFFER_OCTETS: usize = 128 << 10;
+/// Part of the process's descriptors that the connections of one transport may take, as one in so many: all transports leave half of them for
+/// probes, files and listeners.
+pub const DESCRIPTORS_FRACTION: u64 = 8;
+/// Queries of one TCP connection that are answered before their replies are written.
+pub const TCP_IN_FLIGHT_MAX: usize = 64;
+/// Shaking hands over TLS may take so many milliseconds: a few round trips to the other side of the world, with losses.
+pub const TLS_HANDSHAKE_MS: u64 = 5_000;
 /// Replies of one TCP connection that wait to be written, in octets, before more of its queries are answered.
 pub const TCP_UNSENT_OCTETS_MAX: usize = 256 << 10;
+/// Requests that one HTTPS connection has under way at once, as many as a resolver asks in a burst; over HTTP/2 only.
+pub const HTTPS_STREAMS_MAX: u32 = 64;
+/// Octets of a request's head over HTTPS: room for a URL with a query of some 10,000 octets, and the headers that proxies add.
+pub const HTTPS_HEAD_OCTETS_MAX: usize = 16 << 10;
+/// The same for the decoded header list of HTTP/2 (RFC 9113 §6.5.2: names, values and 32 octets for each).
+pub const HTTPS_HEADER_LIST_OCTETS_MAX: u32 = 16 << 10;
+/// Headers of one request.
+pub const HTTPS_HEADERS_MAX: usize = 64;
+/// Streams of one HTTP/2 connection that were reset and wait to be forgotten, by the client or for its mistakes; with more it is closed.
+pub const HTTPS_RESETS_MAX: usize = 32;
+/// Octets of a body that a client of HTTP/2 may send before it waits: a whole message.
+pub const HTTPS_STREAM_WINDOW_OCTETS: u32 = 64 << 10;
+/// Octets of all bodies of one HTTP/2 connection that its client may send before it waits.
+pub const HTTPS_CONNECTION_WINDOW_OCTETS: u32 = 256 << 10;
+/// Octets that are held of one HTTPS connection: of queries that are not whole and of responses that are not sent.
+pub const HTTPS_HELD_OCTETS_MAX: usize = 256 << 10;
+/// Octets of a body that nobody wants that are read all the same, so that its client comes to read why.
+pub const HTTPS_PASSED_OVER_OCTETS_MAX: usize = 256 << 10;
+/// Milliseconds without a word of an HTTP/2 client before it is asked whether it is there.
+pub const HTTPS_PING_MS: u64 = 5_000;
+/// Milliseconds that it has to say so.
+pub const HTTPS_PING_ANSWER_MS: u64 = 3_000;
+/// Milliseconds that an HTTPS connection lives at most; a resolver that goes on asking connects anew.
+pub const HTTPS_CONNECTION_MS: u64 = 600_000;
+/// Milliseconds that an HTTPS connection that was told to end may take to.
+pub const HTTPS_CLOSE_MS: u64 = 1_000;
+/// QUIC connections that one worker serves at once.
+pub const QUIC_CONNECTIONS_MAX: usize = 1_000;
+/// QUIC connections that one worker remembers, those included that were closed and wait for stray datagrams (RFC 9000 §10.2).
+pub const QUIC_STATES_MAX: usize = 4_000;
+/// Handshakes under way of QUIC clients whose addresses may be forged; with more, newcomers show that theirs are not (RFC 9000 §8.1.2).
+pub const QUIC_UNVALIDATED_MAX: usize = 32;
+/// First datagrams of QUIC connections that wait to be looked at.
+pub const QUIC_INCOMING_MAX: usize = 1_024;
+/// Octets that are held of each meanwhile, beside the first datagram.
+pub const QUIC_INCOMING_OCTETS_MAX: u64 = 4_096;
+/// Queries that one QUIC connection has under way at once.
+pub const QUIC_STREAMS_MAX: u32 = 64;
+/// Octets that a QUIC client may send on a stream before it waits: a whole message, its length and one octet.
+pub const QUIC_STREAM_WINDOW_OCTETS: u32 = 68 << 10;
+/// Octets that it may send on all streams before it waits.
+pub const QUIC_CONNECTION_WINDOW_OCTETS: u32 = 256 << 10;
+/// Octets that are held of one QUIC connection of queries that are not whole.
+pub const QUIC_HELD_OCTETS_MAX: usize = 256 << 10;
+/// Octets of replies of one QUIC connection that its client has not acknowledged.
+pub const QUIC_UNSENT_OCTETS_MAX: u64 = 256 << 10;
+/// Milliseconds that a QUIC connection lives at most; a resolver that goes on asking connects anew.
+pub const QUIC_CONNECTION_MS: u64 = 600_000;
+/// Largest certificate or key file in octets; a chain of RSA certificates has some 6,000.
+pub const CERTIFICATE_FILE_OCTETS_MAX: u64 = 1 << 20;
+/// Milliseconds from one look at the certificate's files to the next.
+pub const CERTIFICATE_LOOK_MS: u64 = 2_000;
+/// Milliseconds from one warning of a certificate that ends to the next: a day.
+pub const CERTIFICATE_WARN_MS: u64 = 86_400_000;
 /// Connections that wait to be accepted on one listener; the system caps it at net.core.somaxconn.
 pub const TCP_BACKLOG: i32 = 1_024;
 /// Milliseconds without receiving or accepting after the system refused to: a socket that only fails must not become a busy loop.
@@ -226,6 +294,11 @@ const _: () = assert!(COOKIE_RENEW_S < COOKIE_AGE_MAX_S, "a client that asks now
 const _: () = assert!(CELLS.is_power_of_two());
 const _: () = assert!(ANSWERS_MAX <= CELL_CANDIDATES_MAX, "a fixed answer fits a cell");
 const _: () = assert!(LOCALITIES_MAX <= 1 << 16);
+const _: () = assert!(HTTPS_STREAM_WINDOW_OCTETS as usize >= TCP_MESSAGE_MAX, "a whole message fits the window of its stream");
+const _: () = assert!(HTTPS_HELD_OCTETS_MAX >= 2 * TCP_MESSAGE_MAX, "the largest query and the largest reply fit");
+const _: () = assert!(QUIC_STREAM_WINDOW_OCTETS as usize >= TCP_MESSAGE_MAX + 3, "a whole message and what would follow it fit the window of its stream");
+const _: () = assert!(QUIC_STATES_MAX >= QUIC_CONNECTIONS_MAX + QUIC_UNVALIDATED_MAX);
+const _: () = assert!(DESCRIPTORS_WANTED >= 2 * DESCRIPTORS_FRACTION * TCP_CONNECTIONS_MAX as u64);
 const _: () = assert!(WORKER_STUCK_MS >= 4 * (WORKER_WAKE_MS + WORKER_RESTART_MAX_MS), "who is started again is not stuck");
 const _: () = assert!(WORKER_RESTART_MS <= 100, "nobody waits longer for a worker that died");
 const _: () = assert!(TCP_UNSENT_OCTETS_MAX >= 2 * TCP_MESSAGE_MAX, "the largest reply fits behind what waits already");

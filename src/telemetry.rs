@@ -91,12 +91,17 @@ metrics! {
     RESTARTS = "aya_worker_restarts_total", Counter, Count, ["transport"], "Workers that died and were started again: each is a defect";
     /// Socket errors.
     SOCKET_ERRORS = "aya_socket_errors_total", Counter, Count, ["transport"], "Errors of receiving or accepting";
-    /// Open TCP connections.
-    TCP_OPEN = "aya_tcp_connections", Gauge, Count, [], "TCP connections open now";
-    /// Accepted TCP connections.
-    TCP_ACCEPTED = "aya_tcp_connections_accepted_total", Counter, Count, [], "TCP connections accepted";
-    /// Evicted TCP connections.
-    TCP_EVICTED = "aya_tcp_connections_evicted_total", Counter, Count, [], "TCP connections that had to go for a newcomer at a cap";
+    /// Open connections.
+    OPEN = "aya_connections", Gauge, Count, ["transport"], "Connections open now";
+    /// Accepted connections.
+    ACCEPTED = "aya_connections_accepted_total", Counter, Count, ["transport"], "Connections accepted";
+    /// Evicted connections.
+    EVICTED = "aya_connections_evicted_total", Counter, Count, ["transport"], "Connections that had to go for a newcomer at a cap";
+    /// Failed handshakes.
+    HANDSHAKES_FAILED = "aya_tls_handshakes_failed_total", Counter, Count, ["transport"],
+        "TLS handshakes that came to nothing: no common ground, broken off, too slow, or evicted";
+    /// Rejected requests.
+    REJECTED = "aya_requests_rejected_total", Counter, Count, ["transport"], "HTTP requests and QUIC streams that carried no query";
     /// Probe results.
     PROBES = "aya_probe_results_total", Counter, Count, ["service", "endpoint", "outcome"], "Results of probes";
     /// Probe times.
@@ -117,6 +122,11 @@ metrics! {
     GEOIP_AGE = "aya_geoip_age_seconds", Gauge, Seconds, ["source"], "Age of each geography file, from its build date; -1 when it has none";
     /// Networks of the geography.
     GEOIP_NETWORKS = "aya_geoip_networks", Gauge, Count, ["source", "continent"], "Networks of each geography file, by continent";
+    /// End of the certificate.
+    CERTIFICATE_END = "aya_tls_certificate_expiry_timestamp_seconds", Gauge, Seconds, [],
+        "When the certificate in use ends, as seconds since the Unix epoch; absent without one";
+    /// Renewals of the certificate.
+    CERTIFICATES = "aya_tls_certificate_renewals_total", Counter, Count, ["outcome"], "Changes of the certificate's files, by outcome; absent without one";
     /// Dropped events.
     DROPPED = "aya_events_dropped_total", Counter, Count, [], "Events for the controller that found its queue full";
     /// Open descriptors.
@@ -288,6 +298,20 @@ impl Telemetry {
         self.dropped.increment(events);
     }
 
+    /// Says when the certificate in use ends.
+    pub fn set_certificate_end(&self, end: Moment) {
+        gauge(&self.lasting, &CERTIFICATE_END, NONE).set(scrape::seconds(end.0));
+        for outcome in RELOAD_OUTCOMES {
+            // Both are told from the start, so that a rate can be taken of the first.
+            counter(&self.lasting, &CERTIFICATES, &[outcome]).increment(0);
+        }
+    }
+
+    /// Counts a change of the certificate's files.
+    pub fn count_certificate(&self, outcome: Reloaded) {
+        counter(&self.lasting, &CERTIFICATES, &[RELOAD_OUTCOMES[usize::from(outcome == Reloaded::Refused)]]).increment(1);
+    }
+
     /// Counts the result of a probe, for every endpoint that it judges.
     pub fn count_probe(&self, spec: &ProbeSpec, observation: &Observation) {
         let probed = lock(&self.probed);
@@ -337,7 +361,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Whether a metric lasts as long as the node, rather than being summed for each scrape.
 fn is_lasting(metric: &Metric) -> bool {
-    metric.kind == Kind::Histogram || [RELOADS.name, DROPPED.name, BUILD.name].contains(&metric.name)
+    metric.kind == Kind::Histogram || [RELOADS.name, DROPPED.name, BUILD.name, CERTIFICATE_END.name, CERTIFICATES.name].contains(&metric.name)
 }
 
 /// Describes the metrics of one recorder.

@@ -1,7 +1,15 @@
-//! Both engines, over real sockets, give the same answers: ours and hickory-server's around the same `answer()`.
+//! Every transport, over real sockets, gives the same answers: UDP, TCP, TLS, HTTPS and QUIC of our engine, and hickory-server's UDP and TCP,
+//! all around the same `answer()`. `AYA_QUERIES` says how many are asked, `AYA_SEED` which.
 #![allow(clippy::unwrap_used, clippy::missing_docs_in_private_items, missing_docs, reason = "a test that cannot do what it says has failed")]
 
 mod support;
+
+#[path = "support/encrypted.rs"]
+mod encrypted;
+
+#[path = "encrypted/http.rs"]
+#[allow(dead_code, unreachable_pub, reason = "another test uses the rest")]
+mod http;
 
 use std::io::{Read, Write};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpStream, UdpSocket};
@@ -204,4 +212,85 @@ fn ten_thousand_random_queries_get_the_same_answers_from_both_engines() {
         assert!(rcodes.get(&rcode).is_some_and(|&count| count >= 20), "{rcodes:?}");
     }
     assert!(truncated >= 100 && steered >= 500, "{truncated} truncated, {steered} steered");
+}
+
+/// Waits for something that is going to happen.
+async fn soon<T>(what: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(20), what).await.expect("it did not happen")
+}
+
+/// A client of every encrypted transport of a node.
+struct Encrypted {
+    runtime: tokio::runtime::Runtime,
+    tls: tokio_rustls::client::TlsStream<tokio::net::TcpStream>,
+    https: [http::Http; 2],
+    quic: quinn::Connection,
+}
+
+impl Encrypted {
+    fn new(fixture: &encrypted::Fixture) -> Self {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let (tls, https, quic) = runtime.block_on(async {
+            let tls = http::connect(fixture.node.tls_addresses()[0], &fixture.certificate, &[b"dot"]).await.unwrap();
+            let https = [http::Http::connect(fixture, hyper::Version::HTTP_11).await, http::Http::connect(fixture, hyper::Version::HTTP_2).await];
+            let mut endpoint = quinn::Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
+            let crypto = quinn::crypto::rustls::QuicClientConfig::try_from(encrypted::client(&fixture.certificate, &[b"doq"])).unwrap();
+            endpoint.set_default_client_config(quinn::ClientConfig::new(Arc::new(crypto)));
+            (tls, https, endpoint.connect(fixture.node.quic_addresses()[0], encrypted::NAME).unwrap().await.unwrap())
+        });
+        Self { runtime, tls, https, quic }
+    }
+
+    /// The replies over TLS, HTTPS and QUIC. Over the latter the ID is 0, and put back into the reply.
+    fn ask(&mut self, octets: &[u8], turn: usize) -> [(&'static str, Vec<u8>); 3] {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let framed = [&u16::try_from(octets.len()).unwrap().to_be_bytes()[..], octets].concat();
+        self.runtime.block_on(soon(async {
+            self.tls.write_all(&framed).await.unwrap();
+            self.tls.flush().await.unwrap();
+            let mut over_tls = vec![0; usize::from(self.tls.read_u16().await.unwrap())];
+            self.tls.read_exact(&mut over_tls).await.unwrap();
+            let sent = if turn % 4 < 2 { http::get(octets) } else { http::post(octets) };
+            let got = self.https[turn % 2].send(&sent).await;
+            assert!(got.is_dns(), "{got:?}");
+            let (mut send, mut receive) = self.quic.open_bi().await.unwrap();
+            send.write_all(&[&framed[..2], &[0, 0], &framed[4..]].concat()).await.unwrap();
+            send.finish().unwrap();
+            let mut over_quic = receive.read_to_end(70_000).await.unwrap();
+            over_quic[2..4].copy_from_slice(&octets[..2]);
+            [("TLS", over_tls), ("HTTPS", got.body.to_vec()), ("QUIC", over_quic.split_off(2))]
+        }))
+    }
+}
+
+#[test]
+fn random_queries_get_the_same_answers_over_every_transport() {
+    let number = |name: &str, default| std::env::var(name).ok().and_then(|number| number.parse().ok()).unwrap_or(default);
+    let (seed, queries) = (number("AYA_SEED", 2026), number("AYA_QUERIES", 2_000));
+    let (native, portable) = (encrypted::start("engines"), start(Engine::Portable));
+    let mut ours = Client::new(native.node.addresses()[0]);
+    let mut theirs = Client::new(portable.addresses()[0]);
+    let mut others = Encrypted::new(&native);
+    let mut numbers = Numbers(seed);
+    let (mut whole, mut cut) = (0, 0);
+    for turn in 0..usize::try_from(queries).unwrap() {
+        let query = random_query(&mut numbers, u16::try_from(turn % 65_536).unwrap());
+        let octets = query.octets();
+        let reference = ours.ask(&octets, true);
+        // Behind the same `answer()`: the same to the octet.
+        for (transport, reply) in others.ask(&octets, turn) {
+            assert_eq!(reply, reference, "seed {seed}, query {turn} over {transport}: {query:?}");
+        }
+        let datagram = ours.ask(&octets, false);
+        if datagram[2] & 0x02 == 0 {
+            // Where there is room for all that helps as well.
+            whole += usize::from(datagram == reference);
+        } else {
+            cut += 1;
+        }
+        let message = Message::from_vec(&reference).unwrap();
+        assert_eq!(Message::from_vec(&theirs.ask(&octets, true)).unwrap(), message, "seed {seed}, query {turn}, the portable engine: {query:?}");
+    }
+    let least = usize::try_from(queries).unwrap();
+    assert!(whole > least * 8 / 10 && cut > least / 200, "{whole} whole and {cut} truncated of {queries}");
 }

@@ -318,7 +318,7 @@ fn metrics_tell_what_was_answered_and_a_reload_loses_none_of_it() {
     }
     assert_eq!(metric(&text, r#"aya_answer_panics_total{transport="udp"}"#), 0);
     assert!(metric(&text, "aya_world_generation") >= 2);
-    assert_eq!(metric(&text, "aya_tcp_connections"), 0);
+    assert_eq!(metric(&text, r#"aya_connections{transport="tcp"}"#), 0);
     assert_eq!(get(node.metrics_address().unwrap(), "/v1/status").0, 404, "the metrics listener tells nothing else");
 }
 

@@ -8,6 +8,7 @@ mod content;
 mod control;
 mod regions;
 mod story;
+mod throwaway;
 mod web;
 
 use std::io::{self, Write as _};
@@ -24,11 +25,13 @@ use tokio::sync::broadcast;
 use super::load::{Content, LoadError};
 use super::node::{Node, Options, StartError};
 use super::{Exit, tell_error};
+use crate::clock::Clock;
 use crate::control::Change;
 use crate::publish::Worlds;
 use crate::server::Engine;
 use crate::world::World;
 use regions::{RegionError, Regions};
+use throwaway::{Throwaway, ThrowawayError};
 
 /// A change of the world is told when nothing further has changed for this long, so that what belongs together is told together.
 const QUIET_BEFORE_TOLD: Duration = Duration::from_millis(200);
@@ -40,6 +43,18 @@ pub struct DemoArgs {
     /// Address and port that answers are given on, over UDP and TCP.
     #[arg(long, default_value_t = SocketAddr::from((Ipv4Addr::LOCALHOST, 5300)))]
     listen: SocketAddr,
+    /// Answer over TLS, HTTPS and QUIC, too, with a certificate that is made for this demo and thrown away after it.
+    #[arg(long)]
+    tls: bool,
+    /// Address and port that answers are given on over TLS.
+    #[arg(long, default_value_t = SocketAddr::from((Ipv4Addr::LOCALHOST, 8853)), requires = "tls")]
+    listen_tls: SocketAddr,
+    /// Address and port that answers are given on over HTTPS.
+    #[arg(long, default_value_t = SocketAddr::from((Ipv4Addr::LOCALHOST, 8443)), requires = "tls")]
+    listen_https: SocketAddr,
+    /// Address and port that answers are given on over QUIC.
+    #[arg(long, default_value_t = SocketAddr::from((Ipv4Addr::LOCALHOST, 8853)), requires = "tls")]
+    listen_quic: SocketAddr,
     /// Address and port that `fail` and `heal` speak to; loopback only.
     #[arg(long, global = true, default_value_t = SocketAddr::from((Ipv4Addr::LOCALHOST, 5380)), value_parser = loopback)]
     control: SocketAddr,
@@ -84,6 +99,9 @@ enum DemoError {
     /// The web services do not start, most likely because another demo runs.
     #[error(transparent)]
     Region(#[from] RegionError),
+    /// The certificate cannot be made.
+    #[error(transparent)]
+    Certificate(#[from] ThrowawayError),
     /// The control port is taken.
     #[error("cannot listen on {0} for `aya demo fail` and `heal` (does another demo run?)")]
     Control(SocketAddr, #[source] io::Error),
@@ -140,6 +158,13 @@ fn serve(args: &DemoArgs) -> Result<(), DemoError> {
     options.engine = args.engine;
     options.wishes.nsid = b"aya-demo".as_slice().into();
     options.admin = Some(args.admin);
+    let certificate = args.tls.then(|| Throwaway::make(Clock::system().now())).transpose()?;
+    if let Some(certificate) = &certificate {
+        options.certificate = Some(certificate.files.clone());
+        options.listen_tls = vec![args.listen_tls];
+        options.listen_https = vec![args.listen_https];
+        options.listen_quic = vec![args.listen_quic];
+    }
     let node = Node::start(options)?;
     let changes = node.changes();
     let control = runtime.spawn(control::serve(listener, regions.clone(), node.worlds().clone()));
@@ -149,12 +174,13 @@ fn serve(args: &DemoArgs) -> Result<(), DemoError> {
     let address = node.addresses().first().copied().unwrap_or(args.listen);
     let names = runtime.block_on(regions.names()).join(", ");
     print(&format!(
-        "Aya answers for {} on {address}, over UDP and TCP. Regional web services: {names}.\nAsk it, from another terminal:\n\n{}\n\
+        "Aya answers for {} on {address}, over UDP and TCP. Regional web services: {names}.\nAsk it, from another terminal:\n\n{}\n{}\
          Why is it so? Let a region refuse connections, ask again, and heal it:\n\n\
          \x20 aya explain api.{} --client 84.128.0.1 --api {}\n  aya demo fail dc-frankfurt\n  aya demo heal dc-frankfurt\n\n\
          Every change is told here; Ctrl-C ends the demo.\n",
         story::ZONE,
         story::script(&world, address),
+        certificate.as_ref().map(|certificate| story::encrypted(&certificate.authority, &node)).unwrap_or_default(),
         story::ZONE,
         args.admin
     ));

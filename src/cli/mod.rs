@@ -30,7 +30,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Verb {
     /// Answer queries until told to stop.
-    Serve(serve::ServeArgs),
+    Serve(Box<serve::ServeArgs>),
     /// Read zones as serve would, and tell every mistake at once.
     Check(check::CheckArgs),
     /// Tell why a client gets its answer: the bill of every endpoint, and the rule that excluded the others.

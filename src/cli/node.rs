@@ -10,6 +10,8 @@
 //! - Sockets are bound before anything is served; whatever fails at start, nothing runs.
 //! - A reload is all or nothing: on any error the old world stays, and the error is told and counted.
 
+mod encrypted;
+
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
@@ -21,6 +23,7 @@ use tokio::runtime::Runtime;
 use tokio::sync::{broadcast, watch};
 use tokio::task::JoinHandle;
 
+use self::encrypted::{Encrypted, load_certificate};
 use super::load::{Content, LoadError, Loaded, age_lints, newly_undated};
 use super::policy::{SecretError, Wishes};
 use crate::admin::{self, Admin, Context, Listeners};
@@ -33,6 +36,7 @@ use crate::limits;
 use crate::probe::{Meter, Roots};
 use crate::publish::{self, ControlHandle, NotTaken, Worlds};
 use crate::server::handover::{self, HandoverError, Offer, Predecessor};
+use crate::server::tls::{self, CertificateError, CertificateFiles, Certificates};
 use crate::server::{self, Bound, Edge, Engine, Given, Policies, RateLimits, Server};
 use crate::telemetry::{Reloaded, Telemetry};
 use crate::units::Moment;
@@ -44,6 +48,16 @@ pub struct Options {
     pub content: Content,
     /// Addresses to answer on, over UDP and TCP.
     pub listen: Vec<SocketAddr>,
+    /// The certificate of the encrypted transports.
+    pub certificate: Option<CertificateFiles>,
+    /// Addresses to answer on over TLS (RFC 7858); they need a certificate, as the next two do.
+    pub listen_tls: Vec<SocketAddr>,
+    /// Addresses to answer on over HTTPS (RFC 8484).
+    pub listen_https: Vec<SocketAddr>,
+    /// The path of queries over HTTPS, of the URI template `https://NAME/PATH{?dns}`.
+    pub https_path: String,
+    /// Addresses to answer on over QUIC (RFC 9250).
+    pub listen_quic: Vec<SocketAddr>,
     /// Workers for each address; at least 1.
     pub workers: usize,
     /// Where sockets are taken over from the process before this one, and offered to the next.
@@ -75,6 +89,11 @@ impl Options {
         Self {
             content,
             listen,
+            certificate: None,
+            listen_tls: Vec::new(),
+            listen_https: Vec::new(),
+            https_path: server::doh::PATH.into(),
+            listen_quic: Vec::new(),
             workers: 1,
             handover: None,
             pin: false,
@@ -102,6 +121,12 @@ pub enum StartError {
     /// An address for queries cannot be had.
     #[error(transparent)]
     Bind(#[from] server::BindError),
+    /// The certificate cannot be used.
+    #[error(transparent)]
+    Certificate(#[from] CertificateError),
+    /// An encrypted transport is to be listened to without a certificate.
+    #[error("listening on {0} over {1} needs a certificate: give --tls-cert and --tls-key")]
+    NoCertificate(SocketAddr, &'static str),
     /// An address for the admin API or metrics cannot be had.
     #[error(transparent)]
     Admin(#[from] admin::BindError),
@@ -163,6 +188,14 @@ pub struct Node {
     admin_address: Option<SocketAddr>,
     /// Where metrics are told.
     metrics_address: Option<SocketAddr>,
+    /// The certificate of the encrypted transports.
+    certificates: Option<Arc<Certificates>>,
+    /// Where queries are answered over TLS.
+    tls_addresses: Vec<SocketAddr>,
+    /// Where queries are answered over HTTPS.
+    https_addresses: Vec<SocketAddr>,
+    /// Where queries are answered over QUIC.
+    quic_addresses: Vec<SocketAddr>,
     /// The workers.
     server: Server,
     /// The admin thread, if there is one.
@@ -184,6 +217,10 @@ pub struct Prepared {
     policies: Policies,
     /// Sockets for queries.
     bound: Vec<Bound>,
+    /// The certificate of the encrypted transports.
+    certificates: Option<Arc<Certificates>>,
+    /// Sockets of the encrypted transports.
+    encrypted: Encrypted,
     /// Sockets for the admin API and metrics.
     listeners: Listeners,
     /// Who answers until this one does.
@@ -216,12 +253,17 @@ impl Prepared {
     /// # Errors
     /// [`StartError`]; nothing is left running, and a process before this one goes on.
     pub fn go(self) -> Result<Node, StartError> {
-        let Self { options, policies, bound, listeners, predecessor, clock, control, telemetry, runtime } = self;
+        let Self { options, policies, bound, certificates, encrypted, listeners, predecessor, clock, control, telemetry, runtime } = self;
         let addresses = bound.iter().map(|bound| bound.address).collect();
+        let [tls_addresses, https_addresses, quic_addresses] = encrypted.addresses();
         let (admin_address, metrics_address) = (listeners.admin_address(), listeners.metrics_address());
-        let heirlooms = options.handover.is_some().then(|| share(&bound, &listeners)).transpose().map_err(StartError::System)?;
+        let heirlooms = options.handover.is_some().then(|| share(&bound, &encrypted, &listeners)).transpose().map_err(StartError::System)?;
         let edge = Edge { worlds: control.worlds().clone(), policy: Arc::clone(&policies), rates: options.rates.into(), clock: clock.clone() };
-        let server = Server::start(bound, options.engine, &edge, &telemetry).map_err(StartError::System)?;
+        let mut server = Server::start(bound, options.engine, &edge, &telemetry).map_err(StartError::System)?;
+        if let Some(certificates) = &certificates {
+            runtime.spawn(tls::watch(Arc::downgrade(certificates), Arc::downgrade(&telemetry), clock.clone()));
+            encrypted.start(&mut server, &options.https_path, certificates, &edge, &telemetry).map_err(StartError::System)?;
+        }
         let context = Context { worlds: edge.worlds, clock: clock.clone(), telemetry: Arc::clone(&telemetry), ready: control.ready() };
         let wanted = admin_address.is_some() || metrics_address.is_some();
         let admin = wanted.then(|| Admin::start(listeners, context)).transpose().map_err(StartError::System)?;
@@ -253,6 +295,10 @@ impl Prepared {
             addresses,
             admin_address,
             metrics_address,
+            certificates,
+            tls_addresses,
+            https_addresses,
+            quic_addresses,
             server,
             admin,
             offer,
@@ -263,11 +309,12 @@ impl Prepared {
 }
 
 /// All sockets, as another process can have them.
-fn share(bound: &[Bound], listeners: &Listeners) -> io::Result<Vec<OwnedFd>> {
+fn share(bound: &[Bound], encrypted: &Encrypted, listeners: &Listeners) -> io::Result<Vec<OwnedFd>> {
     let mut sockets: Vec<OwnedFd> = listeners.share()?.into_iter().map(OwnedFd::from).collect();
     for bound in bound {
         sockets.extend(bound.share()?);
     }
+    sockets.extend(encrypted.share()?);
     Ok(sockets)
 }
 
@@ -301,12 +348,14 @@ impl Node {
         if options.pin {
             server::pin(&mut bound);
         }
+        let certificates = load_certificate(&options)?;
+        let encrypted = Encrypted::bind(&options, &mut given)?;
         let listeners = Listeners::bind(options.admin, options.metrics, |address| given.take_tcp(address).pop())?;
         for address in given.addresses() {
             tracing::warn!(%address, "a socket was handed over that nothing is to listen on; it is closed");
         }
         let state = options.state.clone().map(make_state_folder).transpose()?;
-        let telemetry = Arc::new(Telemetry::new(server::workers_of(&bound), &loaded.catalog));
+        let telemetry = Arc::new(Telemetry::new(server::workers_of(&bound) + encrypted.workers(), &loaded.catalog));
 
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(2).thread_name("aya-control").enable_all().build().map_err(StartError::System)?;
@@ -324,15 +373,19 @@ impl Node {
         };
         runtime.spawn(log_changes(control.changes()));
         runtime.spawn(keep_up(Arc::downgrade(&telemetry)));
-        Ok(Prepared { options, policies, bound, listeners, predecessor, clock, control, telemetry, runtime })
+        Ok(Prepared { options, policies, bound, certificates, encrypted, listeners, predecessor, clock, control, telemetry, runtime })
     }
 
-    /// Loads again, and answers from what was loaded when this returns.
+    /// Loads again, and answers from what was loaded when this returns. The certificate's files are read, too; a mistake in them is logged and
+    /// counted, and keeps nothing else from being reloaded.
     ///
     /// # Errors
     /// [`ReloadError`]: the old world is answered from, as before.
     pub fn reload(&self) -> Result<u64, ReloadError> {
         let _one_at_a_time = self.reloading.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(certificates) = &self.certificates {
+            tls::renew(certificates, &self.telemetry, self.clock.now());
+        }
         let reloaded = self.content.load().map_err(ReloadError::from).and_then(|loaded| {
             let policy = self.wishes.policy(Some(&self.policies.load()))?;
             let generation = self.apply(loaded)?;
@@ -363,6 +416,24 @@ impl Node {
     #[must_use]
     pub fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
+    }
+
+    /// Where queries are answered over TLS; with the ports that were given where 0 was asked for.
+    #[must_use]
+    pub fn tls_addresses(&self) -> &[SocketAddr] {
+        &self.tls_addresses
+    }
+
+    /// Where queries are answered over HTTPS; with the ports that were given where 0 was asked for.
+    #[must_use]
+    pub fn https_addresses(&self) -> &[SocketAddr] {
+        &self.https_addresses
+    }
+
+    /// Where queries are answered over QUIC; with the ports that were given where 0 was asked for.
+    #[must_use]
+    pub fn quic_addresses(&self) -> &[SocketAddr] {
+        &self.quic_addresses
     }
 
     /// Where the admin API listens.

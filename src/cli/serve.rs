@@ -26,7 +26,8 @@ use super::policy::PolicyArgs;
 use super::{Exit, chain, manager, tell_error};
 use crate::limits;
 use crate::probe::Roots;
-use crate::server::{self, Engine, Given};
+use crate::server::tls::CertificateFiles;
+use crate::server::{self, Engine, Given, doh};
 
 /// What `aya serve` is told.
 #[derive(Debug, Args)]
@@ -35,6 +36,24 @@ pub struct ServeArgs {
     /// else port 53 of every address.
     #[arg(long, env = "AYA_LISTEN", value_delimiter = ',')]
     listen: Vec<SocketAddr>,
+    /// Address, or address and port, to answer on over TLS (port 853); may be given several times.
+    #[arg(long, env = "AYA_LISTEN_TLS", value_name = "ADDRESS", value_delimiter = ',', value_parser = address_of::<PORT_TLS>, requires = "tls_cert")]
+    listen_tls: Vec<SocketAddr>,
+    /// Address, or address and port, to answer on over HTTPS (port 443); may be given several times.
+    #[arg(long, env = "AYA_LISTEN_HTTPS", value_name = "ADDRESS", value_delimiter = ',', value_parser = address_of::<PORT_HTTPS>, requires = "tls_cert")]
+    listen_https: Vec<SocketAddr>,
+    /// Path of queries over HTTPS.
+    #[arg(long, env = "AYA_HTTPS_PATH", value_name = "PATH", default_value = doh::PATH, value_parser = path_of_queries)]
+    https_path: String,
+    /// Address, or address and port, to answer on over QUIC (port 853); may be given several times.
+    #[arg(long, env = "AYA_LISTEN_QUIC", value_name = "ADDRESS", value_delimiter = ',', value_parser = address_of::<PORT_QUIC>, requires = "tls_cert")]
+    listen_quic: Vec<SocketAddr>,
+    /// PEM file of the certificate chain for TLS, HTTPS and QUIC; read again when it changes.
+    #[arg(long, env = "AYA_TLS_CERT", value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// PEM file of the certificate's private key.
+    #[arg(long, env = "AYA_TLS_KEY", value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
     /// File or folder of zones; may be given several times.
     #[arg(long, env = "AYA_ZONES", value_delimiter = ',', default_value = "zones")]
     zones: Vec<PathBuf>,
@@ -96,6 +115,30 @@ pub enum LogFormat {
     Json,
 }
 
+/// Port of DNS over TLS (RFC 7858 §3.1).
+const PORT_TLS: u16 = 853;
+/// Port of DNS over HTTPS.
+const PORT_HTTPS: u16 = 443;
+/// Port of DNS over QUIC (RFC 9250 §4.1.1).
+const PORT_QUIC: u16 = 853;
+
+/// Reads an address and port, or an address alone, which has its transport's port.
+fn address_of<const PORT: u16>(text: &str) -> Result<SocketAddr, String> {
+    let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
+    let alone = || bare.parse::<IpAddr>().ok().map(|address| SocketAddr::new(address, PORT));
+    text.parse().ok().or_else(alone).ok_or_else(|| "neither an address nor an address and port".to_owned())
+}
+
+/// Reads a path that stands in a URL as it is (RFC 3986 §3.3), so that it is found in requests by comparing.
+fn path_of_queries(text: &str) -> Result<String, String> {
+    let stands = |octet: u8| octet.is_ascii_alphanumeric() || b"/-._~!$&'()*+,;=:@".contains(&octet);
+    if text.starts_with('/') && text.bytes().all(stands) {
+        Ok(text.to_owned())
+    } else {
+        Err("no path such as /dns-query: letters, digits and -._~/".to_owned())
+    }
+}
+
 /// An address, or nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct AddressOrOff(Option<SocketAddr>);
@@ -117,7 +160,8 @@ impl ServeArgs {
     /// What it means, beside these sockets of the service manager: what they are bound to is answered on, whatever else is.
     fn options(&self, given: &Given) -> Options {
         let mut listen = self.listen.clone();
-        let is_for_others = |address: &SocketAddr| self.admin.0 == Some(*address) || self.metrics == Some(*address);
+        let encrypted = |address: &SocketAddr| [&self.listen_tls, &self.listen_https, &self.listen_quic].iter().any(|listen| listen.contains(address));
+        let is_for_others = |address: &SocketAddr| self.admin.0 == Some(*address) || self.metrics == Some(*address) || encrypted(address);
         let more: Vec<SocketAddr> = given.addresses().into_iter().filter(|address| !listen.contains(address) && !is_for_others(address)).collect();
         listen.extend(more);
         if listen.is_empty() {
@@ -127,6 +171,11 @@ impl ServeArgs {
         Options {
             content: Content::Files { zones: self.zones.clone(), geoip: self.geoip.clone() },
             listen,
+            certificate: self.tls_cert.clone().zip(self.tls_key.clone()).map(|(chain, key)| CertificateFiles { chain, key }),
+            listen_tls: self.listen_tls.clone(),
+            listen_https: self.listen_https.clone(),
+            https_path: self.https_path.clone(),
+            listen_quic: self.listen_quic.clone(),
             handover: self.handover.clone(),
             workers: self.workers.map_or_else(cores, usize::from),
             pin: self.pin == Pin::Auto,
@@ -171,9 +220,11 @@ fn serve(args: &ServeArgs, given: Given) -> Result<(), StartError> {
     let world = node.worlds().load();
     let (zones, services, endpoints) = (world.catalog.zones.len(), world.catalog.services.len(), world.catalog.endpoints.len());
     drop(world);
-    let (listen, admin, metrics) = (told(node.addresses()), told(node.admin_address().as_slice()), told(node.metrics_address().as_slice()));
+    let (listen, tls) = (told(node.addresses()), told(node.tls_addresses()));
+    let (https, quic) = (told(node.https_addresses()), told(node.quic_addresses()));
+    let (admin, metrics) = (told(node.admin_address().as_slice()), told(node.metrics_address().as_slice()));
     let status = format!("answering on {listen}");
-    tracing::info!(listen, admin, metrics, zones, services, endpoints, "serving");
+    tracing::info!(listen, tls, https, quic, admin, metrics, zones, services, endpoints, "serving");
     (wakes.ready, wakes.succeeded) = (Some(node.ready()), Some(node.succeeded()));
     while let Some(cause) = waiting.block_on(wakes.next()) {
         match cause {
@@ -370,9 +421,12 @@ fn watch_files<'a>(paths: impl Iterator<Item = &'a PathBuf>, tell: mpsc::Sender<
     Ok(watcher)
 }
 
+/// What is logged when nothing else is said. What these libraries warn of is what anybody may send, and is counted.
+const LOGGED: &str = "info,quinn=error,quinn_proto=off,quinn_udp=error,rustls=error";
+
 /// Sends logs to standard error.
 fn start_logging(format: LogFormat) {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("AYA_LOG").unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    let filter = tracing_subscriber::EnvFilter::try_from_env("AYA_LOG").unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(LOGGED));
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false).with_ansi(io::stderr().is_terminal());
     // An error means that somebody in this process logs already.
     let _ = match format {
@@ -412,6 +466,29 @@ mod tests {
         assert!(matches!(options.content, Content::Files { zones, geoip } if zones == [Path::new("zones")] && geoip == [Path::new("geoip")]));
         assert_eq!(options.admin, Some("127.0.0.1:8053".parse().unwrap()));
         assert!(options.workers >= 1);
+    }
+
+    #[test]
+    fn an_encrypted_transport_has_its_port_and_needs_a_certificate() {
+        let files = ["--tls-cert", "chain.pem", "--tls-key", "key.pem"];
+        let listen = ["--listen-tls", "127.0.0.1", "--listen-tls", "[::1]", "--listen-https", "::1", "--listen-quic", "127.0.0.1:8853"];
+        let options = Line::try_parse_from(["aya"].iter().chain(&files).chain(&listen)).unwrap().serve.options(&Given::default());
+        assert_eq!(options.listen_tls, ["127.0.0.1:853".parse().unwrap(), "[::1]:853".parse().unwrap()]);
+        assert_eq!(options.listen_https, ["[::1]:443".parse().unwrap()]);
+        assert_eq!(options.listen_quic, ["127.0.0.1:8853".parse().unwrap()]);
+        assert_eq!(options.certificate, Some(CertificateFiles { chain: "chain.pem".into(), key: "key.pem".into() }));
+        assert!(Line::try_parse_from(["aya"].iter().chain(&listen)).is_err());
+        assert!(Line::try_parse_from(["aya"].iter().chain(&files[..2])).is_err());
+    }
+
+    #[test]
+    fn the_path_of_queries_over_https_is_one() {
+        let read = |path| Line::try_parse_from(["aya", "--https-path", path]).map(|line| line.serve.options(&Given::default()).https_path);
+        assert_eq!(Line::try_parse_from(["aya"]).unwrap().serve.options(&Given::default()).https_path, "/dns-query");
+        assert_eq!(read("/a/b~c").unwrap(), "/a/b~c");
+        for wrong in ["", "dns-query", "/dns query", "/dns?x", "/dns#x", "/dns{?dns}", "/%64ns"] {
+            assert!(read(wrong).is_err(), "{wrong:?}");
+        }
     }
 
     #[test]

@@ -15,7 +15,7 @@ use crate::limits;
 pub struct BindError {
     /// The address.
     pub address: SocketAddr,
-    /// `UDP` or `TCP`.
+    /// `UDP`, `TCP` or what is carried by it.
     pub transport: &'static str,
     /// The system's word.
     pub source: io::Error,
@@ -79,6 +79,98 @@ pub fn take_or_bind(listen: &[SocketAddr], workers: usize, given: &mut Given) ->
 pub fn workers_of(bound: &[Bound]) -> usize {
     let datagrams: usize = bound.iter().map(|one| one.udp.len()).sum();
     datagrams + bound.iter().map(|one| one.tcp.len()).max().unwrap_or(0) + 1
+}
+
+/// Workers that the listeners of a transport over TCP alone get.
+#[must_use]
+pub fn workers_of_streams(bound: &[BoundStreams]) -> usize {
+    bound.iter().map(|one| one.listeners.len()).max().unwrap_or(0)
+}
+
+/// Takes or binds every address for `workers` workers, for a transport over TCP alone: for each address its port and a listener for each
+/// worker.
+///
+/// # Errors
+/// [`BindError`], as [`bind`] does; `transport` is what it calls itself there.
+pub fn bind_streams(listen: &[SocketAddr], workers: usize, transport: &'static str, given: &mut Given) -> Result<Vec<BoundStreams>, BindError> {
+    let mut bind_one = |&address: &SocketAddr| {
+        let there = given.take_tcp(address);
+        // Without SO_REUSEPORT first: only so is a port that somebody else shares seen as taken.
+        let free = if there.is_empty() { probe_tcp(address)?.local_addr()?.as_socket() } else { None };
+        let address = free.unwrap_or(address);
+        let listeners = share_or_make(there, workers, TcpListener::try_clone, || listening_socket(address))?;
+        listeners.iter().try_for_each(|listener| listener.set_nonblocking(true))?;
+        Ok(BoundStreams { address, listeners })
+    };
+    listen.iter().map(|address| bind_one(address).map_err(|source| BindError { address: *address, transport, source })).collect()
+}
+
+/// The listeners of one address of a transport over TCP alone.
+#[derive(Debug)]
+pub struct BoundStreams {
+    /// The address; its port is the one that was given when 0 was asked for.
+    pub address: SocketAddr,
+    /// One for each worker.
+    pub(super) listeners: Vec<TcpListener>,
+}
+
+impl BoundStreams {
+    /// Its sockets, as another process can have them.
+    ///
+    /// # Errors
+    /// The system's, when there are no descriptors left.
+    pub fn share(&self) -> io::Result<Vec<OwnedFd>> {
+        self.listeners.iter().map(|listener| listener.try_clone().map(OwnedFd::from)).collect()
+    }
+}
+
+/// Takes or binds every address once, for a transport over UDP that is not plain DNS.
+///
+/// # Errors
+/// [`BindError`], as [`bind`] does; `transport` is what it calls itself there.
+pub fn bind_datagrams(listen: &[SocketAddr], transport: &'static str, given: &mut Given) -> Result<Vec<BoundDatagrams>, BindError> {
+    let mut bind_one = |&address: &SocketAddr| {
+        let socket = given.take_udp(address).pop().map_or_else(|| probe_udp(address).map(UdpSocket::from), Ok)?;
+        // Best effort: the system caps it at net.core.rmem_max.
+        let _ = SockRef::from(&socket).set_recv_buffer_size(limits::UDP_SOCKET_BUFFER_OCTETS);
+        socket.set_nonblocking(true)?;
+        Ok(BoundDatagrams { address: socket.local_addr()?, socket })
+    };
+    listen.iter().map(|address| bind_one(address).map_err(|source| BindError { address: *address, transport, source })).collect()
+}
+
+/// The socket of one address of a transport over UDP that is not plain DNS. Nobody shares its port: which connection a datagram belongs to is
+/// known to one endpoint only.
+#[derive(Debug)]
+pub struct BoundDatagrams {
+    /// The address; its port is the one that was given when 0 was asked for.
+    pub address: SocketAddr,
+    /// The socket.
+    pub(super) socket: UdpSocket,
+}
+
+impl BoundDatagrams {
+    /// Its socket, as another process can have it.
+    ///
+    /// # Errors
+    /// The system's, when there are no descriptors left.
+    pub fn share(&self) -> io::Result<OwnedFd> {
+        self.socket.try_clone().map(OwnedFd::from)
+    }
+}
+
+/// For each worker one listener of every address.
+pub(super) fn split_streams(bound: Vec<BoundStreams>) -> Vec<Vec<TcpListener>> {
+    let mut listeners: Vec<Vec<TcpListener>> = Vec::new();
+    for one in bound {
+        for (worker, listener) in one.listeners.into_iter().enumerate() {
+            if listeners.len() <= worker {
+                listeners.push(Vec::new());
+            }
+            listeners[worker].push(listener);
+        }
+    }
+    listeners
 }
 
 /// The sockets, by kind: for each address its datagram sockets, and for each worker one listener of every address.
@@ -207,6 +299,10 @@ fn listening_socket(address: SocketAddr) -> io::Result<TcpListener> {
     }
     socket.set_reuse_address(true)?;
     socket.set_reuse_port(true)?;
+    // What is accepted has all of these from its listener. Buffers of fixed size keep clients that never read from filling the system's memory.
+    socket.set_tcp_nodelay(true)?;
+    socket.set_send_buffer_size(limits::TCP_SOCKET_BUFFER_OCTETS)?;
+    socket.set_recv_buffer_size(limits::TCP_SOCKET_BUFFER_OCTETS)?;
     socket.bind(&address.into())?;
     socket.listen(limits::TCP_BACKLOG)?;
     Ok(socket.into())

@@ -29,15 +29,22 @@
 
 mod batch;
 mod bind;
+mod budget;
+mod desk;
+pub mod doh;
+pub mod doq;
+mod dot;
 mod given;
 mod guard;
 pub mod handover;
 pub mod portable;
+mod seats;
 mod supervise;
 pub mod tcp;
+pub mod tls;
 pub mod udp;
 
-pub use bind::{BindError, Bound, bind, pin, take_or_bind, workers_of};
+pub use bind::{BindError, Bound, BoundDatagrams, BoundStreams, bind, bind_datagrams, bind_streams, pin, take_or_bind, workers_of, workers_of_streams};
 pub use given::Given;
 pub use guard::{Mode, RateLimits, RateWord, Rule};
 
@@ -51,6 +58,7 @@ use arc_swap::ArcSwap;
 use ipnet::IpNet;
 use tokio::sync::watch;
 
+use self::tls::{Certificates, Protocol};
 use crate::answer::{Ask, Outcome, Policy, Scratch, answer};
 use crate::clock::Clock;
 use crate::limits;
@@ -136,12 +144,50 @@ impl Server {
             Engine::Native => {
                 let (datagrams, listeners) = bind::split(bound);
                 let mut threads = udp::start(datagrams, edge, telemetry, &stop)?;
-                threads.extend(tcp::start(listeners, edge, telemetry, &stop)?);
+                threads.extend(tcp::start(listeners, None, edge, telemetry, &stop)?);
                 threads
             }
             Engine::Portable => vec![portable::start(bound, edge, telemetry, &stop)?],
         };
         Ok(Self { stop, threads })
+    }
+
+    /// Starts the workers of DNS over TLS, in the same way.
+    ///
+    /// # Errors
+    /// The system's, when a thread or a runtime cannot be had.
+    pub fn start_tls(&mut self, bound: Vec<BoundStreams>, certificates: &Certificates, edge: &Edge, telemetry: &Telemetry) -> std::io::Result<()> {
+        let listeners = bind::split_streams(bound);
+        self.threads.extend(dot::start(listeners, certificates, edge, telemetry, &self.stop)?);
+        Ok(())
+    }
+
+    /// Starts the workers of DNS over HTTPS, in the same way. Queries are asked at `path`.
+    ///
+    /// # Errors
+    /// The system's, when a thread or a runtime cannot be had.
+    pub fn start_https(
+        &mut self,
+        bound: Vec<BoundStreams>,
+        path: &str,
+        certificates: &Certificates,
+        edge: &Edge,
+        telemetry: &Telemetry,
+    ) -> std::io::Result<()> {
+        let tls = Arc::new(certificates.server_config(Protocol::Https));
+        self.threads.extend(doh::start(bind::split_streams(bound), &tls, path, edge, telemetry, &self.stop)?);
+        Ok(())
+    }
+
+    /// Starts the workers of DNS over QUIC, in the same way.
+    ///
+    /// # Errors
+    /// The system's, when a thread or a runtime cannot be had.
+    pub fn start_quic(&mut self, bound: Vec<BoundDatagrams>, certificates: &Certificates, edge: &Edge, telemetry: &Telemetry) -> std::io::Result<()> {
+        let tls = Arc::new(certificates.server_config(Protocol::Quic));
+        let sockets = bound.into_iter().map(|bound| bound.socket).collect();
+        self.threads.extend(doq::start(sockets, &tls, edge, telemetry, &self.stop)?);
+        Ok(())
     }
 
     /// Drains: nothing new is accepted, what was received is answered. Returns when all workers have finished, at most
@@ -155,9 +201,9 @@ impl Server {
     }
 }
 
-/// Connections that each of `workers` workers may hold, so that all together take less than half of the process's descriptors.
-fn connections_max(workers: usize) -> usize {
-    let fair = telemetry::descriptor_limit().map(|limit| limit / limits::DESCRIPTORS_FRACTION / workers.max(1) as u64);
+/// Connections that all workers of one transport may hold, so that all transports together take less than half of the process's descriptors.
+fn connections_max() -> usize {
+    let fair = telemetry::descriptor_limit().map(|limit| limit / limits::DESCRIPTORS_FRACTION);
     fair.and_then(|fair| usize::try_from(fair).ok()).unwrap_or(usize::MAX).clamp(1, limits::TCP_CONNECTIONS_MAX)
 }
 

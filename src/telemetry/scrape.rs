@@ -7,9 +7,9 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
 use super::process::Process;
 use super::tally::{About, Count, Ledger, Limited, RCODES, ReplyClass, Subject};
 use super::{
-    AGE, CUT, Folded, GENERATION, GEOIP_AGE, GEOIP_NETWORKS, HEALTH, MAX_FDS, Metric, NONE, OPEN_FDS, OTHER, OVERFLOWS, PANICS, PROBES, QUERIES, READY,
-    RESIDENT, RESPONSES, RESTARTS, RRL_DROPPED, RRL_SLIPPED, RRL_WOULD_DROP, SILENT, SOCKET_ERRORS, STALE, TCP_ACCEPTED, TCP_EVICTED, TCP_OPEN, TRUNCATED,
-    Telemetry, UNSENT, counter, describe, gauge, lock,
+    ACCEPTED, AGE, CUT, EVICTED, Folded, GENERATION, GEOIP_AGE, GEOIP_NETWORKS, HANDSHAKES_FAILED, HEALTH, MAX_FDS, Metric, NONE, OPEN, OPEN_FDS, OTHER,
+    OVERFLOWS, PANICS, PROBES, QUERIES, READY, REJECTED, RESIDENT, RESPONSES, RESTARTS, RRL_DROPPED, RRL_SLIPPED, RRL_WOULD_DROP, SILENT, SOCKET_ERRORS, STALE,
+    TRUNCATED, Telemetry, UNSENT, counter, describe, gauge, lock,
 };
 use crate::answer::Transport;
 use crate::catalog::Catalog;
@@ -62,10 +62,16 @@ impl Telemetry {
                 counter(scrape, &OVERFLOWS, NONE).absolute(count.overflows);
                 tell_limited(scrape, &count.limited);
             }
-            if transport == Transport::Tcp {
-                gauge(scrape, &TCP_OPEN, NONE).set(float(count.open));
-                counter(scrape, &TCP_ACCEPTED, NONE).absolute(count.accepted);
-                counter(scrape, &TCP_EVICTED, NONE).absolute(count.evicted);
+            if transport != Transport::Udp {
+                gauge(scrape, &OPEN, &[word]).set(float(count.open));
+                counter(scrape, &ACCEPTED, &[word]).absolute(count.accepted);
+                counter(scrape, &EVICTED, &[word]).absolute(count.evicted);
+            }
+            if transport.is_encrypted() {
+                counter(scrape, &HANDSHAKES_FAILED, &[word]).absolute(count.handshakes_failed);
+            }
+            if matches!(transport, Transport::Https | Transport::Quic) {
+                counter(scrape, &REJECTED, &[word]).absolute(count.rejected);
             }
         }
     }
@@ -222,7 +228,9 @@ fn sum(counts: impl Iterator<Item = Count>) -> Count {
             socket_errors: sum.socket_errors + count.socket_errors,
             accepted: sum.accepted + count.accepted,
             evicted: sum.evicted + count.evicted,
+            handshakes_failed: sum.handshakes_failed + count.handshakes_failed,
             open: sum.open + count.open,
+            rejected: sum.rejected + count.rejected,
             unbooked: sum.unbooked + count.unbooked,
             limited: sum.limited.plus(&count.limited),
         }
@@ -231,7 +239,7 @@ fn sum(counts: impl Iterator<Item = Count>) -> Count {
 
 /// Milliseconds as seconds.
 #[expect(clippy::cast_precision_loss, reason = "a gauge is a float; exact up to 285,000 years")]
-fn seconds(millis: u64) -> f64 {
+pub(super) fn seconds(millis: u64) -> f64 {
     millis as f64 / 1000.0
 }
 

@@ -112,12 +112,16 @@ pub struct Tally {
     moved: AtomicU64,
     /// Errors of receiving or accepting.
     socket_errors: AtomicU64,
-    /// TCP connections accepted.
+    /// Connections accepted.
     accepted: AtomicU64,
-    /// TCP connections that had to go for a newcomer.
+    /// Connections that had to go for a newcomer.
     evicted: AtomicU64,
-    /// TCP connections open now.
+    /// TLS handshakes that came to nothing.
+    handshakes_failed: AtomicU64,
+    /// Connections open now.
     open: AtomicU64,
+    /// Requests and streams that carried no query.
+    rejected: AtomicU64,
     /// Queries answered from a world whose ledger was closed already.
     unbooked: AtomicU64,
     /// Replies over a limit: not sent, sent shorter, sent all the same; each by class.
@@ -145,12 +149,16 @@ pub struct Count {
     pub restarts: u64,
     /// Errors of receiving or accepting.
     pub socket_errors: u64,
-    /// TCP connections accepted.
+    /// Connections accepted.
     pub accepted: u64,
-    /// TCP connections that had to go for a newcomer.
+    /// Connections that had to go for a newcomer.
     pub evicted: u64,
-    /// TCP connections open now.
+    /// TLS handshakes that came to nothing.
+    pub handshakes_failed: u64,
+    /// Connections open now.
     pub open: u64,
+    /// Requests and streams without a query.
+    pub rejected: u64,
     /// Queries without a ledger.
     pub unbooked: u64,
     /// Replies over a limit.
@@ -176,7 +184,9 @@ impl Tally {
             socket_errors: zero(),
             accepted: zero(),
             evicted: zero(),
+            handshakes_failed: zero(),
             open: zero(),
+            rejected: zero(),
             unbooked: zero(),
             limited: std::array::from_fn(|_| std::array::from_fn(|_| zero())),
         }
@@ -257,6 +267,16 @@ impl Tally {
         bump(&self.evicted, 1);
     }
 
+    /// Counts a TLS handshake that came to nothing.
+    pub fn count_handshake_failed(&self) {
+        bump(&self.handshakes_failed, 1);
+    }
+
+    /// Counts a request or a stream that carried no query.
+    pub fn count_rejected(&self) {
+        bump(&self.rejected, 1);
+    }
+
     /// Says how many connections are open now.
     pub fn set_open(&self, open: usize) {
         self.open.store(open as u64, Ordering::Relaxed);
@@ -278,7 +298,9 @@ impl Tally {
             socket_errors: get(&self.socket_errors),
             accepted: get(&self.accepted),
             evicted: get(&self.evicted),
+            handshakes_failed: get(&self.handshakes_failed),
             open: get(&self.open),
+            rejected: get(&self.rejected),
             unbooked: get(&self.unbooked),
             limited: {
                 let [dropped, slipped, would_drop] = std::array::from_fn(|fate| std::array::from_fn(|class| get(&self.limited[fate][class])));

@@ -10,6 +10,7 @@
 //! | RFC 3225 | §3 DO is copied | done |
 //! | RFC 6891 | §6.1 OPT, §6.2.3 to §6.2.5 sizes | done |
 //! | RFC 7871 | §6 the option, §7.1.2 and §7.2.1 what is malformed and what is echoed | done |
+//! | RFC 8484 | §5.1 how long a reply may be kept | done |
 //! | RFC 5001 | §2.1 NSID is told to who asks | done |
 //! | RFC 7828 | §3.1 edns-tcp-keepalive | done |
 //! | RFC 7830, 8467 | §3, §4.1 padding in blocks of 468 octets | done |
@@ -19,14 +20,16 @@
 
 pub mod edns;
 pub mod extras;
+pub mod freshness;
 pub mod name;
 pub mod query;
 pub mod reply;
 
 pub use edns::{Ecs, Ede, Edns};
 pub use extras::{Extras, Text, Wants};
+pub use freshness::freshness;
 pub use name::Lowered;
-pub use query::{Envelope, Parsed, Question, Wanted, glance, parse};
+pub use query::{Envelope, Parsed, Question, Wanted, glance, has_option, parse};
 pub use reply::{Closing, Owner, Reply, Section, Set};
 
 /// RCODE, the extended bits included (RFC 6891 §6.1.3).

@@ -181,6 +181,38 @@ fn read_sections<'a>(message: &'a [u8], counts: [u8; 8], envelope: &mut Envelope
     question
 }
 
+/// Whether a message has an option of this code (RFC 6891 §6.1.2), for transports that forbid one. What cannot be read has none: whether the
+/// message is in order is for [`parse`] to say.
+#[must_use]
+pub fn has_option(message: &[u8], code: u16) -> bool {
+    find_option(message, code).is_some()
+}
+
+/// The data of the first option of this code.
+fn find_option(message: &[u8], code: u16) -> Option<&[u8]> {
+    let &[_, _, _, _, q0, q1, a0, a1, n0, n1, r0, r1] = message.first_chunk::<QUESTION_START>()?;
+    let mut at = QUESTION_START;
+    for _ in 0..u16::from_be_bytes([q0, q1]) {
+        at = name::end(message, at)? + 4;
+    }
+    for _ in 0..u32::from(u16::from_be_bytes([a0, a1])) + u32::from(u16::from_be_bytes([n0, n1])) {
+        (_, at) = read_record(message, at).ok()?;
+    }
+    for _ in 0..u16::from_be_bytes([r0, r1]) {
+        let (record, end) = read_record(message, at).ok()?;
+        at = end;
+        let mut options = if record.rtype == rtype::OPT { record.rdata } else { &[] };
+        while let Some((&[c0, c1, l0, l1], rest)) = options.split_first_chunk() {
+            let (data, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes([l0, l1])))?;
+            if u16::from_be_bytes([c0, c1]) == code {
+                return Some(data);
+            }
+            options = rest;
+        }
+    }
+    None
+}
+
 /// The question that begins at `at`, and its end.
 #[inline]
 fn read_question<'m>(message: &'m [u8], at: usize, name: &mut Lowered) -> Result<(Question<'m>, usize), Rcode> {
@@ -218,4 +250,26 @@ fn read_record(message: &[u8], at: usize) -> Result<(Record<'_>, usize), Rcode> 
         rdata: rest.get(..len).ok_or(Rcode::FORMERR)?,
     };
     Ok((record, end + 10 + len))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_option_is_found_wherever_it_stands_and_in_nothing_that_is_cut_off() {
+        // A question for the root, and an OPT with the options 3 and 11.
+        let mut message = vec![0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 1, 0, 0, 1, 0, 1];
+        message.extend([0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 10, 0, 3, 0, 2, 7, 7, 0, 11, 0, 0]);
+        assert!(has_option(&message, 11) && has_option(&message, 3) && !has_option(&message, 10));
+        for len in 0..message.len() {
+            assert!(!has_option(&message[..len], 11), "{len}");
+        }
+        let mut elsewhere = message.clone();
+        elsewhere[19] = 16;
+        assert!(!has_option(&elsewhere, 11), "what stands in another record is none");
+        // Counts that claim more than there is.
+        message[6] = 0xff;
+        assert!(!has_option(&message, 11));
+    }
 }

@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 
+use super::Node;
 use crate::catalog::Name;
 use crate::control::Change;
 use crate::explain::{Explanation, Question, explain};
 use crate::health::Health;
+use crate::server::doh;
 use crate::steer::Family;
 use crate::world::World;
 
@@ -24,6 +27,9 @@ pub(super) struct Sample {
 
 /// The zone of the demo.
 pub(super) const ZONE: &str = "gslb.example.com";
+
+/// Names of the demo's name servers; its certificate is for these, too.
+pub(super) const NAMES: [&str; 2] = ["ns1.gslb.example.com", "ns2.gslb.example.com"];
 
 /// A client of a service, in a place.
 const fn sample(service: &'static str, address: [u8; 4], place: &'static str) -> Sample {
@@ -96,6 +102,28 @@ pub(super) fn script(world: &World, server: SocketAddr) -> String {
         let _ = writeln!(text, "  dig +short +subnet={a}.{b}.{c}.{d}/24 @{ip} -p {port} {service}.{ZONE}");
         let _ = writeln!(text, "      {}: {}; {}", sample.place, answer(&told), why(&told));
     }
+    text
+}
+
+/// How to ask over the encrypted transports, verified by the authority in this file.
+pub(super) fn encrypted(authority: &Path, node: &Node) -> String {
+    let authority = authority.display();
+    let mut text = format!("Encrypted, verified by the certificate of this demo's own authority, {authority}:\n\n");
+    let mut tell = |transport: &str, server: &SocketAddr| {
+        let (ip, port, name) = (server.ip(), server.port(), NAMES[0]);
+        let _ = writeln!(text, "  kdig +short +tls-ca={authority} +tls-hostname={name} {transport} @{ip} -p {port} api.{ZONE}");
+    };
+    node.tls_addresses().iter().for_each(|server| tell("+tls", server));
+    node.https_addresses().iter().for_each(|server| tell("+https", server));
+    node.quic_addresses().iter().for_each(|server| tell("+quic", server));
+    for server in node.https_addresses() {
+        let (ip, port, name, path) = (server.ip(), server.port(), NAMES[0], doh::PATH);
+        let _ = writeln!(text, "  dig +short +https +tls-ca={authority} +tls-hostname={name} @{ip} -p {port} api.{ZONE}");
+        // The query for the address of api, in base64url (RFC 8484 §4.1).
+        let query = "AAABAAABAAAAAAAAA2FwaQRnc2xiB2V4YW1wbGUDY29tAAABAAE";
+        let _ = writeln!(text, "  curl -sD- -o /dev/null --cacert {authority} --connect-to {name}:443:{server} 'https://{name}{path}?dns={query}'");
+    }
+    text.push('\n');
     text
 }
 
