@@ -4,8 +4,8 @@ use std::fmt::{self, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use super::day;
 use super::draw::draw;
-use super::geoip::day;
 use crate::catalog::Catalog;
 use crate::config::geoip::{GeoipError, read_databases};
 use crate::config::{self, Diagnostic, Failure, SourceFile};

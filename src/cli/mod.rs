@@ -85,6 +85,12 @@ fn chain(error: &dyn Error) -> String {
     text
 }
 
+/// The day of a moment in seconds since the Unix epoch; 0 is none.
+fn day(seconds: u64) -> Option<String> {
+    let moment = jiff::Timestamp::from_second(i64::try_from(seconds).ok()?).ok()?;
+    (seconds > 0).then(|| moment.strftime("%Y-%m-%d").to_string())
+}
+
 /// Tells an error on standard error.
 #[expect(clippy::print_stderr, reason = "this is where people are told")]
 fn tell_error(error: &dyn Error) {

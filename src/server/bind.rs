@@ -191,11 +191,12 @@ pub(super) fn split(bound: Vec<Bound>) -> (Vec<DatagramSocket>, Vec<Vec<TcpListe
 
 /// Tries ports until one is free for both transports.
 fn bind_any_port(address: SocketAddr, workers: usize) -> Result<Bound, BindError> {
-    /// Another process may take the TCP port between our two looks; that often in a row it does not.
+    /// Another process may have the UDP port, or take either between our two looks; that often in a row it does not.
     const TRIES: usize = 32;
     let mut last = None;
     for _ in 0..TRIES {
-        let free = probe_udp(address).and_then(|socket| socket.local_addr()).map_err(|source| BindError { address, transport: "UDP", source })?;
+        // TCP's ports are the scarce ones: connections that ended hold theirs for a minute.
+        let free = probe_tcp(address).and_then(|socket| socket.local_addr()).map_err(|source| BindError { address, transport: "TCP", source })?;
         let port = free.as_socket().map_or(0, |free| free.port());
         match bind_one(SocketAddr::new(address.ip(), port), workers, &mut Given::default()) {
             Ok(bound) => return Ok(bound),

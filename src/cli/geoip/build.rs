@@ -4,8 +4,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use super::day;
-use crate::cli::chain;
+use crate::cli::{chain, day};
 use crate::config::geoip::read_databases;
 use crate::geo::Code;
 use crate::geo::build::{LARGE_COUNTRIES, Reduction, Summary, reduce};

@@ -11,10 +11,9 @@ mod report;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::day;
 use crate::catalog::Catalog;
 use crate::cli::load::drawn;
-use crate::cli::{Exit, chain};
+use crate::cli::{Exit, chain, day};
 use crate::config;
 use crate::config::geoip::read_databases;
 use crate::geo::{Geo, SourceInfo};

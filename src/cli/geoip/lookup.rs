@@ -4,10 +4,9 @@ use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use super::day;
 use crate::catalog::Catalog;
-use crate::cli::chain;
 use crate::cli::load::drawn;
+use crate::cli::{chain, day};
 use crate::config;
 use crate::config::geoip::read_databases;
 use crate::geo::{Geo, Lookup, Source, lookup};

@@ -60,9 +60,3 @@ pub fn run(args: &GeoipArgs) -> Exit {
         }
     }
 }
-
-/// The day of a moment in seconds since the Unix epoch; 0 is none.
-pub(super) fn day(seconds: u64) -> Option<String> {
-    let moment = jiff::Timestamp::from_second(i64::try_from(seconds).ok()?).ok()?;
-    (seconds > 0).then(|| moment.strftime("%Y-%m-%d").to_string())
-}
