@@ -29,6 +29,15 @@ use support::{A, endpoint, world};
 /// Long enough for anything that is going to happen at all.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Lets clients stop when it goes, also by a panic: else whoever waits for them would wait for ever, and nobody would learn why.
+struct Finish<'a>(&'a AtomicBool);
+
+impl Drop for Finish<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 fn client() -> UdpSocket {
     let socket = UdpSocket::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -104,6 +113,7 @@ fn worlds_and_geographies_published_under_load_lose_no_query_and_no_answer_mixes
         seen
     };
     thread::scope(|scope| {
+        let finish = Finish(&done);
         let clients = [scope.spawn(hammer), scope.spawn(hammer)];
         for generation in 2..=200 {
             assert!(publisher.publish(by_turns(generation)));
@@ -112,7 +122,7 @@ fn worlds_and_geographies_published_under_load_lose_no_query_and_no_answer_mixes
                 thread::yield_now();
             }
         }
-        done.store(true, Ordering::Relaxed);
+        drop(finish);
         for client in clients {
             let mut seen = client.join().unwrap();
             seen.sort();
@@ -243,6 +253,7 @@ fn a_node_that_is_replaced_under_load_loses_no_query_over_udp_or_tcp() {
         }
     };
     thread::scope(|scope| {
+        let finish = Finish(&done);
         let clients = [ask_udp, ask_udp, ask_tcp, ask_tcp].map(|ask| scope.spawn(move || hammer(ask)));
         let some_more = || {
             let so_far = answered.load(Ordering::Relaxed);
@@ -264,7 +275,7 @@ fn a_node_that_is_replaced_under_load_loses_no_query_over_udp_or_tcp() {
         let broken = Process::start(Process::command(&folder, &["--handover", path.to_str().unwrap(), "--zones", "no/such/folder"]));
         broken.wait_for("no/such/folder");
         some_more();
-        done.store(true, Ordering::Relaxed);
+        drop(finish);
         for client in clients {
             client.join().unwrap();
         }
