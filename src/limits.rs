@@ -31,7 +31,7 @@ pub const NSID_OCTETS_MAX: usize = 64;
 pub const PADDING_BLOCK_OCTETS: usize = 468;
 /// Octets of the text of an extended error: a line for people.
 pub const EDE_TEXT_OCTETS_MAX: usize = 128;
-/// Idle time that a client is told to count on when it asks for it, in milliseconds (RFC 7828 §3.1).
+/// Idle time that a client over TCP or TLS is told to count on when it asks for it, and is given from then on, in milliseconds (RFC 7828 §3.1).
 pub const TCP_KEEPALIVE_MS: u64 = 37_000;
 
 /// Answers a second, positive or negative, that one prefix gets before more are counted: twice what a busy resolver asks of one zone with
@@ -151,7 +151,7 @@ pub const TCP_CONNECTIONS_MAX: usize = 1_000;
 pub const DESCRIPTORS_WANTED: u64 = 65_536;
 /// TCP connections of one client prefix (/32, /56) at once.
 pub const TCP_CONNECTIONS_PER_PREFIX_MAX: usize = 50;
-/// An idle TCP connection is closed after so many milliseconds (RFC 7766 §6.2.3: of the order of seconds).
+/// An idle TCP connection is closed after so many milliseconds (RFC 7766 §6.2.3: of the order of seconds), unless its client was told otherwise.
 pub const TCP_IDLE_MS: u64 = 10_000;
 /// A half-sent TCP message may take so many milliseconds.
 pub const TCP_MESSAGE_MS: u64 = 2_000;
@@ -287,6 +287,7 @@ const _: () = assert!(STEERED_REPLY_MAX <= UDP_REPLY_MAX, "every steered answer 
 const _: () = assert!(STEERED_REPLY_MAX + 4 + COOKIE_OCTETS <= UDP_REPLY_MAX, "and so does its cookie");
 const _: () = assert!(STEERED_REPLY_MAX + 6 <= UDP_REPLY_MAX, "or an extended error without text; beside a cookie it may have to yield");
 const _: () = assert!(EDE_TEXT_OCTETS_MAX < 256, "a text's length is an octet");
+const _: () = assert!(TCP_KEEPALIVE_MS < TCP_LIFE_MS && TCP_KEEPALIVE_MS >= TCP_IDLE_MS, "who asks is not worse off");
 const _: () = assert!(TCP_KEEPALIVE_MS / 100 <= u16::MAX as u64, "it has 16 bits of tenths of a second");
 const _: () = assert!(RRL_SLOTS.is_power_of_two() && RRL_SLOTS >= 2);
 const _: () = assert!(RRL_PER_S_MAX as u64 * 1_000 <= u32::MAX as u64, "a full bucket has 32 bits");

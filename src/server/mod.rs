@@ -23,6 +23,7 @@
 //! |---|---|---|
 //! | 1035 §4.2.1, §4.2.2 | UDP, TCP with a length prefix | done |
 //! | 7766 §6.2.1, §6.2.1.1, §6.2.3, §7, §8 | pipelining, half-closed clients, idle timeout, one write | done; replies in order |
+//! | 7828 §3.3.1, §3.4 | an idle connection is kept as long as its client was told, except at a cap and in a drain | done |
 //! | 7873 §5.2.3 | BADCOOKIE to a source over its limit | done |
 //! | 9210 §4 | caps, total and per prefix; the most idle goes | done |
 //! | 9715 §3.1 R1, R2 | no fragmentation | done (Linux) |

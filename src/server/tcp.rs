@@ -2,9 +2,9 @@
 //! listening addresses of a transport.
 //!
 //! A connection pipelines as it likes. Answers are computed at once, each when its query is read, so that none ever waits for another and
-//! they come in order (RFC 7766 §6.2.1.1 lets them come in any). It may be idle for [`limits::TCP_IDLE_MS`]; a half-sent message may take
-//! [`limits::TCP_MESSAGE_MS`], and so may replies that the client does not read; a handshake, [`limits::TLS_HANDSHAKE_MS`]. After
-//! [`limits::TCP_LIFE_MS`] it ends in any case.
+//! they come in order (RFC 7766 §6.2.1.1 lets them come in any). It may be idle for [`limits::TCP_IDLE_MS`], or for as long as its client was
+//! told when it asked (RFC 7828); a half-sent message may take [`limits::TCP_MESSAGE_MS`], and so may replies that the client does not read; a
+//! handshake, [`limits::TLS_HANDSHAKE_MS`]. After [`limits::TCP_LIFE_MS`] it ends in any case.
 //!
 //! At the caps, total or of one client prefix, the most idle connection goes, never the newcomer (RFC 9210 §4): a connection that
 //! shakes hands, or has sent half a message, is as idle as one that is silent. Plain TCP and TLS have caps and threads of their own, so that a
@@ -110,7 +110,7 @@ struct Limits {
 #[expect(clippy::struct_field_names, reason = "the unit is last in every name")]
 #[derive(Clone, Copy, Debug)]
 struct Times {
-    /// To the next message.
+    /// To the next message, of a client that was told nothing else.
     idle_ms: u64,
     /// One message, in either direction.
     message_ms: u64,

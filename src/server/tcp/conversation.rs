@@ -56,6 +56,8 @@ pub(super) struct Conversation<S> {
 struct Waits {
     /// The next message: since the last whole one, or the beginning.
     idle: Moment,
+    /// How long that may take: what the client was told last, if it was told anything (RFC 7828 §3.3.1).
+    idle_ms: u64,
     /// The rest of a message.
     message: Option<Moment>,
     /// That the client takes its replies.
@@ -72,7 +74,7 @@ impl Waits {
         let due = match (self.reply.or(self.message), self.last_call) {
             (Some(began), _) => began.plus_millis(times.message_ms),
             (None, Some(told)) => told.plus_millis(limits::DRAIN_LAST_CALL_MS),
-            (None, None) => self.idle.plus_millis(times.idle_ms),
+            (None, None) => self.idle.plus_millis(self.idle_ms),
         };
         due.min(self.end)
     }
@@ -93,7 +95,8 @@ impl<S: Stream> Conversation<S> {
     /// About to begin.
     pub(super) fn new(stream: S, source: IpAddr, seat: Rc<Seat>, worker: Rc<Worker>) -> Self {
         let now = worker.clock.now();
-        let times = Waits { idle: now, message: None, reply: None, last_call: None, end: now.plus_millis(worker.limits.times.life_ms) };
+        let Times { idle_ms, life_ms, .. } = worker.limits.times;
+        let times = Waits { idle: now, idle_ms, message: None, reply: None, last_call: None, end: now.plus_millis(life_ms) };
         let deadline = Deadline::new(&worker.clock, times.due(&worker.limits.times));
         let (held, unsent) = (Vec::new(), Vec::new());
         Self { stream, source, seat, worker, held, again: false, unsent, sent: 0, unflushed: false, closing: false, times, deadline }
@@ -191,6 +194,7 @@ impl<S: Stream> Conversation<S> {
         let next = loop {
             let turn = desk.answer(&input[taken..], self.source, now);
             taken += turn.taken;
+            self.times.idle_ms = turn.promised_ms.unwrap_or(self.times.idle_ms);
             self.send(desk.replies(&turn), now, context)?;
             if turn.next != Next::Again || !self.unsent.is_empty() {
                 break turn.next;

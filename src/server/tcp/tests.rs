@@ -9,6 +9,7 @@ use std::task::{Context, Waker};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::*;
+use crate::answer::Policy;
 use crate::clock::Hand;
 use crate::geo::Geo;
 use crate::server::Policies;
@@ -85,7 +86,11 @@ fn edge(clock: Clock) -> (Edge, Telemetry) {
 
 /// A worker of such an edge.
 fn worker(clock: Clock, limits: Limits) -> Rc<Worker> {
-    let (edge, telemetry) = edge(clock);
+    worker_of(edge(clock), limits)
+}
+
+/// A worker.
+fn worker_of((edge, telemetry): (Edge, Telemetry), limits: Limits) -> Rc<Worker> {
     Worker::new(&edge, telemetry.counters(Transport::Tcp), Arc::new(Crowd::new(limits.caps)), None, limits)
 }
 
@@ -93,6 +98,7 @@ fn worker(clock: Clock, limits: Limits) -> Rc<Worker> {
 struct Talk {
     script: Rc<RefCell<Script>>,
     worker: Rc<Worker>,
+    policies: Policies,
     hand: Hand,
     hold: Option<Pin<Box<dyn Future<Output = ()>>>>,
 }
@@ -101,7 +107,9 @@ impl Talk {
     /// With a client that takes whatever it is sent.
     fn new() -> Self {
         let (clock, hand) = Clock::by_hand(START);
-        let worker = worker(clock, Limits::default());
+        let (edge, telemetry) = edge(clock);
+        let policies = Arc::clone(&edge.policy);
+        let worker = worker_of((edge, telemetry), Limits::default());
         let script = Rc::new(RefCell::new(Script { takes: usize::MAX, ..Script::default() }));
         let (stream, source) = (Scripted(Rc::clone(&script)), IpAddr::from([192, 0, 2, 1]));
         let seated = worker.seat(source);
@@ -110,7 +118,7 @@ impl Talk {
             conversation.hold().await;
             drop(seated);
         });
-        Self { script, worker, hand, hold: Some(hold) }
+        Self { script, worker, policies, hand, hold: Some(hold) }
     }
 
     /// The client sends this.
@@ -158,6 +166,14 @@ impl Talk {
 fn query(id: u16) -> Vec<u8> {
     let [high, low] = id.to_be_bytes();
     vec![0, 17, high, low, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1]
+}
+
+/// A query that wants to know how long its connection is kept when it is idle (RFC 7828 §3.2.1).
+fn curious(id: u16) -> Vec<u8> {
+    let mut query = query(id);
+    query.extend([0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 4, 0, 11, 0, 0]);
+    (query[1], query[13]) = (32, 1);
+    query
 }
 
 /// Many queries, one behind the other.
@@ -218,6 +234,47 @@ fn rfc7766_6_2_3_an_idle_connection_ends_ten_seconds_after_its_last_message() {
     assert_eq!((talk.replies(), talk.script.borrow().is_shut), (vec![1], true));
     let mut silent = Talk::new();
     assert!(!silent.at(9_999).is_over() && silent.at(10_000).is_over());
+}
+
+#[test]
+fn rfc7828_3_3_1_a_connection_is_kept_as_long_as_its_client_was_told() {
+    let told = limits::TCP_KEEPALIVE_MS;
+    let mut talk = Talk::new();
+    talk.send(&[query(1), curious(2), query(3)].concat());
+    assert!(!talk.at(told - 1).is_over());
+    // What was told holds for what follows, too, whether that asks again or not.
+    talk.send(&query(4));
+    assert!(!talk.at(2 * told - 2).is_over());
+    assert!(talk.at(2 * told - 1).is_over() && talk.script.borrow().is_shut);
+    assert_eq!(talk.replies(), [1, 2, 3, 4]);
+}
+
+#[test]
+fn rfc7828_3_3_2_the_last_word_on_the_idle_time_holds() {
+    let mut talk = Talk::new();
+    talk.send(&curious(1));
+    let policy = Policy { keepalive_ms: 3_000, ..Policy::default() };
+    talk.policies.store(policy.into());
+    assert!(!talk.at(20_000).send(&query(2)).at(40_000).is_over(), "nothing else was said yet");
+    talk.send(&curious(3));
+    assert!(!talk.at(42_999).is_over() && talk.at(43_000).is_over());
+}
+
+#[test]
+fn rfc7828_3_4_who_was_told_to_stay_goes_at_the_cap_when_the_node_stops_and_after_an_hour_all_the_same() {
+    let mut talk = Talk::new();
+    talk.send(&curious(1));
+    talk.worker.connections.borrow_mut().evict_most_idle();
+    assert!(talk.go_on().is_over());
+    let mut talk = Talk::new();
+    talk.send(&curious(1));
+    talk.worker.connections.borrow().call_last();
+    assert!(talk.go_on().at(limits::DRAIN_LAST_CALL_MS).is_over());
+    let mut talk = Talk::new();
+    for second in (0..3_600).step_by(30) {
+        assert!(!talk.at(second * 1_000).send(&curious(1)).is_over(), "{second}");
+    }
+    assert!(!talk.at(3_599_999).is_over() && talk.at(3_600_000).is_over());
 }
 
 #[test]
