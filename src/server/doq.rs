@@ -35,23 +35,21 @@ use std::net::UdpSocket;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use quinn::crypto::rustls::QuicServerConfig;
 use quinn::{Connection, Endpoint, EndpointConfig, Incoming, ServerConfig, TransportConfig, VarInt};
 use tokio::sync::watch;
-use tokio::task::{JoinSet, LocalSet};
+use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use self::stream::Answerer;
 use super::budget::Budget;
 use super::desk::Desk;
-use super::seats::{Seated, Seats};
-use super::supervise::supervise;
+use super::seats::{Seated, Seats, look_until_stopped};
 use super::tcp::crowd::{Caps, Crowd};
-use super::tcp::runtime;
-use super::{Edge, Stop};
+use super::{Edge, Stop, supervise};
 use crate::answer::Transport;
 use crate::limits;
 use crate::telemetry::Telemetry;
@@ -89,21 +87,13 @@ pub(super) fn start(
     let crowd = Arc::new(Crowd::new(limits.caps));
     let mut threads = Vec::with_capacity(sockets.len());
     for (index, socket) in sockets.into_iter().enumerate() {
-        let mut first = Some(runtime()?);
         let (edge, counters, crowd, config) = (edge.clone(), telemetry.counters(Transport::Quic), Arc::clone(&crowd), config.clone());
-        let (name, stop, kept) = (format!("aya-quic-{index}"), Arc::clone(stop), socket);
-        let thread = thread::Builder::new().name(name.clone()).spawn(move || {
-            supervise(&name, &stop, &counters.tally, || {
-                let runtime = first.take().map_or_else(runtime, Ok)?;
-                // The connections of a worker that died went with it.
-                counters.tally.set_open(0);
-                let seats = Rc::new(Seats::new(Arc::clone(&crowd), edge.clock.clone(), Arc::clone(&counters.tally)));
-                let desk = RefCell::new(Desk::new(&edge, counters.clone()));
-                let worker = Rc::new(Worker { desk, seats, limits, unvalidated: Cell::new(0) });
-                LocalSet::new().block_on(&runtime, serve(&kept, config.clone(), worker, stop.subscribe()))
-            });
-        })?;
-        threads.push(thread);
+        threads.push(supervise::start(format!("aya-quic-{index}"), stop, Arc::clone(&counters.tally), async move |stopped| {
+            let seats = Rc::new(Seats::new(Arc::clone(&crowd), edge.clock.clone(), Arc::clone(&counters.tally)));
+            let desk = RefCell::new(Desk::new(&edge, counters.clone()));
+            let worker = Rc::new(Worker { desk, seats, limits, unvalidated: Cell::new(0) });
+            serve(&socket, config.clone(), worker, stopped).await
+        })?);
     }
     Ok(threads)
 }
@@ -186,14 +176,7 @@ async fn serve(kept: &UdpSocket, config: ServerConfig, worker: Rc<Worker>, mut s
     let endpoint = Endpoint::new(EndpointConfig::default(), Some(config), kept.try_clone()?, Arc::new(quinn::TokioRuntime))?;
     let mut accepting = JoinSet::new();
     accepting.spawn_local(accept(endpoint.clone(), Rc::clone(&worker), stopped.clone()));
-    loop {
-        tokio::select! {
-            // An error is a sender that is gone: nobody will ask for more either.
-            _ = stopped.wait_for(|stopped| *stopped) => break,
-            Some(Err(died)) = accepting.join_next() => std::panic::resume_unwind(died.into_panic()),
-            () = sleep(Duration::from_millis(limits::WORKER_WAKE_MS)) => worker.desk.borrow_mut().look(),
-        }
-    }
+    look_until_stopped(|| worker.desk.borrow_mut().look(), &mut accepting, &mut stopped).await;
     endpoint.set_server_config(None);
     while accepting.join_next().await.is_some() {}
     worker.seats.drain(worker.limits.drain).await;

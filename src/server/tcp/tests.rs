@@ -2,19 +2,21 @@
 
 use std::collections::VecDeque;
 use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr};
+use std::net::Shutdown;
 use std::pin::Pin;
 use std::task::{Context, Waker};
+use std::thread;
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::task::LocalSet;
 
 use super::*;
 use crate::answer::Policy;
-use crate::clock::Hand;
-use crate::geo::Geo;
+use crate::clock::{Clock, Hand};
 use crate::server::Policies;
+use crate::server::workshop::edge;
 use crate::units::Moment;
-use crate::world::World;
 
 /// Longer than anything takes that is going to happen at all.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -73,17 +75,6 @@ impl AsyncWrite for Scripted {
     }
 }
 
-/// An edge that serves no zone: every query is refused.
-fn edge(clock: Clock) -> (Edge, Telemetry) {
-    let catalog = Arc::default();
-    let telemetry = Telemetry::new(2, &catalog);
-    let geo = Geo::without_databases(&catalog).into();
-    (
-        Edge { worlds: crate::publish::Worlds::fixed(World::unmeasured(1, catalog, geo).into()), policy: Policies::default(), rates: Arc::default(), clock },
-        telemetry,
-    )
-}
-
 /// A worker of such an edge.
 fn worker(clock: Clock, limits: Limits) -> Rc<Worker> {
     worker_of(edge(clock), limits)
@@ -112,12 +103,7 @@ impl Talk {
         let worker = worker_of((edge, telemetry), Limits::default());
         let script = Rc::new(RefCell::new(Script { takes: usize::MAX, ..Script::default() }));
         let (stream, source) = (Scripted(Rc::clone(&script)), IpAddr::from([192, 0, 2, 1]));
-        let seated = worker.seat(source);
-        let conversation = Conversation::new(stream, source, Rc::clone(&seated.seat), Rc::clone(&worker));
-        let hold = Box::pin(async move {
-            conversation.hold().await;
-            drop(seated);
-        });
+        let hold = Box::pin(Conversation::new(stream, source, worker.seats.seat(source), Rc::clone(&worker)).hold());
         Self { script, worker, policies, hand, hold: Some(hold) }
     }
 
@@ -200,7 +186,7 @@ fn rfc7766_7_a_half_closed_client_is_answered_and_then_taken_leave_of() {
     talk.go_on();
     assert_eq!(talk.replies(), [0, 1, 2]);
     assert!(talk.is_over() && talk.script.borrow().is_shut);
-    assert!(talk.worker.connections.borrow().is_empty());
+    assert!(talk.worker.seats.connections().is_empty());
 }
 
 #[test]
@@ -264,11 +250,11 @@ fn rfc7828_3_3_2_the_last_word_on_the_idle_time_holds() {
 fn rfc7828_3_4_who_was_told_to_stay_goes_at_the_cap_when_the_node_stops_and_after_an_hour_all_the_same() {
     let mut talk = Talk::new();
     talk.send(&curious(1));
-    talk.worker.connections.borrow_mut().evict_most_idle();
+    talk.worker.seats.connections().evict_most_idle();
     assert!(talk.go_on().is_over());
     let mut talk = Talk::new();
     talk.send(&curious(1));
-    talk.worker.connections.borrow().call_last();
+    talk.worker.seats.connections().call_last();
     assert!(talk.go_on().at(limits::DRAIN_LAST_CALL_MS).is_over());
     let mut talk = Talk::new();
     for second in (0..3_600).step_by(30) {
@@ -351,16 +337,16 @@ fn a_large_message_is_answered_and_its_room_given_back() {
 fn who_has_to_go_is_taken_leave_of_and_who_is_called_last_is_answered_first() {
     let mut talk = Talk::new();
     talk.send(&query(1));
-    talk.worker.connections.borrow_mut().evict_most_idle();
+    talk.worker.seats.connections().evict_most_idle();
     assert!(talk.go_on().is_over() && talk.script.borrow().is_shut);
     let mut talk = Talk::new();
     talk.send(&query(1)[..5]);
-    talk.worker.connections.borrow().call_last();
+    talk.worker.seats.connections().call_last();
     assert!(!talk.go_on().at(1_000).is_over());
     talk.send(&query(1)[5..]);
     assert_eq!((talk.replies(), talk.is_over()), (vec![1], true));
     let mut idle = Talk::new();
-    idle.worker.connections.borrow().call_last();
+    idle.worker.seats.connections().call_last();
     assert!(!idle.go_on().is_over() && idle.at(limits::DRAIN_LAST_CALL_MS).is_over());
 }
 
