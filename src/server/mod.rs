@@ -61,6 +61,7 @@ use arc_swap::ArcSwap;
 use ipnet::IpNet;
 use tokio::sync::watch;
 
+use self::doq::Lineage;
 use self::tls::{Certificates, Protocol};
 use crate::answer::{Ask, Outcome, Policy, Scratch, answer};
 use crate::clock::Clock;
@@ -186,10 +187,17 @@ impl Server {
     ///
     /// # Errors
     /// The system's, when a thread or a runtime cannot be had.
-    pub fn start_quic(&mut self, bound: Vec<BoundDatagrams>, certificates: &Certificates, edge: &Edge, telemetry: &Telemetry) -> std::io::Result<()> {
+    pub fn start_quic(
+        &mut self,
+        bound: Vec<BoundDatagrams>,
+        certificates: &Certificates,
+        lineage: &Lineage,
+        edge: &Edge,
+        telemetry: &Telemetry,
+    ) -> std::io::Result<()> {
         let tls = Arc::new(certificates.server_config(Protocol::Quic));
         let sockets = bound.into_iter().map(|bound| bound.socket).collect();
-        self.threads.extend(doq::start(sockets, &tls, edge, telemetry, &self.stop)?);
+        self.threads.extend(doq::start(sockets, &tls, lineage, edge, telemetry, &self.stop)?);
         Ok(())
     }
 

@@ -27,7 +27,7 @@ fn serve_while<F: Future<Output = ()>>(limits: Limits, client: impl FnOnce(Conne
     let (stop, stopped) = watch::channel(false);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     LocalSet::new().block_on(&runtime, async {
-        let serving = tokio::task::spawn_local(async move { serve(&socket, server, worker, stopped).await });
+        let serving = tokio::task::spawn_local(async move { serve(&socket, &Lineage::after(None).unwrap(), server, worker, stopped).await });
         let mut endpoint = Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
         endpoint.set_default_client_config(ClientConfig::new(Arc::new(QuicClientConfig::try_from(config).unwrap())));
         let connection = endpoint.connect(address, "localhost").unwrap().await.unwrap();
