@@ -42,10 +42,10 @@ pub mod portable;
 mod seats;
 mod supervise;
 pub mod tcp;
+#[cfg(test)]
+mod tests;
 pub mod tls;
 pub mod udp;
-#[cfg(test)]
-mod workshop;
 
 pub use bind::{BindError, Bound, BoundDatagrams, BoundStreams, bind, bind_datagrams, bind_streams, pin, take_or_bind, workers_of, workers_of_streams};
 pub use given::Given;

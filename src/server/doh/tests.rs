@@ -8,7 +8,7 @@ use tokio_rustls::client;
 
 use super::*;
 use crate::clock::Clock;
-use crate::server::workshop::{edge, trust};
+use crate::server::tests::{edge, trust};
 
 /// Longer than any limit that a test sets, shorter than those it does not.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -15,7 +15,7 @@ use super::*;
 use crate::answer::Policy;
 use crate::clock::{Clock, Hand};
 use crate::server::Policies;
-use crate::server::workshop::edge;
+use crate::server::tests::edge;
 use crate::units::Moment;
 
 /// Longer than anything takes that is going to happen at all.
