@@ -62,6 +62,10 @@ pub const ENDPOINTS_PER_SERVICE_MAX: usize = 64;
 pub const ANSWERS_MAX: usize = 8;
 /// Most addresses in one steered RRset: endpoints in the answer × addresses of an endpoint of one family.
 pub const STEERED_ADDRESSES_MAX: usize = 32;
+/// Highest weight of an endpoint.
+pub const WEIGHT_MAX: u32 = 1_000_000;
+/// Clients that an explanation draws to tell the shares where endpoints turn clients away.
+pub const EXPLAINED_CLIENTS: u32 = 10_000;
 /// Candidates that a cell holds; a service that shares a locality's clients among more is decided anew for each query.
 pub const CELL_CANDIDATES_MAX: usize = 8;
 /// Cells of one worker, a power of two. 64 octets each: 4 MiB a worker.

@@ -16,8 +16,9 @@ use serde::Serialize;
 use crate::catalog::{AnswerKind, By, EndpointId, RegionSet, Service, ServiceId};
 use crate::geo::{ClientSets, Place, RttSource};
 use crate::health::{Health, Intent, Status};
+use crate::limits::EXPLAINED_CLIENTS;
 use crate::steer::{self, Ask, Chosen, Client, Exclusion, Family, Recorder, Relaxation, Step, Verdict};
-use crate::units::Micros;
+use crate::units::{Micros, Permille};
 use crate::world::World;
 
 /// What is to be explained.
@@ -169,10 +170,11 @@ pub fn explain(question: &Question, world: &World) -> Explanation {
     let ask = Ask { service: question.service, client, family: question.family };
     let mut recorder = Recorder::default();
     let decision = steer::decide(&ask, world, &mut recorder);
-    let chosen = decision.choose(&client, &world.catalog);
+    let chosen = decision.choose(&client, world);
 
+    let running = &decision.candidates[..usize::from(decision.count)];
     let mut ranked: Vec<EndpointId> = chosen.endpoints().to_vec();
-    for candidate in &decision.candidates[..usize::from(decision.count)] {
+    for candidate in running {
         if !ranked.contains(&candidate.endpoint) {
             ranked.push(candidate.endpoint);
         }
@@ -182,8 +184,11 @@ pub fn explain(question: &Question, world: &World) -> Explanation {
             ranked.push(id);
         }
     }
-    let shares = shares(&decision);
-    let endpoints = ranked.into_iter().map(|id| endpoint_view(id, question, world, client.place, &recorder.steps, &chosen, &shares)).collect();
+    let shares = shares(&decision, &client, world);
+    let endpoints = ranked.into_iter().map(|id| {
+        let is_running = running.iter().any(|candidate| candidate.endpoint == id);
+        endpoint_view(id, question, world, client.place, &recorder.steps, &chosen, is_running, &shares)
+    });
     Explanation {
         name: service.name.to_string(),
         generation: world.generation,
@@ -197,7 +202,7 @@ pub fn explain(question: &Question, world: &World) -> Explanation {
         relaxed: recorder.steps.iter().filter_map(relaxation).collect(),
         tier: recorder.steps.iter().find_map(|step| if let Step::Tier { tier, .. } = step { Some(tier + 1) } else { None }),
         geo_rule: recorder.steps.iter().find_map(|step| if let Step::Geo(index) = step { Some(index + 1) } else { None }),
-        endpoints,
+        endpoints: endpoints.collect(),
         verdict: match chosen.verdict {
             Verdict::Serve => "serve",
             Verdict::Nodata => "nodata",
@@ -226,8 +231,18 @@ fn relaxation(step: &Step) -> Option<&'static str> {
     }
 }
 
-/// Share of each candidate that shares the clients, in hundredths of a percent.
-fn shares(decision: &steer::Decision) -> Vec<(EndpointId, u32)> {
+/// Share of each candidate that shares the clients, in hundredths of a percent. Where some turn clients away, it is told by drawing clients.
+fn shares(decision: &steer::Decision, client: &Client, world: &World) -> Vec<(EndpointId, u32)> {
+    if decision.thinned {
+        let mut shares: Vec<(EndpointId, u32)> = decision.candidates[..usize::from(decision.count)].iter().map(|candidate| (candidate.endpoint, 0)).collect();
+        for drawn in 0..EXPLAINED_CLIENTS {
+            let chosen = decision.choose(&client.drawn(drawn), world);
+            if let Some((_, share)) = shares.iter_mut().find(|(id, _)| Some(id) == chosen.endpoints().first()) {
+                *share += 10_000 / EXPLAINED_CLIENTS;
+            }
+        }
+        return shares;
+    }
     let sharing = &decision.candidates[..usize::from(decision.sharing.min(decision.count))];
     let total: u64 = sharing.iter().map(|candidate| u64::from(candidate.weight)).sum();
     if sharing.len() < 2 || total == 0 {
@@ -268,14 +283,16 @@ fn endpoint_view(
     place: Place,
     steps: &[Step],
     chosen: &Chosen,
+    is_running: bool,
     shares: &[(EndpointId, u32)],
 ) -> EndpointView {
     let endpoint = world.catalog.endpoint(id);
     let region = world.catalog.region(endpoint.region);
     let answered = chosen.endpoints().iter().position(|other| *other == id);
-    // What is in the answer is not out: a step that excluded it was given up again.
+    // What is in the answer, or next in line, is not out: a step that excluded it was given up again.
     let excluded = match answered {
         Some(_) => None,
+        None if is_running => None,
         None => steps.iter().rev().find_map(|step| match step {
             Step::Excluded(other, exclusion) if *other == id => Some(*exclusion),
             _ => None,
@@ -327,18 +344,19 @@ fn bill_view(id: EndpointId, world: &World, place: Place, steps: &[Step]) -> Bil
 
 /// A status in words.
 fn status_text(status: &Status) -> String {
-    let health = match status.health {
-        Health::Unknown => "unknown",
-        Health::Up => "up",
-        Health::Degraded => "degraded",
-        Health::Down => "down",
-    };
-    match status.intent {
-        Intent::None => health.to_owned(),
-        Intent::In => format!("{health}, forced in"),
-        Intent::Drain => format!("{health}, draining"),
-        Intent::Out => format!("{health}, taken out"),
+    let mut text = status.health.to_string();
+    text.push_str(match status.intent {
+        Intent::None => "",
+        Intent::In => ", forced in",
+        Intent::Drain => ", draining",
+        Intent::Out => ", taken out",
+    });
+    for (share, why) in [(status.ramp, "ramping up"), (status.room, "near its capacity")] {
+        if share < Permille::WHOLE {
+            text.push_str(&format!(", keeps {}.{} % of its clients ({why})", share.0 / 10, share.0 % 10));
+        }
     }
+    text
 }
 
 /// The rule that keeps an endpoint out, in words.

@@ -103,6 +103,7 @@ fn set_status(world: &mut World, text: &str) -> Result<(), String> {
         match word.split_once('=') {
             Some(("load", value)) => status.load = Permille(value.parse().unwrap()),
             Some(("ramp", value)) => status.ramp = Permille(value.parse().unwrap()),
+            Some(("room", value)) => status.room = Permille(value.parse().unwrap()),
             Some(("penalty", value)) => status.penalty = Micros::from_millis(value.parse().unwrap()),
             _ => match word {
                 "up" => status.health = Health::Up,
@@ -187,7 +188,7 @@ fn ask(world: &World, question: &str) -> Result<(Chosen, ServiceId), String> {
     let len = if len.is_empty() { if address.is_ipv4() { 32 } else { 128 } } else { len.parse().unwrap() };
     let service = service_named(world, service)?;
     let ask = Ask { service, client: Client::at(address, len, &world.geo), family };
-    Ok((steer::decide(&ask, world, &mut Silent).choose(&ask.client, &world.catalog), service))
+    Ok((steer::decide(&ask, world, &mut Silent).choose(&ask.client, world), service))
 }
 
 /// The service of this label.
