@@ -64,8 +64,8 @@ pub const ANSWERS_MAX: usize = 8;
 pub const STEERED_ADDRESSES_MAX: usize = 32;
 /// Highest weight of an endpoint.
 pub const WEIGHT_MAX: u32 = 1_000_000;
-/// Clients that an explanation draws to tell the shares where endpoints turn clients away.
-pub const EXPLAINED_CLIENTS: u32 = 10_000;
+/// Candidates that share clients and turn some away, up to which their shares are told exactly: the work doubles with each.
+pub const THINNED_GROUP_MAX: usize = 10;
 /// Candidates that a cell holds; a service that shares a locality's clients among more is decided anew for each query.
 pub const CELL_CANDIDATES_MAX: usize = 8;
 /// Cells of one worker, a power of two. 64 octets each: 4 MiB a worker.
