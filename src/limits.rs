@@ -62,6 +62,10 @@ pub const ENDPOINTS_PER_SERVICE_MAX: usize = 64;
 pub const ANSWERS_MAX: usize = 8;
 /// Most addresses in one steered RRset: endpoints in the answer × addresses of an endpoint of one family.
 pub const STEERED_ADDRESSES_MAX: usize = 32;
+/// Highest weight of an endpoint.
+pub const WEIGHT_MAX: u32 = 1_000_000;
+/// Candidates that share clients and turn some away, up to which their shares are told exactly: the work doubles with each.
+pub const THINNED_GROUP_MAX: usize = 10;
 /// Candidates that a cell holds; a service that shares a locality's clients among more is decided anew for each query.
 pub const CELL_CANDIDATES_MAX: usize = 8;
 /// Cells of one worker, a power of two. 64 octets each: 4 MiB a worker.

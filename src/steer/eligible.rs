@@ -23,6 +23,8 @@ pub(super) struct Eligible {
     pub(super) moving: Bits,
     /// Endpoints of the field that were never measured; they rank after the others.
     pub(super) unknown: Bits,
+    /// Endpoints of the field that do not keep all of their clients.
+    pub(super) thin: Bits,
     /// Why the field is what it is: [`Reason::Best`] unless something gave way.
     pub(super) reason: Reason,
 }
@@ -40,6 +42,8 @@ struct Facts {
     unknown: Bits,
     /// Status on the move.
     moving: Bits,
+    /// Not open to all of its clients.
+    thin: Bits,
 }
 
 /// Admits endpoints.
@@ -64,7 +68,7 @@ pub(super) fn admit(ask: &Ask, world: &World, witness: &mut impl Witness) -> Eli
             WhenNoneLeft::Nodata => Verdict::Nodata,
             WhenNoneLeft::Servfail => Verdict::Servfail,
         };
-        return Eligible { verdict, field: 0, missing: 0, moving: 0, unknown: 0, reason: Reason::NoneLeft };
+        return Eligible { verdict, field: 0, missing: 0, moving: 0, unknown: 0, thin: 0, reason: Reason::NoneLeft };
     }
     let far = far(ask, world, service);
     let alive = lawful & !facts.down;
@@ -75,7 +79,7 @@ pub(super) fn admit(ask: &Ask, world: &World, witness: &mut impl Witness) -> Eli
         (Verdict::Serve, field, reason)
     };
     let missing = lawful & (facts.down | facts.drain) & !field;
-    Eligible { verdict, field, missing, moving: facts.moving & lawful, unknown: facts.unknown & field, reason }
+    Eligible { verdict, field, missing, moving: facts.moving & lawful, unknown: facts.unknown & field, thin: facts.thin & field, reason }
 }
 
 impl Facts {
@@ -91,6 +95,7 @@ impl Facts {
                 facts.down |= if status.is_down() { bit } else { 0 };
                 facts.unknown |= if status.is_unknown() { bit } else { 0 };
                 facts.moving |= if status.moving { bit } else { 0 };
+                facts.thin |= if status.keeps_all() { 0 } else { bit };
             }
             bit <<= 1;
         }
