@@ -7,6 +7,7 @@
 pub mod answer;
 pub mod catalog;
 pub mod control;
+pub mod demand;
 pub mod explain;
 pub mod geo;
 pub mod health;

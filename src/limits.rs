@@ -84,6 +84,12 @@ pub const LOCALITIES_MAX: usize = 65_535;
 /// Largest amount of one term of a score, in microseconds either way: eleven days. A sum of terms can never overflow, and leaves a sort key
 /// room for the endpoint's number.
 pub const SCORE_TERM_MAX: i64 = 1_000_000_000_000;
+/// Times that the fitting of a service's load looks at where its clients land before it gives up on a factor.
+pub const SPILL_ROUNDS_MAX: usize = 64;
+/// Thousandths of their limits to which endpoints are loaded at most in what is computed: beyond sixteen times, it does not matter by how much.
+pub const SPILL_FACTOR_MAX: u32 = 16_000;
+/// Crowds that the client mix tells apart; smaller ones count with the largest of their country.
+pub const CROWDS_MAX: usize = 512;
 /// Most tiers of one service.
 pub const TIERS_MAX: usize = 16;
 /// Most services of a catalog.

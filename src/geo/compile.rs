@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::census::known_of;
+use super::crowds;
 use super::distance::{Point, UNKNOWN_RTT_US, on_grid};
 use super::facts::{Facts, Merged};
 use super::record::Code;
@@ -32,6 +33,7 @@ pub(super) fn compile(catalog: &Catalog, sources: &[Source]) -> Result<Geo, GeoE
         let Some(v6) = places.along(&merged.v6, &v6_networks, &v6_special) else { continue };
         let (rtt, declared) = places.latency_matrix();
         return Ok(Geo {
+            crowds: crowds::of(&v4, &places.localities),
             v4: Table::new(&v4.starts, &v4.places, &places.localities),
             v6: Table::new(&v6.starts, &v6.places, &places.localities),
             localities: places.localities.into(),
@@ -46,11 +48,11 @@ pub(super) fn compile(catalog: &Catalog, sources: &[Source]) -> Result<Geo, GeoE
 }
 
 /// Ranges of addresses with their localities, neighbours merged.
-struct Ranges<A> {
+pub(super) struct Ranges<A> {
     /// Where each starts.
-    starts: Vec<A>,
+    pub(super) starts: Vec<A>,
     /// Its locality.
-    places: Vec<u16>,
+    pub(super) places: Vec<u16>,
 }
 
 /// Where the operator's networks are: index + 1 by address.

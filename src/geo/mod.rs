@@ -19,6 +19,7 @@
 pub mod build;
 mod census;
 mod compile;
+mod crowds;
 mod distance;
 mod facts;
 mod lookup;
@@ -33,6 +34,7 @@ mod table;
 mod tree;
 
 pub use census::{CONTINENTS, Census, Count, Extent, Loss, losses};
+pub use crowds::Crowd;
 pub use distance::{UNKNOWN_RTT_US, metres_between, rtt_between};
 pub use lookup::{Lookup, lookup};
 pub use mmdb::{Metadata, Mmdb};
@@ -256,6 +258,8 @@ pub struct Geo {
     sources: Box<[SourceInfo]>,
     /// Addresses whose country the databases know, all together.
     known: Extent,
+    /// How many addresses are where.
+    crowds: Box<[Crowd]>,
 }
 
 /// Every address is in the unknown place, and there are no regions.
@@ -400,6 +404,12 @@ impl Geo {
     #[must_use]
     pub const fn known(&self) -> Extent {
         self.known
+    }
+
+    /// How many IPv4 addresses are where, the largest crowd first; at most [`crate::limits::CROWDS_MAX`]. Never empty.
+    #[must_use]
+    pub fn crowds(&self) -> &[Crowd] {
+        &self.crowds
     }
 
     /// Number of ranges of addresses, both families together.

@@ -4,7 +4,7 @@ use crate::catalog::EndpointId;
 use crate::limits::{ANSWERS_MAX, ENDPOINTS_PER_SERVICE_MAX};
 
 /// An endpoint that may be answered, with its share of the clients.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Candidate {
     /// Which.
     pub endpoint: EndpointId,

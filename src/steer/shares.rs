@@ -16,6 +16,13 @@ impl Decision {
     /// Where more than [`THINNED_GROUP_MAX`] candidates that share turn clients away, those are taken to be turned to the next group at once.
     #[must_use]
     pub fn shares(&self, world: &World) -> Vec<(EndpointId, u64)> {
+        self.shares_if(|endpoint| if self.thinned { world.status(endpoint).keeps() } else { Permille::WHOLE })
+    }
+
+    /// The same if each endpoint kept these shares of the clients that would have it. Clients are turned only to who is in the decision: it has to be one
+    /// that was made where the leading endpoints turn clients away.
+    #[must_use]
+    pub fn shares_if(&self, keeps: impl Fn(EndpointId) -> Permille) -> Vec<(EndpointId, u64)> {
         let candidates = &self.candidates[..usize::from(self.count)];
         let mut shares: Vec<(EndpointId, u64)> = candidates.iter().map(|candidate| (candidate.endpoint, 0)).collect();
         if self.verdict != Verdict::Serve || candidates.is_empty() {
@@ -26,8 +33,7 @@ impl Decision {
         let mut from = 0;
         while from < candidates.len() && left > 0 {
             let group = if from == 0 { leading } else { 1 + candidates[from + 1..].iter().take_while(|candidate| candidate.with_previous).count() };
-            let keeps = |candidate: &Candidate| if self.thinned { world.status(candidate.endpoint).keeps() } else { Permille::WHOLE };
-            left = share_out(&candidates[from..from + group], &mut shares[from..from + group], left, keeps);
+            left = share_out(&candidates[from..from + group], &mut shares[from..from + group], left, |candidate| keeps(candidate.endpoint));
             from += group;
         }
         // Whom nobody keeps has the very first of its order.

@@ -1,0 +1,198 @@
+//! Scenes of load: three regions, clients of three countries.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::catalog::ServiceId;
+use crate::config::{SourceFile, compile};
+use crate::geo::{Code, Geo};
+use crate::health::{Health, Status};
+use crate::steer::{ALL_CLIENTS, Ask, Client, Family, Silent, decide};
+use crate::units::Permille;
+use crate::world::World;
+
+const ZONE: &str = r#"
+zone = "example.com"
+[ns]
+ns1 = ["192.0.2.53"]
+ns2 = ["198.51.100.53"]
+
+[network.germans]
+prefixes = ["20.0.0.0/9"]
+country = "DE"
+[network.americans]
+prefixes = ["20.128.0.0/10"]
+country = "US"
+[network.japanese]
+prefixes = ["20.192.0.0/10"]
+country = "JP"
+
+[latency]
+DE = { aws-eu-west-1 = "20 ms", gcp-europe-west3 = "10 ms", aws-us-east-1 = "90 ms" }
+US = { aws-eu-west-1 = "80 ms", gcp-europe-west3 = "95 ms", aws-us-east-1 = "15 ms" }
+JP = { aws-eu-west-1 = "210 ms", gcp-europe-west3 = "220 ms", aws-us-east-1 = "150 ms" }
+
+[residency.eu]
+clients = ["EU"]
+regions = ["EU"]
+unknown = "exempt"
+
+[service.near.endpoint.ireland]
+region = "aws-eu-west-1"
+a = ["192.0.2.1"]
+capacity = "1000 rps"
+[service.near.endpoint.frankfurt]
+region = "gcp-europe-west3"
+a = ["192.0.2.2"]
+capacity = "1000 rps"
+[service.near.endpoint.virginia]
+region = "aws-us-east-1"
+a = ["192.0.2.3"]
+capacity = "1000 rps"
+
+[service.lawful]
+residency = ["eu"]
+[service.lawful.endpoint.ireland]
+region = "aws-eu-west-1"
+a = ["192.0.2.1"]
+[service.lawful.endpoint.frankfurt]
+region = "gcp-europe-west3"
+a = ["192.0.2.2"]
+[service.lawful.endpoint.virginia]
+region = "aws-us-east-1"
+a = ["192.0.2.3"]
+
+[service.shared]
+steering = { by = "weight" }
+[service.shared.endpoint.ireland]
+region = "aws-eu-west-1"
+a = ["192.0.2.1"]
+[service.shared.endpoint.frankfurt]
+region = "gcp-europe-west3"
+a = ["192.0.2.2"]
+[service.shared.endpoint.virginia]
+region = "aws-us-east-1"
+a = ["192.0.2.3"]
+"#;
+
+/// The world, everything up; endpoints stand in the order of their names: frankfurt, ireland, virginia.
+fn world() -> World {
+    let source = SourceFile { name: "zone".into(), text: ZONE.into() };
+    let loaded = compile(vec![source], &|_, _| Err("no master files here".into())).expect("it reads");
+    let geo = Geo::without_databases(&loaded.catalog);
+    let mut world = World::unmeasured(1, Arc::new(loaded.catalog), Arc::new(geo));
+    world.statuses.of.fill(Status::UP);
+    world
+}
+
+/// The service of this label.
+fn service(world: &World, label: &str) -> ServiceId {
+    (0..).map(ServiceId).find(|id| *world.catalog.service(*id).label == *label).expect("it is there")
+}
+
+/// Fits a load to the limits of frankfurt, ireland and virginia.
+fn fitted(world: &World, label: &str, demand: u64, limits: [u64; 3]) -> Fit {
+    let orders = Orders::of(&Orders::opened(world), service(world, label), &Mix::of_addresses(&world.geo));
+    fit(&orders, demand, &limits.map(Some), &[Permille::WHOLE; 3])
+}
+
+/// Loads in whole requests per second.
+fn loads(fit: &Fit) -> Vec<u64> {
+    fit.loads.iter().map(|load| load / 1000).collect()
+}
+
+#[test]
+fn clients_land_as_they_are_steered() {
+    let world = world();
+    let orders = Orders::of(&Orders::opened(&world), service(&world, "near"), &Mix::of_addresses(&world.geo));
+    let landing = orders.landing(&[Permille::WHOLE; 3]);
+    // Germans are half, Americans and Japanese a quarter each.
+    assert_eq!(landing.shares.iter().map(|share| share * 100 / ALL_CLIENTS).collect::<Vec<_>>(), [50, 0, 50]);
+    assert_eq!(landing.nobody, 0);
+}
+
+#[test]
+fn a_mix_of_countries_counts_countries_and_not_addresses() {
+    let world = world();
+    let code = |text: &str| Code::parse(text).expect("a code");
+    let mix = Mix::of_countries(&world.geo, &[(code("DE"), 1), (code("JP"), 3), (code("FR"), 5)]);
+    let shares: Vec<_> = mix.groups().iter().map(|group| (group.country, group.share * 100 / ALL_CLIENTS)).collect();
+    assert_eq!(shares, [(Some(code("DE")), 25), (Some(code("JP")), 75)]);
+}
+
+#[test]
+fn load_that_fits_turns_nobody_away() {
+    let fit = fitted(&world(), "near", 2_000, [1_000; 3]);
+    assert_eq!((&*fit.rooms, fit.fits()), (&[Permille::WHOLE; 3][..], true));
+    assert_eq!(loads(&fit), [1_000, 0, 1_000]);
+}
+
+#[test]
+fn what_is_too_much_for_one_goes_to_the_next_and_no_more_than_that() {
+    let fit = fitted(&world(), "near", 2_400, [1_000; 3]);
+    assert!(fit.fits());
+    assert_eq!(fit.rooms.to_vec(), [833, 1000, 833].map(Permille));
+    for (load, wanted) in loads(&fit).into_iter().zip([1_000, 400, 1_000]) {
+        assert!(load.abs_diff(wanted) <= 5, "{:?}", loads(&fit));
+    }
+}
+
+#[test]
+fn the_death_of_a_region_loads_no_survivor_beyond_its_limit_while_there_is_room() {
+    let mut world = world();
+    world.statuses.of[1].health = Health::Down;
+    for (demand, limits) in [(2_000, [1_000, 0, 1_300]), (2_000, [1_000, 0, 1_000]), (1_500, [300, 0, 1_300])] {
+        let fit = fitted(&world, "near", demand, limits);
+        assert!(fit.fits(), "{demand} {limits:?}: {fit:?}");
+        for (load, limit) in loads(&fit).into_iter().zip(limits) {
+            assert!(load <= limit + limit / 100, "{demand} {limits:?}: {:?}", loads(&fit));
+        }
+    }
+}
+
+#[test]
+fn without_room_everybody_is_over_by_the_same_part() {
+    for label in ["near", "shared"] {
+        let fit = fitted(&world(), label, 4_000, [500, 1_000, 1_500]);
+        assert!(!fit.fits());
+        for (load, limit) in loads(&fit).into_iter().zip([500, 1_000, 1_500]) {
+            let over = load * 1000 / limit;
+            assert!(over.abs_diff(1_333) <= 66, "{label}: {over} of {:?}", loads(&fit));
+        }
+    }
+}
+
+#[test]
+fn the_law_is_kept_whatever_the_load() {
+    let world = world();
+    // Half of the clients may only be given the first two, which can take a quarter.
+    let fit = fitted(&world, "lawful", 4_000, [500, 500, 100_000]);
+    assert!(!fit.fits());
+    let loads = loads(&fit);
+    assert!(loads[0] + loads[1] >= 1_990, "{loads:?}");
+    assert!(loads[0].abs_diff(loads[1]) <= 50, "{loads:?}");
+}
+
+#[test]
+fn what_was_fitted_is_what_clients_then_get() {
+    let mut world = world();
+    for (label, limits) in [("near", [700, 600, 1_100]), ("shared", [300, 1_000, 1_100])] {
+        let fit = fitted(&world, label, 2_400, limits);
+        let id = service(&world, label);
+        let range = world.catalog.service(id).endpoints.clone();
+        for (endpoint, room) in range.clone().zip(&fit.rooms) {
+            world.statuses.of[endpoint as usize].room = *room;
+        }
+        let mut counts = [0_u64; 3];
+        for client in 0..65_536_u32 {
+            let address = std::net::Ipv4Addr::from_bits((20 << 24) + (client << 8));
+            let client = Client::at(address.into(), 32, &world.geo);
+            let chosen = decide(&Ask { service: id, client, family: Family::Any }, &world, &mut Silent).choose(&client, &world);
+            counts[(chosen.endpoints()[0].0 - range.start) as usize] += 1;
+        }
+        for (count, load) in counts.into_iter().zip(loads(&fit)) {
+            let drawn = count * 2_400 / 65_536;
+            assert!(drawn.abs_diff(load) <= 30, "{label}: {counts:?} for {:?}", loads(&fit));
+        }
+    }
+}
