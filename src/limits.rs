@@ -84,6 +84,21 @@ pub const LOCALITIES_MAX: usize = 65_535;
 /// Largest amount of one term of a score, in microseconds either way: eleven days. A sum of terms can never overflow, and leaves a sort key
 /// room for the endpoint's number.
 pub const SCORE_TERM_MAX: i64 = 1_000_000_000_000;
+/// What an endpoint reported of its load counts for so long, in milliseconds: three reports of a usual twenty seconds.
+pub const LOAD_FRESH_MS: u64 = 60_000;
+/// Thousandths of its capacity by which an endpoint's load must have changed to be published.
+pub const LOAD_DEAD_BAND_PERMILLE: u16 = 50;
+/// Thousandths of its capacity to which an endpoint is filled before clients are turned to others, where load is reported: what shares in thousandths and
+/// the clients' chance leave to be on the safe side.
+pub const SPILL_REPORTED_PERMILLE: u64 = 970;
+/// The same where the demand is only declared: it may be wrong by 30 %, and 1.3 × 840 is less than a tenth too much.
+pub const SPILL_DECLARED_PERMILLE: u64 = 840;
+/// Thousandths by which the share that an endpoint keeps must change to be published, so that clients are not moved for a trifle.
+pub const SPILL_DEAD_BAND_PERMILLE: u16 = 20;
+/// Services whose load is fitted each time that the controller looks at its clock: some milliseconds of work.
+pub const SPILL_SERVICES_AT_ONCE: usize = 32;
+/// Services of a region that the forecast of its loss looks at each time.
+pub const OUTLOOK_SERVICES_AT_ONCE: usize = 16;
 /// Times that the fitting of a service's load looks at where its clients land before it gives up on a factor.
 pub const SPILL_ROUNDS_MAX: usize = 64;
 /// Thousandths of their limits to which endpoints are loaded at most in what is computed: beyond sixteen times, it does not matter by how much.

@@ -114,6 +114,10 @@ metrics! {
     AGE = "aya_world_age_seconds", Gauge, Seconds, [], "Age of the newest observation in the world; -1 before the first";
     /// Staleness.
     STALE = "aya_world_stale", Gauge, Count, [], "1 while statuses are held without fresh observations";
+    /// What a lost region would leave.
+    HEADROOM = "aya_headroom_if_lost", Gauge, Count, ["region"], "What the fullest endpoint would have left of its capacity if the region were lost, as a share; below 0 when there is not room for all";
+    /// Services without room.
+    OVERLOADED = "aya_overloaded_services", Gauge, Count, [], "Services whose load does not fit the endpoints that their clients may be given";
     /// Readiness.
     READY = "aya_ready", Gauge, Count, [], "1 once the first round of probes is over";
     /// Reloads.

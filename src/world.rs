@@ -18,6 +18,18 @@ pub struct World {
     pub geo: Arc<Geo>,
     /// How endpoints are.
     pub statuses: Statuses,
+    /// What is told about load. Deciding never reads it.
+    pub outlook: Arc<Outlook>,
+}
+
+/// How load fits capacities, for metrics and people.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Outlook {
+    /// By region: what the fullest endpoint would have left if the region were lost, in thousandths of its capacity; below zero where there is not
+    /// room for all. `None` where no demand or no capacity is known, and before it was computed.
+    pub headroom: Box<[Option<i32>]>,
+    /// Services whose load does not fit the endpoints that their clients may be given, and by how much every limit is exceeded, in thousandths of it.
+    pub overload: Box<[(ServiceId, u32)]>,
 }
 
 /// The statuses of all endpoints. Publishing copies these only.
@@ -47,7 +59,7 @@ impl World {
             stale: false,
             observed: Moment(0),
         };
-        Self { generation, catalog, geo, statuses }
+        Self { generation, catalog, geo, statuses, outlook: Arc::default() }
     }
 
     /// The status of an endpoint.

@@ -289,7 +289,7 @@ pub const STEERING: Section = Section {
         key("spread", "duration", "0 ms", "Endpoints whose score is within this of the best share the clients."),
         key("degraded-penalty", "duration", "100 ms", "What degraded health adds to the score."),
         key("load-target", "share", "80%", "Load below this share of capacity costs nothing."),
-        key("load-at-capacity", "duration", "50 ms", "What load equal to capacity adds to the score."),
+        key("load-at-capacity", "duration", "0 ms", "What load equal to capacity adds to the score; what an endpoint cannot take spills over in any case."),
     ],
 };
 

@@ -4,13 +4,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::roster::{self, Carried};
+use super::spill::Spill;
 use super::state::{addresses_digest, spec_digest};
-use super::{Change, Effects, EndpointName, EndpointState, Event, Plan, ProbeState, Refused, Situations, State, Why, probe_label};
+use super::{Change, Effects, EndpointName, EndpointState, Event, LoadReport, Plan, ProbeState, Refused, Situations, State, Why, probe_label};
 use crate::catalog::{Catalog, EndpointId, ProbeId};
 use crate::geo::Geo;
 use crate::health::{Health, Observation, Rule, Status, Tracker, of_all};
 use crate::limits::{READY_DEADLINE_MS, STATE_REFRESH_MS, STATE_WRITE_MS, WORLD_REFRESH_MS};
-use crate::units::Moment;
+use crate::units::{Moment, Permille};
 use crate::world::{Statuses, World};
 
 /// The one writer. See the room's invariants.
@@ -36,6 +37,8 @@ pub struct Controller {
     versions: Vec<u64>,
     /// The situations that services were in.
     situations: Situations,
+    /// Whose load goes where.
+    spill: Spill,
     /// Whether they differ from what was published.
     touched: bool,
     /// When the newest observation was made.
@@ -87,6 +90,7 @@ impl Controller {
             statuses: world.statuses.of.to_vec(),
             versions: world.statuses.versions.to_vec(),
             situations,
+            spill: Spill::new(&catalog, &geo),
             touched: false,
             observed: Moment(0),
             fresh_until: deadline.plus_millis(fresh_ms_max(&catalog)),
@@ -131,16 +135,21 @@ impl Controller {
     /// Handles events in their order and publishes one world for all of them.
     pub fn handle_all(&mut self, events: impl IntoIterator<Item = Event>, now: Moment) -> Effects {
         let mut effects = Effects::default();
+        let mut ticks = false;
         for event in events {
             match event {
                 Event::Observed { epoch, probe, observation } => self.observe(epoch, probe, &observation, now, &mut effects),
                 Event::Reloaded { catalog, geo, allow_shrink } => self.reload(catalog, geo, allow_shrink, now, &mut effects),
                 Event::GeographyChanged { geo, digest } => self.change_geography(geo, digest, &mut effects),
                 Event::Restored(state) => self.restore(&state, now, &mut effects),
-                Event::Tick => {}
+                Event::LoadReported(report) => self.take_load(&report, now),
+                Event::Tick => ticks = true,
             }
         }
         self.look_at_the_clock(now, &mut effects);
+        if ticks {
+            self.look_at_the_load(now, &mut effects);
+        }
         effects
     }
 
@@ -262,6 +271,7 @@ impl Controller {
             round.asked = asked;
         }
         effects.plan = Some(Plan { epoch: self.epoch, catalog: Arc::clone(&catalog), fresh: fresh.into() });
+        self.spill.carry(&catalog, &geo, endpoints.iter().map(|from| from.map(EndpointId::index)));
         (self.catalog, self.geo) = (catalog, geo);
         self.judge_all(&before, now, effects);
     }
@@ -288,6 +298,7 @@ impl Controller {
             effects.refusal = Some(refused);
             return;
         }
+        self.spill.carry(&self.catalog, &geo, (0..self.catalog.endpoints.len()).map(Some));
         self.geo = geo;
         self.versions.fill(self.world.generation + 1);
         self.situations.forget();
@@ -338,6 +349,45 @@ impl Controller {
         }
     }
 
+    /// Takes in what an endpoint says of its load. One that is not there any more, or not yet, says it in vain.
+    fn take_load(&mut self, report: &LoadReport, now: Moment) {
+        let Some(id) = roster::find(&self.catalog, &report.endpoint) else { return };
+        let published = self.statuses[id.index()].load;
+        if let Some(load) = self.spill.report(&self.catalog, id.index(), report.rps, now, published) {
+            self.set_load(id, load);
+        }
+    }
+
+    /// Has a load published.
+    fn set_load(&mut self, id: EndpointId, load: Permille) {
+        self.statuses[id.index()].load = load;
+        self.versions[self.catalog.endpoint(id).service.index()] = self.world.generation + 1;
+        self.touched = true;
+    }
+
+    /// Fits loads to capacities, and forecasts. What made that necessary is published by now.
+    fn look_at_the_load(&mut self, now: Moment, effects: &mut Effects) {
+        for index in self.spill.expire(now) {
+            let id = EndpointId(u32::try_from(index).unwrap_or(u32::MAX));
+            if self.statuses[index].load > Permille(0) {
+                self.set_load(id, Permille(0));
+            }
+        }
+        let told = self.world.outlook.overload.clone();
+        for (service, rooms) in self.spill.fit_some(&self.world) {
+            let first = self.catalog.service(service).endpoints.start as usize;
+            for (status, room) in self.statuses[first..].iter_mut().zip(&rooms) {
+                status.room = *room;
+            }
+            self.versions[service.index()] = self.world.generation + 1;
+            self.touched = true;
+        }
+        let is_news = self.spill.look_ahead(&self.world) || told != self.spill.outlook().overload;
+        if self.touched || is_news {
+            self.publish(self.world.statuses.stale, effects);
+        }
+    }
+
     /// Makes the next world.
     fn publish(&mut self, stale: bool, effects: &mut Effects) {
         let generation = self.world.generation + 1;
@@ -349,7 +399,13 @@ impl Controller {
             observed: self.observed,
         };
         self.situations.tell(&self.catalog, generation, &mut statuses);
-        self.world = Arc::new(World { generation, catalog: Arc::clone(&self.catalog), geo: Arc::clone(&self.geo), statuses });
+        self.world = Arc::new(World {
+            generation,
+            catalog: Arc::clone(&self.catalog),
+            geo: Arc::clone(&self.geo),
+            statuses,
+            outlook: Arc::new(self.spill.outlook().clone()),
+        });
         self.touched = false;
         effects.publish = Some(Arc::clone(&self.world));
     }

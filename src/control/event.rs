@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::State;
+use super::{LoadReport, State};
 use crate::catalog::{Catalog, ProbeId};
 use crate::geo::Geo;
 use crate::health::Observation;
@@ -38,6 +38,8 @@ pub enum Event {
     },
     /// What an earlier process knew was read from its file.
     Restored(State),
+    /// An endpoint told its load.
+    LoadReported(LoadReport),
     /// Time passed.
     Tick,
 }

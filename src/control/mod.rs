@@ -18,10 +18,12 @@ mod effect;
 mod event;
 mod roster;
 mod situations;
+mod spill;
 mod state;
 
 pub use controller::Controller;
 pub use effect::{Change, Effects, EndpointName, Plan, Refused, Why, probe_label};
 pub use event::Event;
 pub use situations::Situations;
+pub use spill::LoadReport;
 pub use state::{EndpointState, ProbeState, State, addresses_digest, spec_digest};

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::Refused;
+use super::{EndpointName, Refused};
 use crate::catalog::{Catalog, Endpoint, EndpointId, Name, ProbeId};
 use crate::geo::{Geo, losses};
 
@@ -73,6 +73,12 @@ pub(super) fn refuse_shrinking(old: &Catalog, new: &Catalog) -> Option<Refused> 
 /// Whether `part` is more than a tenth of `whole`.
 const fn is_more_than_a_tenth(part: usize, whole: usize) -> bool {
     part * 10 > whole
+}
+
+/// The endpoint of these names.
+pub(super) fn find(catalog: &Catalog, names: &EndpointName) -> Option<EndpointId> {
+    let service = catalog.service_named(&names.service.parse().ok()?)?;
+    catalog.endpoints_of(catalog.service(service)).find(|(_, endpoint)| endpoint.name == names.endpoint).map(|(id, _)| id)
 }
 
 /// The endpoints of a catalog by their names.

@@ -39,12 +39,11 @@ impl Orders {
         for group in mix.groups() {
             let decision = decide(&Ask { service, client: group.client, family: Family::Any }, open, &mut Silent);
             let line = &decision.candidates[..usize::from(decision.count)];
-            match known.get(line) {
-                Some(index) => decisions[*index].1 += group.share,
-                None => {
-                    known.insert(line.into(), decisions.len());
-                    decisions.push((decision, group.share));
-                }
+            if let Some(index) = known.get(line) {
+                decisions[*index].1 += group.share;
+            } else {
+                known.insert(line.into(), decisions.len());
+                decisions.push((decision, group.share));
             }
         }
         Self { first: EndpointId(endpoints.start), endpoints: endpoints.len(), decisions }

@@ -7,9 +7,9 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
 use super::process::Process;
 use super::tally::{About, Count, Ledger, Limited, RCODES, ReplyClass, Subject};
 use super::{
-    ACCEPTED, AGE, CUT, EVICTED, Folded, GENERATION, GEOIP_AGE, GEOIP_NETWORKS, HANDSHAKES_FAILED, HEALTH, MAX_FDS, Metric, NONE, OPEN, OPEN_FDS, OTHER,
-    OVERFLOWS, PANICS, PROBES, QUERIES, READY, REJECTED, RESIDENT, RESPONSES, RESTARTS, RRL_DROPPED, RRL_SLIPPED, RRL_WOULD_DROP, SILENT, SOCKET_ERRORS, STALE,
-    TRUNCATED, Telemetry, UNSENT, counter, describe, gauge, lock,
+    ACCEPTED, AGE, CUT, EVICTED, Folded, GENERATION, GEOIP_AGE, GEOIP_NETWORKS, HANDSHAKES_FAILED, HEADROOM, HEALTH, MAX_FDS, Metric, NONE, OPEN, OPEN_FDS,
+    OTHER, OVERFLOWS, OVERLOADED, PANICS, PROBES, QUERIES, READY, REJECTED, RESIDENT, RESPONSES, RESTARTS, RRL_DROPPED, RRL_SLIPPED, RRL_WOULD_DROP, SILENT,
+    SOCKET_ERRORS, STALE, TRUNCATED, Telemetry, UNSENT, counter, describe, gauge, lock,
 };
 use crate::answer::Transport;
 use crate::catalog::Catalog;
@@ -120,6 +120,12 @@ fn tell_world(scrape: &PrometheusRecorder, world: &World, ready: bool, now: Mome
     gauge(scrape, &STALE, NONE).set(f64::from(u8::from(world.statuses.stale)));
     gauge(scrape, &READY, NONE).set(f64::from(u8::from(ready)));
     let catalog = &world.catalog;
+    gauge(scrape, &OVERLOADED, NONE).set(float(world.outlook.overload.len() as u64));
+    for (region, headroom) in catalog.regions.iter().zip(&world.outlook.headroom) {
+        if let Some(headroom) = headroom {
+            gauge(scrape, &HEADROOM, &[&region.name]).set(f64::from(*headroom) / 1000.0);
+        }
+    }
     let statuses = || catalog.endpoints.iter().zip(&world.statuses.of).filter(|(endpoint, _)| !endpoint.probes.is_empty());
     // Where there are more endpoints than series, those in trouble come first.
     let (well, troubled): (Vec<_>, Vec<_>) = statuses().partition(|(_, status)| status.health == Health::Up);

@@ -3,6 +3,7 @@
 
 mod controller;
 mod detection;
+mod load;
 #[cfg(feature = "serve")]
 mod probes;
 #[cfg(feature = "serve")]

@@ -137,7 +137,7 @@ pub(super) fn read(key: &At<Box<str>>, mut whole: Table<'_, '_>, apex: &Name) ->
         latency_per_usd: (Micros::ZERO, None),
         spread: Micros::ZERO,
         degraded_penalty: Micros::from_millis(100),
-        load: Load { target: Permille(800), at_capacity: Micros::from_millis(50) },
+        load: Load { target: Permille(800), at_capacity: Micros::ZERO },
         probe: probe::choice(table),
         endpoints: endpoints(table, apex),
     };
