@@ -10,6 +10,7 @@ mod manager;
 pub mod node;
 pub mod policy;
 pub mod serve;
+pub mod whatif;
 
 use std::error::Error;
 use std::ffi::OsString;
@@ -35,6 +36,10 @@ enum Verb {
     Check(check::CheckArgs),
     /// Tell why a client gets its answer: the bill of every endpoint, and the rule that excluded the others.
     Explain(explain::ExplainArgs),
+    /// Tell who would move if regions were lost: shares of the clients, latency, cost and load.
+    Whatif(whatif::WhatifArgs),
+    /// Tell who would move if other zones were served.
+    Diff(whatif::DiffArgs),
     /// Tell what is known of addresses.
     Geoip(geoip::GeoipArgs),
     /// Try it: regional services, a zone and drills on this machine, in one command.
@@ -68,6 +73,8 @@ pub fn run(line: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::Serve(args) => serve::run(&args).into(),
         Verb::Check(args) => check::run(&args).into(),
         Verb::Explain(args) => explain::run(&args).into(),
+        Verb::Whatif(args) => whatif::run(&args).into(),
+        Verb::Diff(args) => whatif::diff(&args).into(),
         Verb::Geoip(args) => geoip::run(&args).into(),
         Verb::Demo(args) => demo::run(&args).into(),
     }

@@ -11,9 +11,11 @@
 mod fit;
 mod mix;
 mod orders;
+mod shift;
 #[cfg(test)]
 mod tests;
 
 pub use fit::{Fit, fit};
 pub use mix::{Group, Mix};
 pub use orders::{Landing, Orders};
+pub use shift::{Flow, Key, Shift, Side, shift};

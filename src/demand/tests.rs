@@ -196,3 +196,44 @@ fn what_was_fitted_is_what_clients_then_get() {
         }
     }
 }
+
+#[test]
+fn a_lost_region_tells_who_moves_where_and_what_it_costs_them() {
+    let before = world();
+    let mut after = before.clone();
+    after.statuses.of[0].health = Health::Down;
+    let mix = Mix::of_addresses(&before.geo);
+    let id = service(&before, "near");
+    let shift = shift(&Side::of(&before, id, &mix), &Side::of(&after, id, &mix), &mix);
+    // The half that are Germans go from frankfurt, at 10 ms, to ireland, at 20 ms; Americans at 15 ms and Japanese at 150 ms stay.
+    assert_eq!(shift.moved * 100 / ALL_CLIENTS, 50);
+    let [flow] = &*shift.flows else { panic!("{:?}", shift.flows) };
+    assert_eq!((flow.from.as_deref(), flow.to.as_deref()), (Some("gcp-europe-west3"), Some("aws-eu-west-1")));
+    assert_eq!(shift.rtt.map(|rtt| rtt.0 / 1000), [46, 51]);
+    assert_eq!(shift.factors, [1000; 2]);
+}
+
+#[test]
+fn the_same_world_twice_moves_nobody() {
+    let world = world();
+    let mix = Mix::of_addresses(&world.geo);
+    for id in (0..3).map(ServiceId) {
+        let side = Side::of(&world, id, &mix);
+        assert_eq!(shift(&side, &side, &mix).moved, 0);
+    }
+}
+
+#[test]
+fn whoever_loses_the_last_lawful_answer_moves_to_none() {
+    let before = world();
+    let mut after = before.clone();
+    let id = service(&before, "lawful");
+    let first = before.catalog.service(id).endpoints.start as usize;
+    for status in &mut after.statuses.of[first..first + 2] {
+        status.intent = crate::health::Intent::Out;
+    }
+    let mix = Mix::of_addresses(&before.geo);
+    let shift = shift(&Side::of(&before, id, &mix), &Side::of(&after, id, &mix), &mix);
+    let [flow] = &*shift.flows else { panic!("{:?}", shift.flows) };
+    assert_eq!((flow.from.as_deref(), flow.to.as_deref(), flow.share * 100 / ALL_CLIENTS), (Some("gcp-europe-west3"), None, 50));
+}

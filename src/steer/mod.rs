@@ -72,6 +72,12 @@ impl Client {
         Self { place: geo.place(address, source_len), address, source_len }
     }
 
+    /// The same client in another world, whose geography may place it elsewhere.
+    #[must_use]
+    pub fn in_world(&self, world: &World) -> Self {
+        Self::at(self.address, self.source_len, &world.geo)
+    }
+
     /// The client sets that it is in.
     #[must_use]
     #[inline]

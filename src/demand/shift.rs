@@ -1,0 +1,211 @@
+//! Who moves between two worlds, from where to where, and what that does to latency, cost and load.
+
+use std::collections::BTreeMap;
+
+use super::{Fit, Mix, Orders, fit};
+use crate::catalog::{EndpointId, ServiceId};
+use crate::limits::SPILL_DECLARED_PERMILLE;
+use crate::steer::{ALL_CLIENTS, Ask, Decision, Family, Silent, Verdict, decide};
+use crate::units::{MicroUsd, Micros, Permille};
+use crate::world::World;
+
+/// A service in a world, its load fitted as a node would fit it.
+#[derive(Clone, Debug)]
+pub struct Side {
+    /// The world, every endpoint keeping what was fitted.
+    world: World,
+    /// The service.
+    service: ServiceId,
+    /// How the load fits; `None` where no demand or no capacity is known.
+    fit: Option<Fit>,
+}
+
+impl Side {
+    /// Fits the service's declared load in this world.
+    #[must_use]
+    pub fn of(world: &World, service: ServiceId, mix: &Mix) -> Self {
+        let mut world = world.clone();
+        let written = world.catalog.service(service);
+        let limits: Vec<Option<u64>> =
+            world.catalog.endpoints_of(written).map(|(_, endpoint)| endpoint.capacity.map(|capacity| capacity * SPILL_DECLARED_PERMILLE / 1000)).collect();
+        let range = written.endpoints.start as usize..written.endpoints.end as usize;
+        let fit = written.peak.filter(|_| limits.iter().any(Option::is_some)).map(|peak| {
+            let keeps: Vec<Permille> = world.statuses_of(written).iter().map(crate::health::Status::keeps).collect();
+            fit(&Orders::of(&Orders::opened(&world), service, mix), peak, &limits, &keeps)
+        });
+        if let Some(fit) = &fit {
+            for (status, room) in world.statuses.of[range].iter_mut().zip(&fit.rooms) {
+                status.room = *room;
+            }
+        }
+        Self { world, service, fit }
+    }
+
+    /// What the clients of a group get: endpoints and shares of the group, in parts of [`ALL_CLIENTS`]. Empty where they get nothing.
+    fn shares(&self, client: crate::steer::Client) -> Vec<(EndpointId, u64)> {
+        let decision: Decision = decide(&Ask { service: self.service, client, family: Family::Any }, &self.world, &mut Silent);
+        if decision.verdict == Verdict::Serve { decision.shares(&self.world) } else { Vec::new() }
+    }
+
+    /// What an endpoint is known by on both sides: its region and its name.
+    fn key(&self, id: EndpointId) -> Key {
+        let endpoint = self.world.catalog.endpoint(id);
+        Key { region: self.world.catalog.region(endpoint.region).name.clone(), endpoint: endpoint.name.clone() }
+    }
+
+    /// Every endpoint's load as a share of its capacity, where both are known.
+    fn loads(&self) -> Vec<(Key, Permille)> {
+        let Some(fit) = &self.fit else { return Vec::new() };
+        let written = self.world.catalog.service(self.service);
+        let endpoints = self.world.catalog.endpoints_of(written).zip(&fit.loads);
+        let loads = endpoints.filter_map(|((id, endpoint), load)| {
+            let load = load / endpoint.capacity?.max(1);
+            Some((self.key(id), Permille(u16::try_from(load).unwrap_or(u16::MAX))))
+        });
+        loads.collect()
+    }
+}
+
+/// An endpoint by its names.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Key {
+    /// Its region.
+    pub region: Box<str>,
+    /// Its name.
+    pub endpoint: Box<str>,
+}
+
+/// Clients that move.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Flow {
+    /// From which region; `None` where they had no answer.
+    pub from: Option<Box<str>>,
+    /// To which region; `None` where they have none any more.
+    pub to: Option<Box<str>>,
+    /// Their share, in parts of [`ALL_CLIENTS`].
+    pub share: u64,
+}
+
+/// What changes for the clients of one service.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Shift {
+    /// The share of the clients whose first endpoint is another, in parts of [`ALL_CLIENTS`].
+    pub moved: u64,
+    /// From region to region, the largest first.
+    pub flows: Vec<Flow>,
+    /// Mean round-trip time before and after, of those that get an answer.
+    pub rtt: [Micros; 2],
+    /// Mean price of a million requests before and after.
+    pub price: [MicroUsd; 2],
+    /// Load by endpoint before and after, where demand and capacity are known and either is not zero.
+    pub loads: Vec<(Key, Option<Permille>, Option<Permille>)>,
+    /// By how much limits are exceeded before and after, in thousandths of them; 1000 where the load fits.
+    pub factors: [u32; 2],
+}
+
+/// Sums over one side.
+#[derive(Default)]
+struct Sums {
+    /// Clients that get an answer, weighed.
+    served: u128,
+    /// Their round-trip times, weighed.
+    rtt: u128,
+    /// Their prices, weighed.
+    price: i128,
+}
+
+impl Sums {
+    /// Adds what a part of a group gets.
+    fn add(&mut self, side: &Side, client: crate::steer::Client, id: EndpointId, share: u64) {
+        let endpoint = side.world.catalog.endpoint(id);
+        let rtt = side.world.geo.rtt(client.place.locality, endpoint.region);
+        self.served += u128::from(share);
+        self.rtt += u128::from(share) * u128::from(rtt.0.unsigned_abs());
+        self.price += i128::from(share) * i128::from(endpoint.price.compute.0.saturating_add(endpoint.price.egress.0));
+    }
+
+    /// The means.
+    fn means(&self) -> (Micros, MicroUsd) {
+        let served = self.served.max(1);
+        let rtt = i64::try_from(self.rtt / served).unwrap_or(i64::MAX);
+        let price = i64::try_from(self.price / i128::try_from(served).unwrap_or(1)).unwrap_or(i64::MAX);
+        (Micros(rtt), MicroUsd(price))
+    }
+}
+
+/// Compares two sides for the clients of a mix, which is of the first side's geography; clients are the same on both.
+#[must_use]
+pub fn shift(before: &Side, after: &Side, mix: &Mix) -> Shift {
+    let mut flows: BTreeMap<(Option<Key>, Option<Key>), u64> = BTreeMap::new();
+    let mut sums = [Sums::default(), Sums::default()];
+    for group in mix.groups() {
+        let mut both: BTreeMap<Option<Key>, [u64; 2]> = BTreeMap::new();
+        for (side, what) in [before, after].into_iter().enumerate() {
+            let client = group.client.in_world(&what.world);
+            let shares = what.shares(client);
+            for (id, share) in &shares {
+                let share = part(group.share, *share, ALL_CLIENTS);
+                both.entry(Some(what.key(*id))).or_default()[side] += share;
+                sums[side].add(what, client, *id, share);
+            }
+            if shares.is_empty() {
+                both.entry(None).or_default()[side] += group.share;
+            }
+        }
+        couple(&both, &mut flows);
+    }
+    let region = |key: &Option<Key>| key.as_ref().map(|key| key.region.clone());
+    let moved = flows.values().sum();
+    let mut by_region: BTreeMap<(Option<Box<str>>, Option<Box<str>>), u64> = BTreeMap::new();
+    for ((from, to), share) in &flows {
+        *by_region.entry((region(from), region(to))).or_default() += share;
+    }
+    let mut flows: Vec<Flow> = by_region.into_iter().map(|((from, to), share)| Flow { from, to, share }).collect();
+    flows.sort_by(|one, other| other.share.cmp(&one.share));
+    let [(rtt_before, price_before), (rtt_after, price_after)] = [sums[0].means(), sums[1].means()];
+    let factor = |side: &Side| side.fit.as_ref().map_or(1000, |fit| fit.factor);
+    Shift {
+        moved,
+        flows,
+        rtt: [rtt_before, rtt_after],
+        price: [price_before, price_after],
+        loads: loads(before, after),
+        factors: [factor(before), factor(after)],
+    }
+}
+
+/// Adds the moves of one group: what an endpoint lost went to those that won, in proportion to what they won. Where each client of the group gets the
+/// same, as mostly, that is what happens; else it is the most even guess.
+fn couple(both: &BTreeMap<Option<Key>, [u64; 2]>, flows: &mut BTreeMap<(Option<Key>, Option<Key>), u64>) {
+    let won: u64 = both.values().map(|[before, after]| after.saturating_sub(*before)).sum();
+    for (from, [before, after]) in both {
+        let lost = before.saturating_sub(*after);
+        if lost == 0 || won == 0 {
+            continue;
+        }
+        for (to, [before, after]) in both {
+            let share = part(lost, after.saturating_sub(*before), won);
+            if share > 0 {
+                *flows.entry((from.clone(), to.clone())).or_default() += share;
+            }
+        }
+    }
+}
+
+/// Loads by endpoint, both sides together.
+fn loads(before: &Side, after: &Side) -> Vec<(Key, Option<Permille>, Option<Permille>)> {
+    let mut loads: BTreeMap<Key, (Option<Permille>, Option<Permille>)> = BTreeMap::new();
+    for (key, load) in before.loads() {
+        loads.entry(key).or_default().0 = Some(load);
+    }
+    for (key, load) in after.loads() {
+        loads.entry(key).or_default().1 = Some(load);
+    }
+    let any = |load: Option<Permille>| load.is_some_and(|load| load.0 > 0);
+    loads.into_iter().filter(|(_, (before, after))| any(*before) || any(*after)).map(|(key, (before, after))| (key, before, after)).collect()
+}
+
+/// `whole · numerator ÷ denominator`.
+fn part(whole: u64, numerator: u64, denominator: u64) -> u64 {
+    u64::try_from(u128::from(whole) * u128::from(numerator) / u128::from(denominator.max(1))).unwrap_or(whole)
+}
