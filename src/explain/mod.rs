@@ -316,7 +316,8 @@ fn endpoint_view(
 }
 
 /// Why what an endpoint's alias was resolved to is not fresh, if it is not.
-fn unsettled(endpoint: &Endpoint, world: &World) -> Option<String> {
+#[must_use]
+pub fn unsettled(endpoint: &Endpoint, world: &World) -> Option<String> {
     let alias = endpoint.alias?;
     let resolved = world.statuses.resolved.get(alias.id.index())?;
     alias.types.iter().find_map(|of| resolved.trouble(of).map(|trouble| format!("{} {trouble}", of.as_str())))

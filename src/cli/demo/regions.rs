@@ -10,7 +10,7 @@ use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 
 use super::web::{self, Response};
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, ProbeHost};
 
 /// The web services of all regions. Clones are the same services.
 #[derive(Clone, Debug)]
