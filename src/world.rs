@@ -78,14 +78,14 @@ impl World {
     #[must_use]
     #[inline]
     pub fn addresses<'w>(&'w self, endpoint: &'w Endpoint) -> Addresses<'w> {
-        match &endpoint.alias {
+        match endpoint.alias {
             None => Addresses { a: &endpoint.a, aaaa: &endpoint.aaaa },
             Some(alias) => self.resolved(alias),
         }
     }
 
     /// The addresses that an aliased endpoint gives to an answer.
-    fn resolved(&self, alias: &Aliased) -> Addresses<'_> {
+    fn resolved(&self, alias: Aliased) -> Addresses<'_> {
         let Some(resolved) = self.statuses.resolved.get(alias.id.index()) else { return Addresses::default() };
         Addresses {
             a: if alias.types.a { first(&resolved.a.addresses, alias.most) } else { &[] },

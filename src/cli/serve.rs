@@ -488,6 +488,15 @@ mod tests {
     }
 
     #[test]
+    fn aliases_are_looked_up_with_the_name_servers_of_the_system_or_with_those_that_are_named() {
+        let read = |line: &[&str]| Line::try_parse_from(line).map(|line| line.serve.options(&Given::default()).name_servers);
+        assert_eq!(read(&["aya"]).unwrap(), NameServers::System);
+        let named = read(&["aya", "--resolver", "192.0.2.53", "--resolver", "[2001:db8::53]:5353"]).unwrap();
+        assert_eq!(named, NameServers::Of(vec!["192.0.2.53:53".parse().unwrap(), "[2001:db8::53]:5353".parse().unwrap()]));
+        assert!(read(&["aya", "--resolver", "resolver.example.net"]).is_err());
+    }
+
+    #[test]
     fn the_path_of_queries_over_https_is_one() {
         let read = |path| Line::try_parse_from(["aya", "--https-path", path]).map(|line| line.serve.options(&Given::default()).https_path);
         assert_eq!(Line::try_parse_from(["aya"]).unwrap().serve.options(&Given::default()).https_path, "/dns-query");

@@ -210,7 +210,7 @@ impl Controller {
 
     /// Takes in one look-up.
     fn resolve(&mut self, epoch: u64, alias: AliasId, of: AddressType, lookup: &Lookup, effects: &mut Effects) {
-        let current = if epoch == self.epoch { Some(alias) } else { self.aliases.carried(alias).filter(|_| epoch + 1 == self.epoch) };
+        let current = if epoch == self.epoch { Some(alias) } else { self.aliases.carried(alias).filter(|_| epoch.checked_add(1) == Some(self.epoch)) };
         let Some(id) = current.filter(|id| id.index() < self.catalog.aliases.len()) else {
             effects.dropped += 1;
             return;

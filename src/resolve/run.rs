@@ -11,6 +11,7 @@ use super::schedule::{Question, Schedule};
 use crate::clock::Clock;
 use crate::control::{Event, Lookup, Plan};
 use crate::limits::ALIAS_LOOKUPS_MAX;
+use crate::units::Moment;
 use crate::world::LookupFailure;
 
 /// Counts what look-ups do. Every method may be called from any task and must not block.
@@ -70,16 +71,13 @@ pub(crate) async fn run(mut plans: watch::Receiver<Plan>, events: mpsc::Sender<E
 }
 
 /// Sends a result; one that finds no room counts as a failure, so that it is looked up again soon.
-fn finish(schedule: &mut Schedule, question: &Question, lookup: Lookup, events: &mpsc::Sender<Event>, now: crate::units::Moment, meter: &dyn Meter) {
-    match events.try_reserve() {
-        Ok(room) => {
-            if let Some((epoch, alias)) = schedule.finish(question, &lookup, now) {
-                room.send(Event::Resolved { epoch, alias, of: question.of, lookup });
-            }
+fn finish(schedule: &mut Schedule, question: &Question, lookup: Lookup, events: &mpsc::Sender<Event>, now: Moment, meter: &dyn Meter) {
+    if let Ok(room) = events.try_reserve() {
+        if let Some((epoch, alias)) = schedule.finish(question, &lookup, now) {
+            room.send(Event::Resolved { epoch, alias, of: question.of, lookup });
         }
-        Err(_) => {
-            meter.dropped();
-            schedule.finish(question, &Lookup { outcome: Err(LookupFailure::Other("no room".into())), ..lookup }, now);
-        }
+    } else {
+        meter.dropped();
+        schedule.finish(question, &Lookup { outcome: Err(LookupFailure::Other("no room".into())), ..lookup }, now);
     }
 }

@@ -196,12 +196,8 @@ fn a_reload_carries_what_was_resolved_by_name_and_understands_look_ups_under_way
     let mut controller = controller(one_alias(A));
     let old = controller.plan().epoch;
     resolve(&mut controller, found(&["192.0.2.1"], 60), START);
-    let catalog = Build::default()
-        .zone("example.com")
-        .service("api")
-        .aliased("east", "lb.example.net", BOTH, &[])
-        .aliased("west", "a.example.net", A, &[])
-        .finish();
+    let catalog =
+        Build::default().zone("example.com").service("api").aliased("east", "lb.example.net", BOTH, &[]).aliased("west", "a.example.net", A, &[]).finish();
     assert_eq!(catalog.alias_named(&"lb.example.net".parse().unwrap()), Some(AliasId(1)), "another number");
     let world = controller.handle(Event::Reloaded { catalog, geo: geo(), allow_shrink: false }, after(1)).publish.unwrap();
     assert_eq!(given(&world), ["192.0.2.1"]);

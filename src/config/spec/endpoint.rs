@@ -145,7 +145,7 @@ fn alias(table: &mut Table<'_, '_>) -> Option<At<Name>> {
     match Name::parse(&text.value, &Name::root()) {
         Err(why) => table.report(wrong(why.to_string())),
         Ok(name) if !name.labels().all(is_host) => {
-            table.report(wrong("labels of hosts are of letters, digits and inner hyphens (RFC 1123 section 2.1)".into()))
+            table.report(wrong("labels of hosts are of letters, digits and inner hyphens (RFC 1123 section 2.1)".into()));
         }
         Ok(name) if name.label_count() < 2 => table.report(wrong("this is no whole name".into()).help("it is not relative to the zone")),
         Ok(value) => return Some(At { value, place: text.place }),
