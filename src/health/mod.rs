@@ -74,6 +74,8 @@ pub struct Status {
     pub moving: bool,
     /// Share of its usual clients that it takes while it ramps up; the whole otherwise.
     pub ramp: Permille,
+    /// Share of its usual clients that its capacity leaves room for; the whole unless load spills over to others.
+    pub room: Permille,
     /// Load as a share of capacity; above the whole when overloaded. Zero when nobody reports it.
     pub load: Permille,
     /// Further microseconds on the score (a cold region, …).
@@ -89,6 +91,7 @@ impl Status {
         intent: Intent::None,
         moving: false,
         ramp: Permille::WHOLE,
+        room: Permille::WHOLE,
         load: Permille(0),
         penalty: Micros::ZERO,
         lacks: AddressTypes::NONE,
@@ -97,11 +100,26 @@ impl Status {
     /// Of an endpoint that is up and at rest.
     pub const UP: Self = Self { health: Health::Up, ..Self::UNMEASURED };
 
-    /// Whether nothing about it is out of the ordinary for eligibility: up, at rest, with all its addresses, and no operator's word on it.
+    /// Whether nothing about it is out of the ordinary for eligibility: up, at rest, with all its addresses, open to all its clients, and no
+    /// operator's word on it.
     #[must_use]
     #[inline]
     pub const fn is_plain(&self) -> bool {
-        matches!(self.health, Health::Up) && matches!(self.intent, Intent::None) && !self.moving && self.lacks.is_empty()
+        matches!(self.health, Health::Up) && matches!(self.intent, Intent::None) && !self.moving && self.keeps_all() && self.lacks.is_empty()
+    }
+
+    /// Whether it takes all clients that would have it.
+    #[must_use]
+    #[inline]
+    pub const fn keeps_all(&self) -> bool {
+        self.ramp.0 >= Permille::WHOLE.0 && self.room.0 >= Permille::WHOLE.0
+    }
+
+    /// The share of its usual clients that it keeps; the others are turned to whoever is next for them.
+    #[must_use]
+    pub fn keeps(&self) -> Permille {
+        let [ramp, room] = [self.ramp, self.room].map(|share| u32::from(share.0.min(Permille::WHOLE.0)));
+        Permille(u16::try_from(ramp * room / u32::from(Permille::WHOLE.0)).unwrap_or(Permille::WHOLE.0))
     }
 
     /// Whether eligibility counts it as down: measured so, and no operator says otherwise.

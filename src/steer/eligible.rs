@@ -24,6 +24,8 @@ pub(super) struct Eligible {
     pub(super) moving: Bits,
     /// Endpoints of the field that were never measured; they rank after the others.
     pub(super) unknown: Bits,
+    /// Endpoints of the field that do not keep all of their clients.
+    pub(super) thin: Bits,
     /// Why the field is what it is: [`Reason::Best`] unless something gave way.
     pub(super) reason: Reason,
 }
@@ -45,6 +47,8 @@ struct Facts {
     no_v4: Bits,
     /// Without the IPv6 addresses that an alias should give it.
     no_v6: Bits,
+    /// Not open to all of its clients.
+    thin: Bits,
 }
 
 /// Admits endpoints.
@@ -75,7 +79,7 @@ pub(super) fn admit(ask: &Ask, world: &World, witness: &mut impl Witness) -> Eli
             WhenNoneLeft::Nodata => Verdict::Nodata,
             WhenNoneLeft::Servfail => Verdict::Servfail,
         };
-        return Eligible { verdict, field: 0, missing: 0, moving: 0, unknown: 0, reason: Reason::NoneLeft };
+        return Eligible { verdict, field: 0, missing: 0, moving: 0, unknown: 0, thin: 0, reason: Reason::NoneLeft };
     }
     let far = far(ask, world, service);
     let alive = lawful & !facts.down;
@@ -86,7 +90,7 @@ pub(super) fn admit(ask: &Ask, world: &World, witness: &mut impl Witness) -> Eli
         (Verdict::Serve, field, reason)
     };
     let missing = entitled & (facts.down | facts.drain | blank) & !field;
-    Eligible { verdict, field, missing, moving: facts.moving & entitled, unknown: facts.unknown & field, reason }
+    Eligible { verdict, field, missing, moving: facts.moving & entitled, unknown: facts.unknown & field, thin: facts.thin & field, reason }
 }
 
 impl Facts {
@@ -104,6 +108,7 @@ impl Facts {
                 facts.moving |= if status.moving { bit } else { 0 };
                 facts.no_v4 |= if status.lacks.a { bit } else { 0 };
                 facts.no_v6 |= if status.lacks.aaaa { bit } else { 0 };
+                facts.thin |= if status.keeps_all() { 0 } else { bit };
             }
             bit <<= 1;
         }
