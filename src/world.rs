@@ -117,7 +117,8 @@ impl World {
 
 /// The status of an endpoint that nobody has measured, and whose alias nobody has looked up.
 fn unmeasured(endpoint: &Endpoint) -> Status {
-    Status { lacks: endpoint.alias.map_or(AddressTypes::NONE, |alias| alias.types), ..Status::UNMEASURED }
+    let lacks = endpoint.alias.map_or(AddressTypes::NONE, |alias| alias.types);
+    Status { lacks, moving: !lacks.is_empty(), ..Status::UNMEASURED }
 }
 
 /// The first so many.

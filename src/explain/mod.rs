@@ -163,7 +163,9 @@ pub fn as_if_measured_up(world: &World) -> World {
         if status.health == Health::Unknown {
             status.health = Health::Up;
         }
-        status.lacks = AddressTypes::NONE;
+        if !status.lacks.is_empty() {
+            (status.lacks, status.moving) = (AddressTypes::NONE, false);
+        }
     }
     world
 }

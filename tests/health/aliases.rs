@@ -61,7 +61,7 @@ fn status(world: &World) -> Status {
 #[test]
 fn before_the_first_look_up_an_endpoint_lacks_its_addresses_and_after_it_has_them() {
     let mut controller = controller(one_alias(A));
-    assert_eq!(status(controller.world()), Status { lacks: A, ..Status::UNMEASURED });
+    assert_eq!(status(controller.world()), Status { lacks: A, moving: true, ..Status::UNMEASURED });
     let effects = resolve(&mut controller, found(&["192.0.2.9", "192.0.2.1"], 60), START);
     let world = effects.publish.unwrap();
     assert_eq!(given(&world), ["192.0.2.1", "192.0.2.9"]);
