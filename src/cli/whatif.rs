@@ -221,7 +221,9 @@ fn as_text(told: &[Told]) -> String {
 
 /// For programs.
 fn as_json(told: &[Told]) -> String {
-    let share = |share: u64| json!((u128::from(share) * 1_000_000 / u128::from(ALL_CLIENTS)) as f64 / 1_000_000.0);
+    // Six digits of a share fit a u32, and so a float exactly.
+    let millionths = |share: u64| u32::try_from(u128::from(share) * 1_000_000 / u128::from(ALL_CLIENTS)).unwrap_or(1_000_000);
+    let share = |share: u64| json!(f64::from(millionths(share)) / 1_000_000.0);
     let services: Vec<_> = told
         .iter()
         .map(|Told { name, there, shift }| {

@@ -154,14 +154,8 @@ pub fn shift(before: &Side, after: &Side, mix: &Mix) -> Shift {
         }
         couple(&both, &mut flows);
     }
-    let region = |key: &Option<Key>| key.as_ref().map(|key| key.region.clone());
     let moved = flows.values().sum();
-    let mut by_region: BTreeMap<(Option<Box<str>>, Option<Box<str>>), u64> = BTreeMap::new();
-    for ((from, to), share) in &flows {
-        *by_region.entry((region(from), region(to))).or_default() += share;
-    }
-    let mut flows: Vec<Flow> = by_region.into_iter().map(|((from, to), share)| Flow { from, to, share }).collect();
-    flows.sort_by(|one, other| other.share.cmp(&one.share));
+    let flows = by_region(&flows);
     let [(rtt_before, price_before), (rtt_after, price_after)] = [sums[0].means(), sums[1].means()];
     let factor = |side: &Side| side.fit.as_ref().map_or(1000, |fit| fit.factor);
     Shift {
@@ -172,6 +166,21 @@ pub fn shift(before: &Side, after: &Side, mix: &Mix) -> Shift {
         loads: loads(before, after),
         factors: [factor(before), factor(after)],
     }
+}
+
+/// Flows between regions, the largest first.
+fn by_region(flows: &BTreeMap<(Option<Key>, Option<Key>), u64>) -> Vec<Flow> {
+    let region = |key: &Option<Key>| key.as_ref().map(|key| key.region.clone());
+    let mut sums: Vec<Flow> = Vec::new();
+    for ((from, to), share) in flows {
+        let (from, to) = (region(from), region(to));
+        match sums.iter_mut().find(|flow| flow.from == from && flow.to == to) {
+            Some(flow) => flow.share += share,
+            None => sums.push(Flow { from, to, share: *share }),
+        }
+    }
+    sums.sort_by_key(|flow| std::cmp::Reverse(flow.share));
+    sums
 }
 
 /// Adds the moves of one group: what an endpoint lost went to those that won, in proportion to what they won. Where each client of the group gets the
