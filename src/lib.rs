@@ -12,12 +12,14 @@ pub mod explain;
 pub mod geo;
 pub mod health;
 pub mod limits;
+pub mod schedule;
+pub mod simulate;
 pub mod steer;
 pub mod units;
 pub mod wire;
 pub mod world;
 
-// Touching the outside. `config` reads files and nothing else; of `probe` and `resolve` the schedules are pure.
+// Touching the outside. `config` reads files and nothing else; of `resolve` the schedule is pure.
 #[cfg(feature = "serve")]
 pub mod admin;
 #[cfg(feature = "serve")]

@@ -103,6 +103,20 @@ pub const OUTLOOK_SERVICES_AT_ONCE: usize = 16;
 pub const SPILL_ROUNDS_MAX: usize = 64;
 /// Thousandths of their limits to which endpoints are loaded at most in what is computed: beyond sixteen times, it does not matter by how much.
 pub const SPILL_FACTOR_MAX: u32 = 16_000;
+/// Entries of a simulation's timeline; further ones are counted.
+pub const SIMULATION_ENTRIES_MAX: usize = 10_000;
+/// Milliseconds that a simulated node runs before its scenario begins: its probes have found their places, and its loads are fitted.
+pub const SIMULATION_WARM_UP_MS: u64 = 60_000;
+/// Milliseconds after something happened in a simulation for which the controller looks at its clock at every step, and loads are not yet called settled.
+pub const SIMULATION_SETTLE_MS: u64 = 10_000;
+/// Milliseconds from one look to the next while nothing happens, so that a day takes seconds.
+pub const SIMULATION_IDLE_MS: u64 = 10_000;
+/// Milliseconds from one report of its load that a simulated endpoint makes to the next.
+pub const SIMULATION_REPORT_MS: u64 = 20_000;
+/// Seeds that one call of the simulator runs at most.
+pub const SIMULATION_SEEDS_MAX: u32 = 10_000;
+/// Events, and again expectations, of one scenario.
+pub const SCENARIO_LINES_MAX: usize = 10_000;
 /// Crowds that the client mix tells apart; smaller ones count with the largest of their country.
 pub const CROWDS_MAX: usize = 512;
 /// Most tiers of one service.

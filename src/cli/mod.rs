@@ -10,6 +10,7 @@ mod manager;
 pub mod node;
 pub mod policy;
 pub mod serve;
+pub mod simulate;
 pub mod whatif;
 
 use std::error::Error;
@@ -40,6 +41,8 @@ enum Verb {
     Whatif(whatif::WhatifArgs),
     /// Tell who would move if other zones were served.
     Diff(whatif::DiffArgs),
+    /// Play a scenario on virtual time: failures, surges, reloads; who was given what, how soon, how full the others became.
+    Simulate(simulate::SimulateArgs),
     /// Tell what is known of addresses.
     Geoip(geoip::GeoipArgs),
     /// Try it: regional services, a zone and drills on this machine, in one command.
@@ -75,6 +78,7 @@ pub fn run(line: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::Explain(args) => explain::run(&args).into(),
         Verb::Whatif(args) => whatif::run(&args).into(),
         Verb::Diff(args) => whatif::diff(&args).into(),
+        Verb::Simulate(args) => simulate::run(&args).into(),
         Verb::Geoip(args) => geoip::run(&args).into(),
         Verb::Demo(args) => demo::run(&args).into(),
     }

@@ -28,7 +28,7 @@ pub struct Key {
 }
 
 /// A key, in one line.
-const fn key(name: &'static str, form: &'static str, default: &'static str, about: &'static str) -> Key {
+pub(super) const fn key(name: &'static str, form: &'static str, default: &'static str, about: &'static str) -> Key {
     Key { name, form, default, about }
 }
 

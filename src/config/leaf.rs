@@ -128,6 +128,10 @@ quantities! {
     Money(MicroUsd), quantity::money, "money with its currency, such as \"0.085 USD\"";
     /// A share.
     Share(Permille), quantity::share, "a share, such as \"80%\"";
+    /// A share of any size, in thousandths.
+    Ratio(u32), quantity::ratio, "a share of any size, such as \"150%\"";
+    /// A difference from the whole, in thousandths.
+    Deviation(i32), quantity::deviation, "a difference, such as \"30%\" or \"-20%\"";
 }
 
 /// A latency that is not negative.

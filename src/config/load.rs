@@ -44,7 +44,7 @@ pub fn load<P: AsRef<Path>>(paths: &[P]) -> Result<Loaded, Failure> {
 }
 
 /// The folder of a file.
-fn folder_of(file: &Path) -> &Path {
+pub(super) fn folder_of(file: &Path) -> &Path {
     file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
@@ -72,7 +72,7 @@ fn inside(folder: &Path, path: &str) -> Result<PathBuf, String> {
 }
 
 /// The text of a file of at most `most` octets, or why there is none.
-fn read(path: &Path, most: u64) -> Result<String, String> {
+pub(super) fn read(path: &Path, most: u64) -> Result<String, String> {
     let file = File::open(path).map_err(|error| error.to_string())?;
     let mut octets = Vec::new();
     file.take(most + 1).read_to_end(&mut octets).map_err(|error| error.to_string())?;

@@ -10,6 +10,7 @@
 //! | `spec` | what the files say, not yet linked |
 //! | `compile` | links, judges, lints; canonical order and digest |
 //! | `records` | master files and record data |
+//! | `scenario` | scenario files → what is simulated |
 //! | `diagnostic`, `source` | findings and their places |
 //!
 //! Invariants
@@ -27,6 +28,7 @@ mod load;
 mod near;
 mod quantity;
 pub mod records;
+pub mod scenario;
 mod source;
 mod spec;
 mod walk;

@@ -88,6 +88,33 @@ pub(super) fn share(text: &str) -> Result<Permille, Wrong> {
     u16::try_from(parts).ok().filter(|&parts| parts <= 1000).map(Permille).ok_or_else(|| "more than 100%".into())
 }
 
+/// A share that may be more than the whole, in thousandths; up to a hundred times.
+///
+/// # Errors
+/// What is wrong with the text.
+pub(super) fn ratio(text: &str) -> Result<u32, Wrong> {
+    let parts = unsigned(decimal(text, SHARE, "150%")?)?;
+    u32::try_from(parts).ok().filter(|&parts| parts <= 100_000).ok_or_else(|| "more than 10000%".into())
+}
+
+/// A difference from the whole, in thousandths: from nothing at all to ten times more.
+///
+/// # Errors
+/// What is wrong with the text.
+pub(super) fn deviation(text: &str) -> Result<i32, Wrong> {
+    let parts = decimal(text, SHARE, "30%\" or \"-20%")?;
+    i32::try_from(parts).ok().filter(|parts| (-1_000..=10_000).contains(parts)).ok_or_else(|| "from -100% to 1000%".into())
+}
+
+/// A plain number, in thousandths.
+///
+/// # Errors
+/// What is wrong with the text.
+pub(super) fn count(text: &str) -> Result<u32, Wrong> {
+    let parts = unsigned(decimal(&format!("{} x", text.trim()), &[("x", 1_000)], "2").map_err(|_| "not a number such as \"2\" or \"1.5\"".to_owned())?)?;
+    u32::try_from(parts).map_err(|_| "too large".into())
+}
+
 /// Not negative, and within 53 bits so that products of two never overflow 128 bits.
 fn unsigned(parts: i128) -> Result<u64, Wrong> {
     if parts < 0 {

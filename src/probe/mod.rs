@@ -1,6 +1,6 @@
 //! Asking endpoints how they are.
 //!
-//! An edge, but for [`schedule`], which is pure. Probes report facts; they decide nothing.
+//! An edge; when which probe is asked says [`crate::schedule`], which is pure. Probes report facts; they decide nothing.
 //!
 //! Invariants
 //! - One probe of a specification at a time, and at most [`crate::limits::PROBES_IN_FLIGHT_MAX`] of all.
@@ -14,7 +14,6 @@ mod asking;
 mod http;
 #[cfg(feature = "serve")]
 mod run;
-pub mod schedule;
 #[cfg(feature = "serve")]
 mod tcp;
 #[cfg(feature = "serve")]
@@ -27,4 +26,4 @@ pub(crate) use run::run;
 #[cfg(feature = "serve")]
 pub use tls::Roots;
 
-pub use schedule::Targets;
+pub use crate::schedule::{self, Targets};

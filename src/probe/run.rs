@@ -7,12 +7,12 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{Id, JoinSet};
 
 use super::asking::{Meter, Prober};
-use super::schedule::{Key, Schedule, Targets};
 use crate::catalog::ProbeSpec;
 use crate::clock::Clock;
 use crate::control::{Event, Plan};
 use crate::health::{Observation, ProbeFailure, ProbeOutcome};
 use crate::limits::PROBES_IN_FLIGHT_MAX;
+use crate::schedule::{Key, Schedule, Targets};
 use crate::units::Micros;
 
 /// What a probe's task brings back.

@@ -1,0 +1,154 @@
+//! How endpoints really are, and what a prober would see of them.
+
+use std::collections::HashMap;
+
+use super::{How, What};
+use crate::catalog::{Catalog, EndpointId, ProbeSpec};
+use crate::geo::Random;
+use crate::health::{ProbeFailure, ProbeOutcome};
+use crate::units::{Micros, Moment};
+
+/// Milliseconds that a refusal takes.
+const REFUSAL_MS: u64 = 1;
+/// Milliseconds that an answer of an endpoint that is well takes at least, and how many it may take more.
+const ANSWER_MS: (u64, usize) = (5, 25);
+
+/// How every endpoint of a catalog is.
+#[derive(Debug)]
+pub(super) struct Reality {
+    /// By endpoint.
+    conditions: Vec<Condition>,
+    /// What happened so far, so that endpoints of other zones are as those of the same name and place.
+    past: Vec<(Moment, What)>,
+    /// For each probe the endpoints that it asks.
+    asked: Vec<Vec<EndpointId>>,
+    /// The numbers of the probes.
+    probes: HashMap<ProbeSpec, usize>,
+}
+
+/// What is the matter with an endpoint.
+#[derive(Clone, Copy, Debug, Default)]
+struct Condition {
+    /// It is down.
+    down: Option<How>,
+    /// It answers later by so many milliseconds.
+    slow_ms: u64,
+    /// So many of a thousand probes are never answered.
+    lossy: u16,
+    /// It comes and goes.
+    flap: Option<Flap>,
+}
+
+/// Comes and goes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Flap {
+    /// Since when.
+    pub since: Moment,
+    /// Until when.
+    pub until: Moment,
+    /// There for so many milliseconds.
+    pub up_ms: u64,
+    /// Gone for so many.
+    pub down_ms: u64,
+}
+
+impl Flap {
+    /// Whether it is gone.
+    fn is_down(&self, now: Moment) -> bool {
+        now < self.until && now.millis_since(self.since) % (self.up_ms + self.down_ms).max(1) < self.down_ms
+    }
+
+    /// When it comes or goes next; `None` when that is over.
+    pub(super) fn next(&self, now: Moment) -> Option<Moment> {
+        if now >= self.until {
+            return None;
+        }
+        let phase = now.millis_since(self.since) % (self.up_ms + self.down_ms).max(1);
+        let left = if phase < self.down_ms { self.down_ms - phase } else { self.up_ms + self.down_ms - phase };
+        Some(now.plus_millis(left.max(1)).min(self.until))
+    }
+}
+
+impl Reality {
+    /// Everybody is well.
+    pub(super) fn new(catalog: &Catalog) -> Self {
+        let mut asked = vec![Vec::new(); catalog.probes.len()];
+        for (endpoint, id) in catalog.endpoints.iter().zip((0..).map(EndpointId)) {
+            for probe in &endpoint.probes {
+                asked[probe.index()].push(id);
+            }
+        }
+        Self {
+            conditions: vec![Condition::default(); catalog.endpoints.len()],
+            past: Vec::new(),
+            asked,
+            probes: catalog.probes.iter().cloned().zip(0..).collect(),
+        }
+    }
+
+    /// The same misfortunes over another catalog.
+    pub(super) fn over(&self, catalog: &Catalog) -> Self {
+        let mut reality = Self::new(catalog);
+        for (at, what) in &self.past {
+            reality.happen(catalog, what, *at);
+        }
+        reality
+    }
+
+    /// Lets something happen to endpoints.
+    pub(super) fn happen(&mut self, catalog: &Catalog, what: &What, now: Moment) {
+        type Change<'a> = Box<dyn Fn(&mut Condition) + 'a>;
+        let (target, change): (_, Change<'_>) = match what {
+            What::Down { target, how } => (target, Box::new(|condition| condition.down = Some(*how))),
+            What::Up(target) => (target, Box::new(|condition| *condition = Condition::default())),
+            What::Slow { target, by_ms } => (target, Box::new(|condition| condition.slow_ms = *by_ms)),
+            What::Lossy { target, share } => (target, Box::new(|condition| condition.lossy = share.0)),
+            What::Flap { target, .. } => (target, Box::new(move |condition| condition.flap = flap(what, now))),
+            What::Surge { .. } | What::Reload(_) | What::Restart | What::Stale { .. } => return,
+        };
+        for id in target.endpoints(catalog) {
+            change(&mut self.conditions[id.index()]);
+        }
+        self.past.push((now, what.clone()));
+    }
+
+    /// Whether an endpoint answers nobody.
+    pub(super) fn is_down(&self, id: EndpointId, now: Moment) -> bool {
+        let condition = &self.conditions[id.index()];
+        condition.down.is_some() || condition.flap.is_some_and(|flap| flap.is_down(now))
+    }
+
+    /// The endpoints that a probe asks.
+    pub(super) fn asked(&self, probe: usize) -> &[EndpointId] {
+        self.asked.get(probe).map_or(&[], Vec::as_slice)
+    }
+
+    /// What comes of a probe that begins now, after how many milliseconds, and the time that it would measure.
+    pub(super) fn outcome(&self, spec: &ProbeSpec, now: Moment, random: &mut Random) -> (ProbeOutcome, u64, Micros) {
+        let probe = self.probes.get(spec).copied().unwrap_or(usize::MAX);
+        let timeout = u64::from(spec.timeout_ms);
+        let after = |outcome, ms: u64| (outcome, ms, Micros::from_millis(i64::try_from(ms).unwrap_or(i64::MAX)));
+        let timed_out = || after(ProbeOutcome::Failed(ProbeFailure::TimedOut), timeout);
+        // Drawn in any case, so that a draw more or less never shifts all that follow.
+        let (takes, lot) = (ANSWER_MS.0 + random.below(ANSWER_MS.1 + 1) as u64, random.below(1000));
+        let conditions = || self.asked(probe).iter().map(|id| &self.conditions[id.index()]);
+        if conditions().any(|condition| matches!(condition.down, Some(How::BlackHole))) {
+            return timed_out();
+        }
+        if self.asked(probe).iter().any(|id| self.is_down(*id, now)) {
+            return after(ProbeOutcome::Failed(ProbeFailure::Refused), REFUSAL_MS.min(timeout));
+        }
+        let takes = takes + conditions().map(|condition| condition.slow_ms).max().unwrap_or(0);
+        if takes >= timeout || conditions().any(|condition| lot < usize::from(condition.lossy)) {
+            return timed_out();
+        }
+        let is_slow = spec.slow_ms > 0 && takes > u64::from(spec.slow_ms);
+        after(if is_slow { ProbeOutcome::Slow } else { ProbeOutcome::Passed }, takes)
+    }
+}
+
+/// The flapping that begins now.
+pub(super) fn flap(what: &What, now: Moment) -> Option<Flap> {
+    let What::Flap { up_ms, down_ms, for_ms, .. } = what else { return None };
+    Some(Flap { since: now, until: now.plus_millis(*for_ms), up_ms: *up_ms, down_ms: *down_ms })
+}
