@@ -224,8 +224,9 @@ pub fn spawn(start: Start) -> ControlHandle {
     let mut controller = Controller::new(catalog, geo, clock.now());
     let mut publisher = Publisher::new(Arc::clone(controller.world()));
     if let Some(kept) = state.as_deref().and_then(read_state) {
-        // Nobody listens yet: what was restored is in the first world, its changes are no news.
-        let effects = controller.handle(Event::Restored(kept), clock.now());
+        // Nobody listens yet: what was restored is in the first world, its changes are no news. The tick fits loads to it, so that the first answers are
+        // not those of a world in which everybody has room for all.
+        let effects = controller.handle_all([Event::Restored(kept), Event::Tick], clock.now());
         if let Some(world) = effects.publish {
             publisher.publish(world);
         }

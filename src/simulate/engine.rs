@@ -304,7 +304,7 @@ impl Engine<'_> {
         self.life += 1;
         self.seen = 0;
         // What is restored is in the first world that anybody sees.
-        self.controller.handle(Event::Restored(state), now);
+        self.controller.handle_all([Event::Restored(state), Event::Tick], now);
         let plan = self.controller.plan();
         self.schedule.replan(&plan, now);
         self.look_up_all(now);

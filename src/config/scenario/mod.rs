@@ -74,7 +74,7 @@ pub fn read_scenario(path: &Path) -> Result<ScenarioFile, Failure> {
     if failures.is_empty() && !catalogs.is_empty() {
         draft.words.iter().for_each(|(place, word)| look_up(&findings, *place, word, &catalogs));
     }
-    let has_error = findings.has_error();
+    let is_wrong = findings.has_error() || !failures.is_empty();
     let mut sources = vec![source];
     let (mut diagnostics, mut more) = findings.finish(&sources);
     for failure in failures {
@@ -84,7 +84,6 @@ pub fn read_scenario(path: &Path) -> Result<ScenarioFile, Failure> {
         // The same zones may be loaded twice.
         diagnostics.dedup();
     }
-    let is_wrong = has_error || sources.len() > 1;
     if is_wrong { Err(Failure { diagnostics, more, sources }) } else { Ok(ScenarioFile { scenario: draft.scenario, catalogs, geoip: draft.geoip }) }
 }
 
