@@ -8,14 +8,24 @@ use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Mutex;
 
-use aya_gslb::config::keys::SECTIONS;
-use aya_gslb::config::{self, SourceFile};
+use aya_gslb::config::keys::{SECTIONS, Section};
+use aya_gslb::config::{self, SourceFile, scenario};
 use aya_gslb::telemetry::METRICS;
 
 #[test]
 fn zone_reference_has_every_key_with_its_default() {
+    assert_section_is("reference", &reference_of(SECTIONS));
+}
+
+#[test]
+fn scenario_reference_has_every_key_with_its_default() {
+    assert_section_is("scenario", &reference_of(scenario::keys::SECTIONS));
+}
+
+/// The tables of sections.
+fn reference_of(sections: &[&Section]) -> String {
     let mut text = String::new();
-    for section in SECTIONS {
+    for section in sections {
         let header = if section.path.is_empty() { String::new() } else { format!("**`{}`** ", section.path) };
         writeln!(text, "\n{header}{}\n\n| key | form | default | meaning |\n|---|---|---|---|", section.about).unwrap();
         for key in section.keys {
@@ -24,7 +34,7 @@ fn zone_reference_has_every_key_with_its_default() {
             writeln!(text, "| `{}` | {} | {} | {} |", cells[0], cells[1], cells[2], cells[3]).unwrap();
         }
     }
-    assert_section_is("reference", &text);
+    text
 }
 
 #[test]
