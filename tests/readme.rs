@@ -48,6 +48,17 @@ fn smallest_zone_loads_and_there_is_nothing_to_say_about_it() {
 }
 
 #[test]
+fn scenario_of_the_readme_is_one() {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
+    let text = readme.split("```toml\n").map(|block| block.split("```").next().unwrap()).find(|block| block.contains("[[event]]")).unwrap();
+    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("readme-scenario.toml");
+    std::fs::write(&path, text.replace("\"zones\"", &format!("{:?}", root.join("zones")))).unwrap();
+    let file = scenario::read_scenario(&path).unwrap_or_else(|failure| panic!("{failure}"));
+    assert_eq!((file.scenario.happenings.len(), file.scenario.expectations.len(), file.catalogs.len()), (2, 3, 1));
+}
+
+#[test]
 fn metrics_are_those_of_the_program() {
     let mut text = String::from("\n| metric | labels | what it says |\n|---|---|---|\n");
     for metric in METRICS {

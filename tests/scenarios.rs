@@ -108,6 +108,16 @@ fn a_restart_moves_nobody_and_forgets_nothing() {
 }
 
 #[test]
+fn a_prober_that_stands_still_is_told_and_moves_nobody() {
+    let report = play("stale-prober.toml", 1);
+    let stale: Vec<u64> = report.timeline.iter().filter(|entry| entry.kind == "stale").map(|entry| entry.at_ms / 1000).collect();
+    assert!(matches!(*stale, [60..=80, 240..=241]), "three intervals and a time-out after the last observation, until the next: {stale:?}");
+    let moved = report.timeline.iter().find(|entry| entry.kind == "moved").unwrap();
+    assert!(moved.at_ms >= 240_000, "{moved:?}");
+    assert!(report.failures[0].last_wrong_ms.unwrap() >= 120_000, "{:?}", report.failures);
+}
+
+#[test]
 fn a_day_of_probes_is_played_whole() {
     let text = "zones = \"WORLD\"\nfor = \"24h\"\n[[event]]\nat = \"12h\"\ndown = \"region:aws-*\"\n[[expect]]\nnever-empty = true\n";
     let written = Written::new("day", text);

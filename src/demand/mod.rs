@@ -2,7 +2,7 @@
 //!
 //! Pure, and off the answer path. DNS does not see load, so all of it is told of a *mix*: so many clients at so many places, as the geography counts
 //! addresses or as somebody declares countries. [`Orders`] holds how a service's clients rank its endpoints; from it follow [`Orders::landing`], the
-//! share of the clients that each endpoint gets, and [`fit`], the share of its usual clients that each can keep without going beyond its capacity.
+//! share of the clients that each endpoint gets, and [`fit()`], the share of its usual clients that each can keep without going beyond its capacity.
 //!
 //! Invariants
 //! - Nothing is ranked here: orders are those of [`crate::steer::decide`].

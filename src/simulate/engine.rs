@@ -87,6 +87,8 @@ struct Engine<'s> {
     reality: Reality,
     /// Draws lots.
     random: Random,
+    /// Whether the world says that its statuses are held without fresh observations.
+    stale: bool,
     /// Until when the prober stands still.
     stopped: Moment,
     /// Until when the controller looks at its clock at every step.
@@ -125,6 +127,7 @@ pub fn run(scenario: &Scenario, grounds: &[Ground], seed: u64, progress: Progres
         seen: 0,
         reality: Reality::new(&first.catalog),
         random: Random::new(seed),
+        stale: false,
         stopped: Moment(0),
         busy: begin.plus_millis(SIMULATION_SETTLE_MS),
         tick: begin,
@@ -376,6 +379,10 @@ impl Engine<'_> {
             self.schedule.replan(plan, now);
         }
         if let Some(world) = effects.publish {
+            if std::mem::replace(&mut self.stale, world.statuses.stale) != world.statuses.stale {
+                let text = if world.statuses.stale { "no fresh observations: what was seen last is held" } else { "observations are fresh again" };
+                self.account.tell(now, "stale", text.to_owned());
+            }
             if !self.targets.are_of(&world) {
                 self.targets = Targets::of(&world);
                 self.schedule.retarget(&self.targets);

@@ -133,11 +133,11 @@ fn clients(top: &mut Table<'_, '_>) -> Vec<(Country, u64)> {
             continue;
         };
         let Some(weight) = weight else { continue };
-        match u32::try_from(weight.value) {
-            Ok(number) => clients.push((code, number.into())),
-            Err(_) => {
-                top.report(Finding::at(Code::WrongValue, weight.place, "clients: a weight must be a whole number from 0 to 4294967295").label("out of range"))
-            }
+        if let Ok(number) = u32::try_from(weight.value) {
+            clients.push((code, number.into()));
+        } else {
+            let message = "clients: a weight must be a whole number from 0 to 4294967295";
+            top.report(Finding::at(Code::WrongValue, weight.place, message).label("out of range"));
         }
     }
     clients
