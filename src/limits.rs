@@ -122,6 +122,14 @@ pub const EVENTS_QUEUED_MAX: usize = 16_384;
 pub const READY_DEADLINE_MS: u64 = 10_000;
 /// Intervals after which an observation is old: it no longer proves that anybody is looking.
 pub const FRESH_INTERVALS: u64 = 3;
+/// What each time that an endpoint goes down adds to its penalty: the unit of `damping.suppress` and `reuse`, as routers have it (RFC 2439 §4.2).
+pub const FLAP_PENALTY: u32 = 1_000;
+/// Highest threshold of a penalty, as many times as an endpoint may go down before it is held.
+pub const DAMPING_PENALTY_MAX: u32 = 20 * FLAP_PENALTY;
+/// Longest half-life and longest hold of damping, in milliseconds: a day.
+pub const DAMPING_MS_MAX: u32 = 86_400_000;
+/// Longest recovery ramp in milliseconds: an hour.
+pub const RAMP_MS_MAX: u32 = 3_600_000;
 /// After a first failure a probe is asked again at this fraction of its interval.
 pub const RECHECK_FRACTION: u64 = 5;
 /// Most that jitter takes off an interval, as one part in so many: a tenth.

@@ -300,13 +300,20 @@ impl Task {
 
     /// Handles events and carries out what follows.
     fn handle(&mut self, events: impl IntoIterator<Item = Event>) -> Option<Refused> {
-        let Effects { publish, changes, persist, plan, refusal, dropped: _ } = self.controller.handle_all(events, self.clock.now());
+        let Effects { publish, changes, holds, persist, plan, refusal, dropped: _ } = self.controller.handle_all(events, self.clock.now());
         if let Some(world) = publish {
             self.publisher.publish(world);
         }
         for change in changes {
             // Nobody need listen.
             let _ = self.changes.send(change);
+        }
+        for held in holds {
+            if let Some(hold) = held.hold {
+                tracing::warn!(endpoint = %held.endpoint, "{hold}");
+            } else {
+                tracing::info!(endpoint = %held.endpoint, "no longer held down");
+            }
         }
         if let Some(plan) = plan {
             self.plans.send_replace(plan);

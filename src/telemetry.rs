@@ -108,6 +108,12 @@ metrics! {
     PROBE_RTT = "aya_probe_rtt_seconds", Histogram, Seconds, ["region"], "Time that probes which passed took, by the endpoint's region";
     /// Health.
     HEALTH = "aya_endpoint_health", Gauge, Count, ["service", "endpoint"], "Health as measured: 1 up, 0.5 degraded, 0 down, -1 unknown";
+    /// Held endpoints.
+    DAMPED = "aya_endpoints_damped", Gauge, Count, [], "Endpoints held out of service, since they came and went too often";
+    /// Ramping endpoints.
+    RAMPING = "aya_endpoints_ramping", Gauge, Count, [], "Endpoints that were down and take their clients back step by step";
+    /// Blocked endpoints.
+    BLOCKED = "aya_endpoints_blocked", Gauge, Count, [], "Endpoints taken as down, since something that they depend on is";
     /// Generation.
     GENERATION = "aya_world_generation", Gauge, Count, [], "Generation of the world that queries are answered from";
     /// Age of the statuses.

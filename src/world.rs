@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::catalog::{Catalog, EndpointId, Service, ServiceId};
 use crate::geo::Geo;
-use crate::health::Status;
+use crate::health::{Note, Status};
 use crate::units::Moment;
 
 /// The snapshot. Catalog, geography and statuses change behind one pointer, so that a query sees one world.
@@ -30,6 +30,8 @@ pub struct Statuses {
     /// By service: the number of its situation, which names all that a decision for it reads beside the client; 0 where no other service could
     /// be in the same one. Services in one situation are decided alike, whenever that was.
     pub situations: Box<[u64]>,
+    /// What is to be told of endpoints in trouble beside their statuses, by endpoint. Nothing decides by it.
+    pub notes: Arc<[(EndpointId, Note)]>,
     /// Whether the statuses are held without fresh observations (EDE 3, RFC 8914 §4.4).
     pub stale: bool,
     /// When the newest observation in them was made.
@@ -44,6 +46,7 @@ impl World {
             of: vec![Status::UNMEASURED; catalog.endpoints.len()].into(),
             versions: vec![generation; catalog.services.len()].into(),
             situations: vec![0; catalog.services.len()].into(),
+            notes: Arc::default(),
             stale: false,
             observed: Moment(0),
         };
@@ -55,6 +58,13 @@ impl World {
     #[inline]
     pub fn status(&self, endpoint: EndpointId) -> &Status {
         &self.statuses.of[endpoint.index()]
+    }
+
+    /// What is to be told of an endpoint beside its status.
+    #[must_use]
+    pub fn note(&self, endpoint: EndpointId) -> Option<&Note> {
+        let notes = &self.statuses.notes;
+        notes.binary_search_by_key(&endpoint, |(id, _)| *id).ok().map(|index| &notes[index].1)
     }
 
     /// The statuses of a service's endpoints, in their order.

@@ -13,8 +13,10 @@ use axum::routing::get;
 use serde::{Deserialize, Serialize};
 
 use super::Context;
+use crate::catalog::EndpointId;
 use crate::explain::{self, RequestError};
 use crate::geo::{Extent, SourceInfo};
+use crate::health::Hold;
 use crate::limits;
 use crate::units::Moment;
 
@@ -249,21 +251,53 @@ struct EndpointStatus {
     region: Box<str>,
     /// Its health: `unknown`, `up`, `degraded`, `down`.
     health: String,
+    /// Its status as eligibility reads it: its health, but `down` while something that it depends on is.
+    status: String,
+    /// The root of what blocks it, if anything that it depends on is down.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    blocked_by: Option<Box<str>>,
+    /// Since it came and went too often, it is held out of service: after how many changes, and when it will be let go at the earliest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held: Option<HoldStatus>,
+    /// Share of its usual clients that it takes, in thousandths: less than 1000 while it ramps up.
+    ramp_permille: u16,
     /// Whether it is moving.
     moving: bool,
     /// Whether it is probed at all.
     probed: bool,
 }
 
+/// That an endpoint is held out of service.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct HoldStatus {
+    /// How often it went down or came up since it was last at rest.
+    changes: u16,
+    /// When it will be let go if it does not go down again (RFC 3339).
+    until: String,
+}
+
+impl HoldStatus {
+    /// The same for programs.
+    fn of(hold: Hold) -> Self {
+        let until = i64::try_from(hold.until.0).ok().and_then(|millis| jiff::Timestamp::from_millisecond(millis).ok());
+        Self { changes: hold.changes, until: until.map(|until| until.to_string()).unwrap_or_default() }
+    }
+}
+
 /// The world.
 async fn status(State(context): State<Context>) -> Json<StatusView> {
     let world = context.worlds.load();
     let catalog = &world.catalog;
-    let endpoints = catalog.endpoints.iter().zip(&world.statuses.of).map(|(endpoint, status)| EndpointStatus {
+    let endpoints = catalog.endpoints.iter().zip(&world.statuses.of).zip((0..).map(EndpointId)).map(|((endpoint, status), id)| EndpointStatus {
         service: catalog.service(endpoint.service).name.to_string(),
         endpoint: endpoint.name.clone(),
         region: catalog.region(endpoint.region).name.clone(),
         health: status.health.to_string(),
+        status: status.published().to_string(),
+        blocked_by: world.note(id).and_then(|note| note.root.clone()),
+        held: world.note(id).and_then(|note| note.hold).map(HoldStatus::of),
+        ramp_permille: status.ramp.0,
         moving: status.moving,
         probed: !endpoint.probes.is_empty(),
     });

@@ -14,6 +14,7 @@ mod name;
 mod owner;
 mod policy;
 mod profile;
+mod recovery;
 mod region;
 mod service;
 mod zone;
@@ -23,6 +24,7 @@ pub use name::{Name, NameError};
 pub use owner::{Content, HASH_START, Node, NodeId, OwnerNames, RrSet, fold_case, hash_name, hash_word};
 pub use policy::{ClientSet, LatencyRow, Network, Residency, Selector, UnknownClient};
 pub use profile::Profiles;
+pub use recovery::{Damping, Recovery};
 pub use region::{Region, RegionSet, RegionSetIter, glob};
 pub use service::{
     AnswerKind, By, Endpoint, Families, GeoRule, HttpsTemplate, Load, Price, ProbeKind, ProbeSpec, ProbeTarget, Requirement, Service, StatusRange, WhenAllDown,

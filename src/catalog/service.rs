@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::Range;
 
-use super::{ClientSetId, EndpointId, Lineup, Name, ProbeId, RegionId, RegionSet, ResidencyId, ServiceId, ZoneId};
+use super::{ClientSetId, EndpointId, Lineup, Name, ProbeId, Recovery, RegionId, RegionSet, ResidencyId, ServiceId, ZoneId};
 use crate::units::{MicroUsd, Micros, Permille, Ttl};
 
 /// An owner name whose answer is steered.
@@ -49,6 +49,8 @@ pub struct Service {
     pub degraded_penalty: Micros,
     /// The load term.
     pub load: Load,
+    /// How its endpoints come back after having been down.
+    pub recovery: Recovery,
     /// Declared demand at the busiest hour, in requests per second; counts until endpoints report theirs.
     pub peak: Option<u64>,
     /// HTTPS records (RFC 9460) with hints from the same decision, if wanted.

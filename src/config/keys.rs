@@ -52,6 +52,7 @@ pub const SECTIONS: &[&Section] = &[
     &GEO,
     &WHEN_ALL_DOWN,
     &STEERING,
+    &DAMPING,
     &HTTPS,
     &ENDPOINT,
 ];
@@ -240,6 +241,8 @@ pub const SERVICE: Section = Section {
         key("peak", "rate", "", "Demand at the busiest hour, until endpoints report it."),
         key("https", "table", "", "HTTPS records (RFC 9460) with hints from the same decision."),
         key("steering", "table", "", "How the best are chosen."),
+        key("ramp", "duration", "2min", "Over which an endpoint that was down takes its usual clients back: 5, 25, 50, 100 %; \"0s\" is all at once."),
+        key("damping", "table or off", "the table's defaults", "When an endpoint that comes and goes is held out of service."),
         key("probe", "template, list of templates or table", "", "How its endpoints are asked."),
         key("endpoint", "tables", "required", "Its endpoints."),
     ],
@@ -290,6 +293,18 @@ pub const STEERING: Section = Section {
         key("degraded-penalty", "duration", "100 ms", "What degraded health adds to the score."),
         key("load-target", "share", "80%", "Load below this share of capacity costs nothing."),
         key("load-at-capacity", "duration", "50 ms", "What load equal to capacity adds to the score."),
+    ],
+};
+
+/// `service.NAME.damping`, as a table.
+pub const DAMPING: Section = Section {
+    path: "service.NAME.damping",
+    about: "Holding down what comes and goes (after RFC 2439): each time that an endpoint goes down adds 1000 to its penalty.",
+    keys: &[
+        key("half-life", "duration", "5min", "Time in which a penalty halves."),
+        key("suppress", "number", "1500", "A penalty of so much holds the endpoint out of service, while anything else is up."),
+        key("reuse", "number", "750", "A penalty below this lets it go again."),
+        key("max-suppress", "duration", "20min", "The longest hold, from the last time that it went down."),
     ],
 };
 

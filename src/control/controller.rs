@@ -1,17 +1,21 @@
 //! The controller itself.
 
+mod judge;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::roster::{self, Carried};
 use super::state::{addresses_digest, spec_digest};
-use super::{Change, Effects, EndpointName, EndpointState, Event, Plan, ProbeState, Refused, Situations, State, Why, probe_label};
+use super::{Effects, EndpointState, Event, Plan, ProbeState, Refused, Situations, State, Why, probe_label};
 use crate::catalog::{Catalog, EndpointId, ProbeId};
 use crate::geo::Geo;
-use crate::health::{Health, Observation, Rule, Status, Tracker, of_all};
+use crate::health::{Health, Observation, Rule, Status, Tracker};
 use crate::limits::{READY_DEADLINE_MS, STATE_REFRESH_MS, STATE_WRITE_MS, WORLD_REFRESH_MS};
 use crate::units::Moment;
 use crate::world::{Statuses, World};
+
+use judge::{Cause, Watch};
 
 /// The one writer. See the room's invariants.
 #[derive(Debug)]
@@ -32,6 +36,8 @@ pub struct Controller {
     carried: Box<[Option<ProbeId>]>,
     /// The statuses to be published next.
     statuses: Vec<Status>,
+    /// Endpoints that were down, and what becomes of them.
+    watch: Watch,
     /// The versions to be published next.
     versions: Vec<u64>,
     /// The situations that services were in.
@@ -85,6 +91,7 @@ impl Controller {
             users: Users::of(&catalog),
             carried: Box::default(),
             statuses: world.statuses.of.to_vec(),
+            watch: Watch::default(),
             versions: world.statuses.versions.to_vec(),
             situations,
             touched: false,
@@ -186,7 +193,7 @@ impl Controller {
         if verdict.changed {
             let in_row = self.trackers[probe.index()].last().map_or(1, |(_, in_row)| in_row);
             let why = || Why::Observed { probe: probe_label(spec).into(), outcome: observation.outcome.clone(), in_row };
-            self.judge_users(probe, now, why, effects);
+            self.judge_users(probe, Cause::Happened, now, why, effects);
         }
     }
 
@@ -196,32 +203,6 @@ impl Controller {
             return (probe.index() < self.trackers.len()).then_some(probe);
         }
         if epoch + 1 == self.epoch { self.carried.get(probe.index()).copied().flatten() } else { None }
-    }
-
-    /// Judges anew every endpoint that the probe is of.
-    fn judge_users(&mut self, probe: ProbeId, now: Moment, why: impl Fn() -> Why, effects: &mut Effects) {
-        for index in self.users.range(probe) {
-            let id = self.users.endpoints[index];
-            if let Some((from, to)) = self.judge(id) {
-                let endpoint = EndpointName::of(&self.catalog, id);
-                effects.changes.push(Change { endpoint, from, to, why: why(), at: now });
-            }
-        }
-    }
-
-    /// Puts an endpoint's status together from what is known of it. Returns its health before and now if that is another.
-    fn judge(&mut self, id: EndpointId) -> Option<(Health, Health)> {
-        let endpoint = self.catalog.endpoint(id);
-        let (health, moving) = of_all(endpoint.probes.iter().map(|probe| &self.trackers[probe.index()]));
-        let status = &mut self.statuses[id.index()];
-        let before = *status;
-        (status.health, status.moving) = (health, moving);
-        if *status != before {
-            self.versions[endpoint.service.index()] = self.world.generation + 1;
-            self.touched = true;
-        }
-        self.unsaved |= before.health != health;
-        (before.health != health).then_some((before.health, health))
     }
 
     /// Replaces the catalog, keeping by names what is known.
@@ -250,6 +231,7 @@ impl Controller {
         self.users = Users::of(&catalog);
         self.carried = probes;
         self.statuses = statuses;
+        self.watch = std::mem::take(&mut self.watch).carried(&endpoints);
         self.versions = vec![self.world.generation + 1; catalog.services.len()];
         self.situations.forget();
         self.touched = true;
@@ -264,18 +246,6 @@ impl Controller {
         effects.plan = Some(Plan { epoch: self.epoch, catalog: Arc::clone(&catalog), fresh: fresh.into() });
         (self.catalog, self.geo) = (catalog, geo);
         self.judge_all(&before, now, effects);
-    }
-
-    /// Judges every endpoint after a reload. `before` is the health of endpoints that were changed.
-    fn judge_all(&mut self, before: &[Health], now: Moment, effects: &mut Effects) {
-        for (id, &before) in (0..).map(EndpointId).zip(before) {
-            self.judge(id);
-            let to = self.statuses[id.index()].health;
-            if before != Health::Unknown && before != to {
-                let endpoint = EndpointName::of(&self.catalog, id);
-                effects.changes.push(Change { endpoint, from: before, to, why: Why::Reloaded, at: now });
-            }
-        }
     }
 
     /// Replaces the geography.
@@ -313,7 +283,7 @@ impl Controller {
                 let observed = Moment(kept.observed).min(now);
                 if self.trackers[probe.index()].restore(kept.health, observed, &Rule::of(spec)) {
                     self.observed = self.observed.max(observed);
-                    self.judge_users(probe, now, || Why::Restored, effects);
+                    self.judge_users(probe, Cause::Known, now, || Why::Restored, effects);
                 }
             }
         }
@@ -321,13 +291,14 @@ impl Controller {
 
     /// Does what time alone makes due, and publishes if anything is new.
     fn look_at_the_clock(&mut self, now: Moment, effects: &mut Effects) {
+        self.judge_due(now, effects);
         if self.first_round.as_ref().is_some_and(|round| now >= round.deadline || round.left == 0) {
             self.first_round = None;
         }
         let stale = !self.trackers.is_empty() && now > self.fresh_until;
         let published = &self.world.statuses;
         let aged = self.observed.millis_since(published.observed) >= WORLD_REFRESH_MS;
-        if self.touched || stale != published.stale || aged {
+        if self.touched || self.watch.has_news() || stale != published.stale || aged {
             self.publish(stale, effects);
         }
         let since = now.millis_since(self.saved);
@@ -345,6 +316,7 @@ impl Controller {
             of: self.statuses.as_slice().into(),
             versions: self.versions.as_slice().into(),
             situations: self.world.statuses.situations.clone(),
+            notes: self.watch.notes(),
             stale,
             observed: self.observed,
         };

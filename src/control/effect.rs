@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::catalog::{Catalog, EndpointId, ProbeKind, ProbeSpec};
 use crate::geo::Loss;
-use crate::health::{Health, ProbeOutcome};
+use crate::health::{Health, Hold, ProbeOutcome};
 use crate::units::Moment;
 use crate::world::World;
 
@@ -16,6 +16,8 @@ pub struct Effects {
     pub publish: Option<Arc<World>>,
     /// Endpoints whose health is another now, in the order in which it happened.
     pub changes: Vec<Change>,
+    /// Endpoints that are held out of service from now on, or no more, in the order in which it happened.
+    pub holds: Vec<Held>,
     /// Whether [`super::Controller::state`] is due to be written.
     pub persist: bool,
     /// What is to be probed from now on.
@@ -88,6 +90,27 @@ pub struct Change {
 impl fmt::Display for Change {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {} → {} ({})", self.endpoint, self.from, self.to, self.why)
+    }
+}
+
+/// An endpoint is held out of service for coming and going, or is let go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// The endpoint.
+    pub endpoint: EndpointName,
+    /// The hold; `None` when it is let go.
+    pub hold: Option<Hold>,
+    /// When.
+    pub at: Moment,
+}
+
+/// As in `api.gslb.example.com/aws-eu-west-1: held down after 4 changes, back at 12:03:10 UTC at the earliest`.
+impl fmt::Display for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.hold {
+            Some(hold) => write!(f, "{}: {hold}", self.endpoint),
+            None => write!(f, "{}: no longer held down", self.endpoint),
+        }
     }
 }
 

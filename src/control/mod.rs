@@ -10,8 +10,9 @@
 //! - Across a reload an endpoint keeps its health if service, name, addresses and probes are the same; else it starts afresh.
 //! - Statuses are held when observations cease: [`crate::world::Statuses::stale`] says so, nothing else changes.
 //! - Nothing here delays or limits the removal of an endpoint that is down.
+//! - A first start, what was restored and a reload neither ramp an endpoint nor hold it down.
 //!
-//! Overrides, damping and drills are events to come; they meet health where [`Controller`] puts a status together.
+//! Overrides and drills are events to come; they meet health where [`Controller`] puts a status together.
 
 mod controller;
 mod effect;
@@ -21,7 +22,7 @@ mod situations;
 mod state;
 
 pub use controller::Controller;
-pub use effect::{Change, Effects, EndpointName, Plan, Refused, Why, probe_label};
+pub use effect::{Change, Effects, EndpointName, Held, Plan, Refused, Why, probe_label};
 pub use event::Event;
 pub use situations::Situations;
 pub use state::{EndpointState, ProbeState, State, addresses_digest, spec_digest};

@@ -17,7 +17,7 @@ use crate::catalog::{AnswerKind, By, EndpointId, RegionSet, Service, ServiceId};
 use crate::geo::{ClientSets, Place, RttSource};
 use crate::health::{Health, Intent, Status};
 use crate::steer::{self, Ask, Chosen, Client, Exclusion, Family, Recorder, Relaxation, Step, Verdict};
-use crate::units::Micros;
+use crate::units::{Micros, Permille};
 use crate::world::World;
 
 /// What is to be explained.
@@ -221,6 +221,7 @@ fn relaxation(step: &Step) -> Option<&'static str> {
         Step::Relaxed(Relaxation::MaxRtt) => Some("max-rtt"),
         Step::Relaxed(Relaxation::Prefer) => Some("prefer"),
         Step::Relaxed(Relaxation::Drain) => Some("drain"),
+        Step::Relaxed(Relaxation::Damped) => Some("damping"),
         Step::Relaxed(Relaxation::Down) => Some("when-all-down"),
         _ => None,
     }
@@ -325,20 +326,25 @@ fn bill_view(id: EndpointId, world: &World, place: Place, steps: &[Step]) -> Bil
         .unwrap_or_else(|| BillView { rtt_source, price_micro_usd, ..BillView::default() })
 }
 
-/// A status in words.
+/// A status in words: health, then what is made of it, then the operator's intent.
 fn status_text(status: &Status) -> String {
-    let health = match status.health {
-        Health::Unknown => "unknown",
-        Health::Up => "up",
-        Health::Degraded => "degraded",
-        Health::Down => "down",
-    };
-    match status.intent {
-        Intent::None => health.to_owned(),
-        Intent::In => format!("{health}, forced in"),
-        Intent::Drain => format!("{health}, draining"),
-        Intent::Out => format!("{health}, taken out"),
+    let mut words = vec![status.health.to_string()];
+    if status.blocked {
+        words.push("something that it depends on is down".to_owned());
     }
+    if status.damped {
+        words.push("held down".to_owned());
+    }
+    if status.ramp < Permille::WHOLE {
+        words.push(format!("ramping up at {} %", status.ramp.0 / 10));
+    }
+    match status.intent {
+        Intent::None => {}
+        Intent::In => words.push("forced in".to_owned()),
+        Intent::Drain => words.push("draining".to_owned()),
+        Intent::Out => words.push("taken out".to_owned()),
+    }
+    words.join(", ")
 }
 
 /// The rule that keeps an endpoint out, in words.
@@ -356,7 +362,11 @@ fn exclusion_text(exclusion: Exclusion, id: EndpointId, world: &World) -> String
             let wanted: Vec<String> = service.require.iter().map(|need| format!("{} = {}", need.label, need.values.join(" | "))).collect();
             format!("it lacks what the service requires: {}", wanted.join(", "))
         }
-        Exclusion::Down => "it is down".to_owned(),
+        Exclusion::Down => match world.note(id).and_then(|note| note.root.as_ref()) {
+            Some(root) if world.status(id).blocked => format!("{root} is down, and it depends on that"),
+            _ => "it is down".to_owned(),
+        },
+        Exclusion::Damped => world.note(id).and_then(|note| note.hold).map_or_else(|| "it is held down".to_owned(), |hold| format!("it is {hold}")),
         Exclusion::Drain => "it is being drained".to_owned(),
         Exclusion::MaxRtt => format!("it is farther than max-rtt, {}", service.max_rtt.unwrap_or(Micros::ZERO)),
         Exclusion::Prefer => "it lacks what the service prefers".to_owned(),

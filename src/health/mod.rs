@@ -8,11 +8,13 @@
 //! - A probe that could not be made tells nothing of its target.
 //! - An endpoint is as well as the worst of its probes; without probes it is never measured.
 //!
-//! Rooms that are to come stand between [`Tracker`] and [`Status`]: damping (a hold-down for what flaps), a ramp (recovery by shares),
-//! a baseline (degraded against the endpoint's own past). They will take what [`of_all`] says and fill the other fields of [`Status`].
+//! - What comes back ramps up, what comes and goes is held down ([`Comeback`]); both are parts of the status, never of health. Going down
+//!   is never delayed.
 
+mod comeback;
 mod tracker;
 
+pub use comeback::{Comeback, Hold};
 pub use tracker::{Rule, Tracker, Verdict, of_all, wants_recheck};
 
 use std::fmt;
@@ -71,6 +73,10 @@ pub struct Status {
     pub intent: Intent,
     /// Something is changing: a first failed probe, `degraded`, a ramp, an announced drill. Answers that it matters to carry `ttl.moving`.
     pub moving: bool,
+    /// Held out of service, since it came and went too often: treated as down while anything else is up, whatever its probes say.
+    pub damped: bool,
+    /// Something that it depends on is down: it is treated as down, whatever its own probes say.
+    pub blocked: bool,
     /// Share of its usual clients that it takes while it ramps up; the whole otherwise.
     pub ramp: Permille,
     /// Load as a share of capacity; above the whole when overloaded. Zero when nobody reports it.
@@ -81,8 +87,16 @@ pub struct Status {
 
 impl Status {
     /// Of an endpoint that nobody has measured yet.
-    pub const UNMEASURED: Self =
-        Self { health: Health::Unknown, intent: Intent::None, moving: false, ramp: Permille::WHOLE, load: Permille(0), penalty: Micros::ZERO };
+    pub const UNMEASURED: Self = Self {
+        health: Health::Unknown,
+        intent: Intent::None,
+        moving: false,
+        damped: false,
+        blocked: false,
+        ramp: Permille::WHOLE,
+        load: Permille(0),
+        penalty: Micros::ZERO,
+    };
 
     /// Of an endpoint that is up and at rest.
     pub const UP: Self = Self { health: Health::Up, ..Self::UNMEASURED };
@@ -91,13 +105,25 @@ impl Status {
     #[must_use]
     #[inline]
     pub const fn is_plain(&self) -> bool {
-        matches!(self.health, Health::Up) && matches!(self.intent, Intent::None) && !self.moving
+        matches!(self.health, Health::Up) && matches!(self.intent, Intent::None) && !(self.moving | self.damped | self.blocked)
     }
 
-    /// Whether eligibility counts it as down: measured so, and no operator says otherwise.
+    /// Whether eligibility counts it as down: it or something that it depends on is measured so, and no operator says otherwise.
     #[must_use]
     pub const fn is_down(&self) -> bool {
-        matches!(self.health, Health::Down) && !matches!(self.intent, Intent::In)
+        matches!(self.published(), Health::Down) && !matches!(self.intent, Intent::In)
+    }
+
+    /// Whether it is held out of service while anything else is up. An operator's `in` vouches for it.
+    #[must_use]
+    pub const fn is_damped(&self) -> bool {
+        self.damped && !matches!(self.intent, Intent::In)
+    }
+
+    /// Health as it is told to the world: as measured, but down while something that it depends on is.
+    #[must_use]
+    pub const fn published(&self) -> Health {
+        if self.blocked { Health::Down } else { self.health }
     }
 
     /// Whether its score bears the penalty for slow or erratic answers. An operator's `in` vouches for it, whatever the probes say.
@@ -111,6 +137,15 @@ impl Status {
     pub const fn is_unknown(&self) -> bool {
         matches!(self.health, Health::Unknown) && !matches!(self.intent, Intent::In)
     }
+}
+
+/// What is to be told of an endpoint beside its status; deciding never reads it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Note {
+    /// That it is held out of service.
+    pub hold: Option<Hold>,
+    /// The root of what blocks it: an endpoint as `service/endpoint`, or a probe.
+    pub root: Option<Box<str>>,
 }
 
 /// One result of a probe. A failed probe is a value, not an error.

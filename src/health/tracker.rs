@@ -109,7 +109,7 @@ enum Kind {
 /// What one observation changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Verdict {
-    /// Health or the moving flag is another now.
+    /// Health or the moving flag is another now, or this process has measured for the first time what was only restored.
     pub changed: bool,
     /// The observation was evidence: neither a probe that could not be made nor older than what is known.
     pub evidence: bool,
@@ -127,7 +127,7 @@ impl Tracker {
         if self.observed.is_some_and(|known| observation.at < known) {
             return Verdict { changed: false, evidence: false };
         }
-        let before = (self.health(), self.is_moving());
+        let before = (self.health(), self.is_moving(), self.is_measured());
         self.state = self.state.at(observation.at).next(kind, rule);
         self.in_row = match &self.last {
             Some(last) if last.kind() == observation.outcome.kind() => self.in_row.saturating_add(1),
@@ -138,7 +138,7 @@ impl Tracker {
         if kind != Kind::Failed {
             self.rtt = Some(self.rtt.map_or(observation.rtt, |smoothed| smooth(smoothed, observation.rtt)));
         }
-        Verdict { changed: before != (self.health(), self.is_moving()), evidence: true }
+        Verdict { changed: before != (self.health(), self.is_moving(), self.is_measured()), evidence: true }
     }
 
     /// Takes in what an earlier process knew, unless this one knows better already. It is held until the first observation; while

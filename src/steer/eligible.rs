@@ -17,7 +17,7 @@ pub(super) struct Eligible {
     pub(super) verdict: Verdict,
     /// Endpoints that may be answered now. Empty unless the verdict is to serve.
     pub(super) field: Bits,
-    /// Lawful endpoints that are not in the field because of their status (down, drained): their recovery may change the answer.
+    /// Lawful endpoints that are not in the field because of their status (down, held down, drained): their recovery may change the answer.
     pub(super) missing: Bits,
     /// Lawful endpoints whose status is moving.
     pub(super) moving: Bits,
@@ -36,6 +36,8 @@ struct Facts {
     drain: Bits,
     /// Measured down, and no operator says otherwise.
     down: Bits,
+    /// Held out of service for coming and going.
+    damped: Bits,
     /// Never measured.
     unknown: Bits,
     /// Status on the move.
@@ -56,6 +58,7 @@ pub(super) fn admit(ask: &Ask, world: &World, witness: &mut impl Witness) -> Eli
         (Exclusion::LastResort, allowed & !facts.out & !lineup.lacking & lineup.resort),
         (Exclusion::Family, allowed & !facts.out & lineup.able & !capable),
         (Exclusion::Down, lawful & facts.down),
+        (Exclusion::Damped, lawful & facts.damped & !facts.down),
     ] {
         see_excluded(bits, exclusion, service, witness);
     }
@@ -67,14 +70,19 @@ pub(super) fn admit(ask: &Ask, world: &World, witness: &mut impl Witness) -> Eli
         return Eligible { verdict, field: 0, missing: 0, moving: 0, unknown: 0, reason: Reason::NoneLeft };
     }
     let far = far(ask, world, service);
-    let alive = lawful & !facts.down;
+    let mut alive = lawful & !facts.down & !facts.damped;
+    if alive == 0 && lawful & !facts.down != 0 {
+        // What comes and goes, and is up at the moment, is better than what is down.
+        witness.see(Step::Relaxed(Relaxation::Damped));
+        alive = lawful & !facts.down;
+    }
     let (verdict, field, reason) = if alive == 0 {
         all_down(service, allowed & !facts.out & capable & !lineup.lacking, lawful, &facts, far, witness)
     } else {
         let (field, reason) = narrow(alive, &facts, far, service, witness);
         (Verdict::Serve, field, reason)
     };
-    let missing = lawful & (facts.down | facts.drain) & !field;
+    let missing = lawful & (facts.down | facts.drain | facts.damped) & !field;
     Eligible { verdict, field, missing, moving: facts.moving & lawful, unknown: facts.unknown & field, reason }
 }
 
@@ -89,6 +97,7 @@ impl Facts {
                 facts.out |= if status.intent == Intent::Out { bit } else { 0 };
                 facts.drain |= if status.intent == Intent::Drain { bit } else { 0 };
                 facts.down |= if status.is_down() { bit } else { 0 };
+                facts.damped |= if status.is_damped() { bit } else { 0 };
                 facts.unknown |= if status.is_unknown() { bit } else { 0 };
                 facts.moving |= if status.moving { bit } else { 0 };
             }

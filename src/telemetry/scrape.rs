@@ -7,16 +7,16 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
 use super::process::Process;
 use super::tally::{About, Count, Ledger, Limited, RCODES, ReplyClass, Subject};
 use super::{
-    ACCEPTED, AGE, CUT, EVICTED, Folded, GENERATION, GEOIP_AGE, GEOIP_NETWORKS, HANDSHAKES_FAILED, HEALTH, MAX_FDS, Metric, NONE, OPEN, OPEN_FDS, OTHER,
-    OVERFLOWS, PANICS, PROBES, QUERIES, READY, REJECTED, RESIDENT, RESPONSES, RESTARTS, RRL_DROPPED, RRL_SLIPPED, RRL_WOULD_DROP, SILENT, SOCKET_ERRORS, STALE,
-    TRUNCATED, Telemetry, UNSENT, counter, describe, gauge, lock,
+    ACCEPTED, AGE, BLOCKED, CUT, DAMPED, EVICTED, Folded, GENERATION, GEOIP_AGE, GEOIP_NETWORKS, HANDSHAKES_FAILED, HEALTH, MAX_FDS, Metric, NONE, OPEN,
+    OPEN_FDS, OTHER, OVERFLOWS, PANICS, PROBES, QUERIES, RAMPING, READY, REJECTED, RESIDENT, RESPONSES, RESTARTS, RRL_DROPPED, RRL_SLIPPED, RRL_WOULD_DROP,
+    SILENT, SOCKET_ERRORS, STALE, TRUNCATED, Telemetry, UNSENT, counter, describe, gauge, lock,
 };
 use crate::answer::Transport;
 use crate::catalog::Catalog;
 use crate::health::{Health, Status};
 use crate::limits;
 use crate::steer::Reason;
-use crate::units::Moment;
+use crate::units::{Moment, Permille};
 use crate::world::World;
 
 impl Telemetry {
@@ -119,6 +119,10 @@ fn tell_world(scrape: &PrometheusRecorder, world: &World, ready: bool, now: Mome
     gauge(scrape, &AGE, NONE).set(age);
     gauge(scrape, &STALE, NONE).set(f64::from(u8::from(world.statuses.stale)));
     gauge(scrape, &READY, NONE).set(f64::from(u8::from(ready)));
+    let count = |is: fn(&Status) -> bool| float(world.statuses.of.iter().filter(|status| is(status)).count() as u64);
+    gauge(scrape, &DAMPED, NONE).set(count(|status| status.damped));
+    gauge(scrape, &RAMPING, NONE).set(count(|status| status.ramp < Permille::WHOLE));
+    gauge(scrape, &BLOCKED, NONE).set(count(|status| status.blocked));
     let catalog = &world.catalog;
     let statuses = || catalog.endpoints.iter().zip(&world.statuses.of).filter(|(endpoint, _)| !endpoint.probes.is_empty());
     // Where there are more endpoints than series, those in trouble come first.

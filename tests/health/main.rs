@@ -1,6 +1,7 @@
 //! Health, from a probe on the wire to a world in the workers' hands.
 #![allow(clippy::unwrap_used, clippy::missing_docs_in_private_items, reason = "a test may panic, and its names are sentences")]
 
+mod comeback;
 mod controller;
 mod detection;
 #[cfg(feature = "serve")]

@@ -4,8 +4,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, OnceLock};
 
 use aya_gslb::catalog::{
-    AnswerKind, By, Catalog, Endpoint, Families, Lineup, Load, Name, NodeId, Price, ProbeId, ProbeKind, ProbeSpec, ProbeTarget, RegionId, RrSet, Service,
-    ServiceId, Soa, WhenAllDown, WhenNoneLeft, Zone, ZoneId,
+    AnswerKind, By, Catalog, Endpoint, Families, Lineup, Load, Name, NodeId, Price, ProbeId, ProbeKind, ProbeSpec, ProbeTarget, Recovery, RegionId, RrSet,
+    Service, ServiceId, Soa, WhenAllDown, WhenNoneLeft, Zone, ZoneId,
 };
 use aya_gslb::geo::Geo;
 use aya_gslb::health::{Observation, ProbeFailure, ProbeOutcome};
@@ -90,13 +90,20 @@ impl Build {
             when_none_left: WhenNoneLeft::Nodata,
             degraded_penalty: Micros::ZERO,
             load: Load { target: Permille(800), at_capacity: Micros::ZERO },
+            recovery: Recovery::default(),
             peak: None,
             https: None,
             latency_per_usd: Micros::ZERO,
-            lineup: Lineup::default(), // nothing is steered here
+            lineup: Lineup::default(),
             require: Box::default(),
             prefer: Box::default(),
         });
+        self
+    }
+
+    /// How endpoints of the service added last come back.
+    pub(crate) fn recovery(mut self, recovery: Recovery) -> Self {
+        self.services.last_mut().unwrap().recovery = recovery;
         self
     }
 
@@ -134,7 +141,10 @@ impl Build {
         self
     }
 
-    pub(crate) fn finish(self) -> Arc<Catalog> {
+    pub(crate) fn finish(mut self) -> Arc<Catalog> {
+        for service in &mut self.services {
+            service.lineup = Lineup::of(&self.endpoints[service.endpoints.start as usize..service.endpoints.end as usize], &[], &[], &[]);
+        }
         let digest = self.probes.len() as u64 * 1_000 + self.endpoints.len() as u64;
         Arc::new(Catalog {
             zones: self.zones.into(),

@@ -58,6 +58,7 @@ impl Context<'_> {
             when_none_left: spec.when_none_left,
             degraded_penalty: spec.degraded_penalty,
             load: spec.load,
+            recovery: spec.recovery,
             peak: spec.peak,
             https: spec.https.map(|https| https.value),
             latency_per_usd: spec.latency_per_usd.0,
