@@ -128,6 +128,17 @@ pub const FLAP_PENALTY: u32 = 1_000;
 pub const DAMPING_PENALTY_MAX: u32 = 20 * FLAP_PENALTY;
 /// Longest half-life and longest hold of damping, in milliseconds: a day.
 pub const DAMPING_MS_MAX: u32 = 86_400_000;
+/// Most things that one endpoint may depend on.
+pub const NEEDS_MAX: usize = 64;
+/// Targets that must fall silent within one interval before a node whose references are all silent doubts itself.
+pub const DOUBT_TARGETS_MIN: usize = 4;
+/// And clouds that they must be in: the outage of one cloud is no fault of ours.
+pub const DOUBT_CLOUDS_MIN: usize = 2;
+/// Most references of a vantage.
+pub const REFERENCES_MAX: usize = 16;
+/// References are asked so often, in milliseconds, and have as long to answer: their silence is known before a target that fell silent with
+/// them is down.
+pub const REFERENCE_INTERVAL_MS: u32 = 1_000;
 /// Longest recovery ramp in milliseconds: an hour.
 pub const RAMP_MS_MAX: u32 = 3_600_000;
 /// After a first failure a probe is asked again at this fraction of its interval.

@@ -300,13 +300,20 @@ impl Task {
 
     /// Handles events and carries out what follows.
     fn handle(&mut self, events: impl IntoIterator<Item = Event>) -> Option<Refused> {
-        let Effects { publish, changes, holds, persist, plan, refusal, dropped: _ } = self.controller.handle_all(events, self.clock.now());
+        let Effects { publish, changes, holds, doubt, persist, plan, refusal, dropped: _ } = self.controller.handle_all(events, self.clock.now());
         if let Some(world) = publish {
             self.publisher.publish(world);
         }
         for change in changes {
             // Nobody need listen.
             let _ = self.changes.send(change);
+        }
+        match doubt {
+            Some(true) => tracing::error!(
+                "no reference answers, and targets in several clouds fell silent: this node doubts its own network, and holds the statuses that it has"
+            ),
+            Some(false) => tracing::warn!("this node trusts its network again"),
+            None => {}
         }
         for held in holds {
             if let Some(hold) = held.hold {

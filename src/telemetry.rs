@@ -120,6 +120,8 @@ metrics! {
     AGE = "aya_world_age_seconds", Gauge, Seconds, [], "Age of the newest observation in the world; -1 before the first";
     /// Staleness.
     STALE = "aya_world_stale", Gauge, Count, [], "1 while statuses are held without fresh observations";
+    /// Self-doubt.
+    DOUBT = "aya_vantage_doubt", Gauge, Count, [], "1 while statuses are held, since this node doubts its own network";
     /// Readiness.
     READY = "aya_ready", Gauge, Count, [], "1 once the first round of probes is over";
     /// Reloads.
@@ -210,7 +212,7 @@ impl Probed {
         let mut endpoints: HashMap<u64, Vec<EndpointId>> = HashMap::new();
         let digests: Vec<u64> = catalog.probes.iter().map(digest).collect();
         for (id, endpoint) in (0..).map(EndpointId).zip(&catalog.endpoints) {
-            for probe in &endpoint.probes {
+            for probe in endpoint.all_probes() {
                 endpoints.entry(digests[probe.index()]).or_default().push(id);
             }
         }

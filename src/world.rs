@@ -32,8 +32,10 @@ pub struct Statuses {
     pub situations: Box<[u64]>,
     /// What is to be told of endpoints in trouble beside their statuses, by endpoint. Nothing decides by it.
     pub notes: Arc<[(EndpointId, Note)]>,
-    /// Whether the statuses are held without fresh observations (EDE 3, RFC 8914 §4.4).
+    /// Whether the statuses are held without fresh observations, or since the node doubts itself (EDE 3, RFC 8914 §4.4).
     pub stale: bool,
+    /// Whether the node doubts itself: all its references are silent, and so are targets in several clouds.
+    pub doubting: bool,
     /// When the newest observation in them was made.
     pub observed: Moment,
 }
@@ -48,6 +50,7 @@ impl World {
             situations: vec![0; catalog.services.len()].into(),
             notes: Arc::default(),
             stale: false,
+            doubting: false,
             observed: Moment(0),
         };
         Self { generation, catalog, geo, statuses }

@@ -141,6 +141,8 @@ struct StatusView {
     ready: bool,
     /// Whether statuses are held without fresh observations.
     stale: bool,
+    /// Whether that is since this node doubts its own network.
+    doubting: bool,
     /// Milliseconds since the newest observation; absent before the first.
     observed_ms_ago: Option<u64>,
     /// Where clients are found.
@@ -312,6 +314,7 @@ async fn status(State(context): State<Context>) -> Json<StatusView> {
         digest: format!("{:016x}", catalog.digest),
         ready: *context.ready.borrow(),
         stale: world.statuses.stale,
+        doubting: world.statuses.doubting,
         observed_ms_ago: observed.map(|observed| now.millis_since(observed)),
         geography,
         endpoints: endpoints.collect(),

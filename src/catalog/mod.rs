@@ -8,6 +8,7 @@
 //! - Indices (`ServiceId`, …) are valid within one catalog only; across a reload things are known by their names.
 //! - The endpoints of a service are contiguous.
 
+mod dependency;
 pub mod known;
 mod lineup;
 mod name;
@@ -19,6 +20,7 @@ mod region;
 mod service;
 mod zone;
 
+pub use dependency::{Dependency, Need, Needed};
 pub use lineup::{Bits, Lineup, Row};
 pub use name::{Name, NameError};
 pub use owner::{Content, HASH_START, Node, NodeId, OwnerNames, RrSet, fold_case, hash_name, hash_word};
@@ -103,6 +105,8 @@ pub struct Catalog {
     pub networks: Box<[Network]>,
     /// What is probed: identical probes of several endpoints are one.
     pub probes: Box<[ProbeSpec]>,
+    /// What is probed only as evidence of the node's own network (`vantage.reference`).
+    pub references: Box<[ProbeId]>,
     /// Digest of the content, the same on every node that loaded the same files in any order.
     pub digest: u64,
 }

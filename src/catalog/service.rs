@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::Range;
 
-use super::{ClientSetId, EndpointId, Lineup, Name, ProbeId, Recovery, RegionId, RegionSet, ResidencyId, ServiceId, ZoneId};
+use super::{ClientSetId, Dependency, EndpointId, Lineup, Name, ProbeId, Recovery, RegionId, RegionSet, ResidencyId, ServiceId, ZoneId};
 use crate::units::{MicroUsd, Micros, Permille, Ttl};
 
 /// An owner name whose answer is steered.
@@ -197,9 +197,16 @@ pub struct Endpoint {
     pub labels: Box<[(Box<str>, Box<str>)]>,
     /// Its probes; all must pass. Empty: never measured.
     pub probes: Box<[ProbeId]>,
+    /// What it cannot do without, if anything.
+    pub depends_on: Option<Box<Dependency>>,
 }
 
 impl Endpoint {
+    /// Every probe that matters to its status: its own, then those that it depends on.
+    pub fn all_probes(&self) -> impl Iterator<Item = ProbeId> {
+        self.probes.iter().copied().chain(self.depends_on.iter().flat_map(|depends| depends.probes()))
+    }
+
     /// The seed of an endpoint of this name in the service of this name: FNV-1a over both, then stirred.
     #[must_use]
     pub fn seed_of(service: &Name, endpoint: &str) -> u64 {

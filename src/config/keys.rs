@@ -46,12 +46,14 @@ pub const SECTIONS: &[&Section] = &[
     &PROBE_HTTP,
     &PROBE_TCP,
     &PROBE_TLS,
+    &VANTAGE,
     &SERVICE,
     &TTL,
     &REQUEST,
     &GEO,
     &WHEN_ALL_DOWN,
     &STEERING,
+    &DEPENDS_ON,
     &DAMPING,
     &HTTPS,
     &ENDPOINT,
@@ -75,6 +77,7 @@ pub const FILE: Section = Section {
         key("residency", "tables", "", "Rules about which clients may get which regions."),
         key("latency", "tables", "", "Known latencies: client selector, then region = duration. They come before distance."),
         key("probe", "tables", "", "Probe templates, used by name."),
+        key("vantage", "table", "", "From where this looks at the world: what a node may doubt itself by."),
     ],
 };
 
@@ -220,6 +223,18 @@ pub const PROBE_TLS: Section = Section {
     ],
 };
 
+/// `[vantage]`.
+pub const VANTAGE: Section = Section {
+    path: "vantage",
+    about: "When a node holds its statuses since it has lost the network itself: only if every reference is silent, and four targets in two clouds are.",
+    keys: &[key(
+        "reference",
+        "list of address:port",
+        "required",
+        "Asked by TCP every second, as evidence of the node's own network and nothing else; refusing is an answer.",
+    )],
+};
+
 /// `[service.NAME]`.
 pub const SERVICE: Section = Section {
     path: "service.NAME",
@@ -241,6 +256,7 @@ pub const SERVICE: Section = Section {
         key("peak", "rate", "", "Demand at the busiest hour, until endpoints report it."),
         key("https", "table", "", "HTTPS records (RFC 9460) with hints from the same decision."),
         key("steering", "table", "", "How the best are chosen."),
+        key("depends-on", "name, list of names or table", "", "What each endpoint needs in its region: services, or `probe:TEMPLATE`; a list needs all."),
         key("ramp", "duration", "2min", "Over which an endpoint that was down takes its usual clients back: 5, 25, 50, 100 %; \"0s\" is all at once."),
         key("damping", "table or off", "the table's defaults", "When an endpoint that comes and goes is held out of service."),
         key("probe", "template, list of templates or table", "", "How its endpoints are asked."),
@@ -296,6 +312,18 @@ pub const STEERING: Section = Section {
     ],
 };
 
+/// `service.NAME.depends-on`, as a table.
+pub const DEPENDS_ON: Section = Section {
+    path: "service.NAME.depends-on",
+    about: "What an endpoint needs in its region, one form of three. While it lacks that, it is taken as down, and everything says what the root is.",
+    keys: &[
+        key("all", "list of names", "", "All of these."),
+        key("any", "list of names", "", "Any of these."),
+        key("at-least", "number", "", "So many of `of`."),
+        key("of", "list of names", "", "Of these."),
+    ],
+};
+
 /// `service.NAME.damping`, as a table.
 pub const DAMPING: Section = Section {
     path: "service.NAME.damping",
@@ -338,5 +366,6 @@ pub const ENDPOINT: Section = Section {
         key("price", "table", "the region's", "Prices of this endpoint alone."),
         key("probe", "template, list of templates or table", "the service's", "How it is asked, instead of how the service says."),
         key("probe-at", "address or address:port", "the first of a, else of aaaa", "Where it is asked."),
+        key("depends-on", "name, list of names or table", "the service's", "What it needs, instead of what the service says; `[]` is nothing."),
     ],
 };

@@ -1,5 +1,6 @@
 //! The controller itself.
 
+mod doubt;
 mod judge;
 
 use std::collections::HashMap;
@@ -15,6 +16,7 @@ use crate::limits::{READY_DEADLINE_MS, STATE_REFRESH_MS, STATE_WRITE_MS, WORLD_R
 use crate::units::Moment;
 use crate::world::{Statuses, World};
 
+use doubt::{Doubt, is_silence};
 use judge::{Cause, Watch};
 
 /// The one writer. See the room's invariants.
@@ -32,6 +34,10 @@ pub struct Controller {
     trackers: Box<[Tracker]>,
     /// For each probe the endpoints that it judges.
     users: Users,
+    /// For each endpoint those that depend on it.
+    dependants: Dependants,
+    /// Whether the node has reason to doubt itself.
+    doubt: Doubt,
     /// For each probe of the epoch before, what it is now: observations under way across a reload are not lost.
     carried: Box<[Option<ProbeId>]>,
     /// The statuses to be published next.
@@ -67,6 +73,9 @@ struct FirstRound {
     deadline: Moment,
 }
 
+/// For each endpoint that others depend on, those. Others take no room.
+type Dependants = HashMap<EndpointId, Box<[EndpointId]>>;
+
 /// For each probe the endpoints that it judges, as ranges of one list.
 #[derive(Debug, Default)]
 struct Users {
@@ -89,6 +98,8 @@ impl Controller {
             epoch: 1,
             trackers: vec![Tracker::default(); probes].into(),
             users: Users::of(&catalog),
+            dependants: dependants(&catalog),
+            doubt: Doubt::new(&catalog),
             carried: Box::default(),
             statuses: world.statuses.of.to_vec(),
             watch: Watch::default(),
@@ -161,7 +172,7 @@ impl Controller {
             Some(ProbeState { spec: spec_digest(&catalog.probes[id.index()]), health: tracker.health(), observed })
         };
         let endpoints = catalog.endpoints.iter().filter_map(|endpoint| {
-            let probes: Vec<ProbeState> = endpoint.probes.iter().filter_map(known).collect();
+            let probes: Vec<ProbeState> = endpoint.all_probes().filter_map(|probe| known(&probe)).collect();
             (!probes.is_empty()).then(|| EndpointState {
                 service: catalog.service(endpoint.service).name.to_string().into(),
                 endpoint: endpoint.name.clone(),
@@ -184,8 +195,14 @@ impl Controller {
         let catalog = Arc::clone(&self.catalog);
         let spec = &catalog.probes[probe.index()];
         let rule = Rule::of(spec);
+        self.doubt.note(probe, observation);
+        let is_reference = catalog.references.contains(&probe);
+        // What a node without a network would see everywhere is no evidence while the node may be one.
+        if is_silence(observation) && !is_reference && self.doubt.is_due(&catalog, &self.users, now) {
+            return;
+        }
         let verdict = self.trackers[probe.index()].observe(observation, &rule);
-        if !verdict.evidence {
+        if !verdict.evidence || is_reference && self.users.range(probe).is_empty() {
             return;
         }
         self.observed = self.observed.max(observation.at);
@@ -224,11 +241,14 @@ impl Controller {
         }
         let statuses = endpoints.iter().map(|from| from.map_or(Status::UNMEASURED, |id| self.statuses[id.index()]));
         let statuses: Vec<Status> = statuses.collect();
-        let before: Vec<Health> = changed.iter().map(|id| id.map_or(Health::Unknown, |id| self.statuses[id.index()].health)).collect();
+        let before = endpoints.iter().zip(&changed).map(|(same, other)| same.or(*other).map_or(Health::Unknown, |id| self.statuses[id.index()].published()));
+        let before: Vec<Health> = before.collect();
 
         self.epoch += 1;
         self.trackers = trackers;
         self.users = Users::of(&catalog);
+        self.dependants = dependants(&catalog);
+        self.doubt = self.doubt.carried(&catalog, &probes);
         self.carried = probes;
         self.statuses = statuses;
         self.watch = std::mem::take(&mut self.watch).carried(&endpoints);
@@ -275,7 +295,7 @@ impl Controller {
             if addresses_digest(endpoint) != kept.addresses {
                 continue;
             }
-            for &probe in &endpoint.probes {
+            for probe in endpoint.all_probes() {
                 let spec = &catalog.probes[probe.index()];
                 let digest = spec_digest(spec);
                 let Some(kept) = kept.probes.iter().find(|kept| kept.spec == digest) else { continue };
@@ -295,10 +315,14 @@ impl Controller {
         if self.first_round.as_ref().is_some_and(|round| now >= round.deadline || round.left == 0) {
             self.first_round = None;
         }
-        let stale = !self.trackers.is_empty() && now > self.fresh_until;
+        let doubting = self.doubt.is_due(&self.catalog, &self.users, now);
+        if doubting != std::mem::replace(&mut self.doubt.holds, doubting) {
+            effects.doubt = Some(doubting);
+        }
+        let stale = doubting || !self.trackers.is_empty() && now > self.fresh_until;
         let published = &self.world.statuses;
         let aged = self.observed.millis_since(published.observed) >= WORLD_REFRESH_MS;
-        if self.touched || self.watch.has_news() || stale != published.stale || aged {
+        if self.touched || self.watch.has_news() || stale != published.stale || doubting != published.doubting || aged {
             self.publish(stale, effects);
         }
         let since = now.millis_since(self.saved);
@@ -318,6 +342,7 @@ impl Controller {
             situations: self.world.statuses.situations.clone(),
             notes: self.watch.notes(),
             stale,
+            doubting: self.doubt.holds,
             observed: self.observed,
         };
         self.situations.tell(&self.catalog, generation, &mut statuses);
@@ -332,7 +357,7 @@ impl Users {
     fn of(catalog: &Catalog) -> Self {
         let mut pairs: Vec<(ProbeId, EndpointId)> = Vec::new();
         for (endpoint, id) in catalog.endpoints.iter().zip((0..).map(EndpointId)) {
-            pairs.extend(endpoint.probes.iter().map(|&probe| (probe, id)));
+            pairs.extend(endpoint.all_probes().map(|probe| (probe, id)));
         }
         pairs.sort_unstable();
         pairs.dedup();
@@ -350,6 +375,17 @@ impl Users {
     fn range(&self, probe: ProbeId) -> std::ops::Range<usize> {
         self.starts[probe.index()] as usize..self.starts[probe.index() + 1] as usize
     }
+}
+
+/// Turns the catalog's endpoint → what it depends on around.
+fn dependants(catalog: &Catalog) -> Dependants {
+    let mut dependants: HashMap<EndpointId, Vec<EndpointId>> = HashMap::new();
+    for (endpoint, id) in catalog.endpoints.iter().zip((0..).map(EndpointId)) {
+        for needed in endpoint.depends_on.iter().flat_map(|depends| depends.endpoints()) {
+            dependants.entry(needed).or_default().push(id);
+        }
+    }
+    dependants.into_iter().map(|(needed, by)| (needed, by.into())).collect()
 }
 
 /// Milliseconds within which a first round of all probes must be complete: the longest interval and time-out, at most [`READY_DEADLINE_MS`].

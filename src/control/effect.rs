@@ -18,6 +18,8 @@ pub struct Effects {
     pub changes: Vec<Change>,
     /// Endpoints that are held out of service from now on, or no more, in the order in which it happened.
     pub holds: Vec<Held>,
+    /// Whether the node doubts itself from now on, or no more; `None` when that is as before.
+    pub doubt: Option<bool>,
     /// Whether [`super::Controller::state`] is due to be written.
     pub persist: bool,
     /// What is to be probed from now on.
@@ -126,6 +128,13 @@ pub enum Why {
         /// How many such outcomes came in a row.
         in_row: u8,
     },
+    /// Something that it depends on went down.
+    DependsOn {
+        /// The root: what is down by itself, as `service/endpoint` or as a probe.
+        root: Box<str>,
+    },
+    /// What it depends on is up again.
+    Unblocked,
     /// Its addresses or probes are others since a reload: it starts afresh.
     Reloaded,
     /// An earlier process knew it.
@@ -138,6 +147,8 @@ impl fmt::Display for Why {
         match self {
             Self::Observed { probe, outcome, in_row: 0 | 1 } => write!(f, "{probe}: {outcome}"),
             Self::Observed { probe, outcome, in_row } => write!(f, "{probe}: {outcome}, {in_row} in a row"),
+            Self::DependsOn { root } => write!(f, "it depends on {root}, which is down"),
+            Self::Unblocked => f.write_str("what it depends on is up again"),
             Self::Reloaded => f.write_str("its addresses or probes were changed"),
             Self::Restored => f.write_str("as it was before the restart"),
         }

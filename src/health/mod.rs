@@ -157,6 +157,8 @@ pub struct Observation {
     pub outcome: ProbeOutcome,
     /// Round-trip time of the whole exchange, in microseconds; of a failure: the time until it failed.
     pub rtt: Micros,
+    /// Whether a drill made it come out so: then it counts for health as any other, and never for the node's doubt of itself.
+    pub drill: bool,
 }
 
 /// What came of a probe.

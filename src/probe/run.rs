@@ -58,6 +58,7 @@ pub(crate) async fn run(mut plans: watch::Receiver<Plan>, events: mpsc::Sender<E
                         at: clock.now(),
                         outcome: ProbeOutcome::Failed(ProbeFailure::NotAsked(error.to_string().into())),
                         rtt: Micros::ZERO,
+                        drill: false,
                     },
                 };
                 if let Some((epoch, probe)) = schedule.finish(key, &observation.outcome, clock.now())

@@ -7,7 +7,7 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
 use super::process::Process;
 use super::tally::{About, Count, Ledger, Limited, RCODES, ReplyClass, Subject};
 use super::{
-    ACCEPTED, AGE, BLOCKED, CUT, DAMPED, EVICTED, Folded, GENERATION, GEOIP_AGE, GEOIP_NETWORKS, HANDSHAKES_FAILED, HEALTH, MAX_FDS, Metric, NONE, OPEN,
+    ACCEPTED, AGE, BLOCKED, CUT, DAMPED, DOUBT, EVICTED, Folded, GENERATION, GEOIP_AGE, GEOIP_NETWORKS, HANDSHAKES_FAILED, HEALTH, MAX_FDS, Metric, NONE, OPEN,
     OPEN_FDS, OTHER, OVERFLOWS, PANICS, PROBES, QUERIES, RAMPING, READY, REJECTED, RESIDENT, RESPONSES, RESTARTS, RRL_DROPPED, RRL_SLIPPED, RRL_WOULD_DROP,
     SILENT, SOCKET_ERRORS, STALE, TRUNCATED, Telemetry, UNSENT, counter, describe, gauge, lock,
 };
@@ -118,6 +118,7 @@ fn tell_world(scrape: &PrometheusRecorder, world: &World, ready: bool, now: Mome
     let age = if world.statuses.observed == Moment(0) { -1.0 } else { seconds(now.millis_since(world.statuses.observed)) };
     gauge(scrape, &AGE, NONE).set(age);
     gauge(scrape, &STALE, NONE).set(f64::from(u8::from(world.statuses.stale)));
+    gauge(scrape, &DOUBT, NONE).set(f64::from(u8::from(world.statuses.doubting)));
     gauge(scrape, &READY, NONE).set(f64::from(u8::from(ready)));
     let count = |is: fn(&Status) -> bool| float(world.statuses.of.iter().filter(|status| is(status)).count() as u64);
     gauge(scrape, &DAMPED, NONE).set(count(|status| status.damped));

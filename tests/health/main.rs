@@ -3,7 +3,10 @@
 
 mod comeback;
 mod controller;
+mod depends;
 mod detection;
+mod doubt;
+mod false_alarms;
 #[cfg(feature = "serve")]
 mod probes;
 #[cfg(feature = "serve")]

@@ -33,11 +33,11 @@ pub(crate) fn tcp(last: u8) -> ProbeSpec {
 }
 
 pub(crate) fn passed(at: Moment) -> Observation {
-    Observation { at, outcome: ProbeOutcome::Passed, rtt: Micros::from_millis(20) }
+    Observation { at, outcome: ProbeOutcome::Passed, rtt: Micros::from_millis(20), drill: false }
 }
 
 pub(crate) fn slow(at: Moment) -> Observation {
-    Observation { at, outcome: ProbeOutcome::Slow, rtt: Micros::from_millis(900) }
+    Observation { at, outcome: ProbeOutcome::Slow, rtt: Micros::from_millis(900), drill: false }
 }
 
 pub(crate) fn refused(at: Moment) -> Observation {
@@ -45,7 +45,7 @@ pub(crate) fn refused(at: Moment) -> Observation {
 }
 
 pub(crate) fn failed(at: Moment, failure: ProbeFailure) -> Observation {
-    Observation { at, outcome: ProbeOutcome::Failed(failure), rtt: Micros::from_millis(1) }
+    Observation { at, outcome: ProbeOutcome::Failed(failure), rtt: Micros::from_millis(1), drill: false }
 }
 
 /// Makes a catalog of zones with services with endpoints, each in the order of their addition.
@@ -136,6 +136,7 @@ impl Build {
             cname: None,
             labels: Box::default(),
             probes,
+            depends_on: None,
         });
         self.services.last_mut().unwrap().endpoints.end += 1;
         self

@@ -74,7 +74,7 @@ pub(super) fn of_service(service: &Service, endpoints: &[Endpoint]) -> u64 {
     // Indices of other services and probes change when others come and go; what is meant does not.
     Service { zone: crate::catalog::ZoneId(0), endpoints: 0..0, ..service.clone() }.hash(&mut digest);
     for endpoint in endpoints {
-        Endpoint { service: crate::catalog::ServiceId(0), probes: Box::default(), ..endpoint.clone() }.hash(&mut digest);
+        Endpoint { service: crate::catalog::ServiceId(0), probes: Box::default(), depends_on: None, ..endpoint.clone() }.hash(&mut digest);
     }
     digest.finish()
 }
@@ -90,6 +90,7 @@ pub(super) fn of_catalog(catalog: &Catalog) -> u64 {
     catalog.latencies.hash(&mut digest);
     catalog.networks.hash(&mut digest);
     catalog.probes.hash(&mut digest);
+    catalog.references.hash(&mut digest);
     for zone in &catalog.zones {
         zone.name.hash(&mut digest);
         (zone.soa.ttl, &zone.soa.rdata).hash(&mut digest);

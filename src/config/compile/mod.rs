@@ -3,6 +3,7 @@
 //! Everything is put into canonical order here, so that neither the order of files nor of lines within them shows in the outcome.
 
 mod clients;
+mod depends;
 mod digest;
 mod price;
 mod probes;
@@ -43,6 +44,8 @@ struct Context<'a> {
     probes: Probes,
     /// Which residency rules bind a service.
     residencies_used: Vec<bool>,
+    /// What endpoints depend on, to be looked up when all services are linked.
+    dependencies: Vec<depends::Pending>,
 }
 
 /// Compiles the catalog. It is only good when nothing found is an error.
@@ -57,8 +60,9 @@ pub(super) fn compile(mut specs: Specs, sources: &mut Vec<SourceFile>, masters: 
     let classes = Classes::of(&residencies, &clients, &networks);
     let residencies_used = vec![false; residencies.len()];
     let probes = Probes::new(std::mem::take(&mut specs.probes));
-    let mut context = Context { findings, regions, clients, residencies, classes, probes, residencies_used };
+    let mut context = Context { findings, regions, clients, residencies, classes, probes, residencies_used, dependencies: Vec::new() };
 
+    let vantage = std::mem::take(&mut specs.vantage);
     let mut specs_of_zones = std::mem::take(&mut specs.zones);
     drop(specs);
     specs_of_zones.sort_by(|one, other| (&one.apex.value, one.apex.place).cmp(&(&other.apex.value, other.apex.place)));
@@ -78,6 +82,7 @@ pub(super) fn compile(mut specs: Specs, sources: &mut Vec<SourceFile>, masters: 
         inputs.push(zones::input(id, zone, &mut context, &mut services, &mut endpoints));
     }
     context.lint_unused(&residency_places);
+    let references: Vec<ProbeId> = vantage.into_iter().flat_map(|(_, references)| references).map(|reference| context.probes.reference(reference)).collect();
     let (sets, set_ids) = context.clients.finish(findings);
     let (specs_of_probes, probe_ids) = context.probes.finish();
     for residency in &mut context.residencies {
@@ -92,6 +97,11 @@ pub(super) fn compile(mut specs: Specs, sources: &mut Vec<SourceFile>, masters: 
     for endpoint in &mut endpoints {
         endpoint.probes.sort_unstable();
     }
+    depends::link(context.dependencies, &services, &mut endpoints, &probe_ids, findings);
+    let mut references: Vec<ProbeId> = references.into_iter().map(|probe| ProbeId(probe_ids[probe.index()])).collect();
+    references.sort_unstable();
+    references.dedup();
+    catalog.references = references.into();
     for service in &mut services {
         let own = endpoints.get(service.endpoints.start as usize..service.endpoints.end as usize).unwrap_or_default();
         service.lineup = Lineup::of(own, &service.residency, &context.residencies, &service.geo);

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::catalog::{Name, ProbeId, ProbeKind, ProbeSpec, ProbeTarget};
 use crate::config::diagnostic::{Code, Finding, Findings};
-use crate::config::source::Place;
+use crate::config::source::{At, Place};
 use crate::config::spec::{EndpointSpec, ProbeChoice, ProbeForm};
+use crate::limits::REFERENCE_INTERVAL_MS;
 
 /// Templates, and the probes met so far.
 pub(super) struct Probes {
@@ -51,6 +52,33 @@ impl Probes {
         ids.sort_unstable();
         ids.dedup();
         ids.into()
+    }
+
+    /// The probes of a template that an endpoint depends on, asked at the template's own ports; an unknown template and an endpoint without
+    /// an address are reported.
+    pub(super) fn of_need(&mut self, template: &str, place: Place, spec: &EndpointSpec, service: &Name, findings: &Findings) -> Box<[ProbeId]> {
+        let name = At { value: template.into(), place };
+        let forms = self.forms(&ProbeChoice::Templates(vec![name]), findings);
+        let Some(address) = spec.probe_at.map(|at| at.address).or(spec.first) else {
+            let message = format!("endpoint \"{}\" depends on a probe and cannot be asked", spec.name);
+            findings.add(Finding::at(Code::BadProbe, place, message).label("has no address").help("say `probe-at = \"192.0.2.10\"`"));
+            return Box::default();
+        };
+        forms.iter().map(|form| self.intern(form, ProbeTarget { address, port: form.port }, service)).collect()
+    }
+
+    /// The number of the probe of a reference.
+    pub(super) fn reference(&mut self, at: std::net::SocketAddr) -> ProbeId {
+        let form = ProbeForm {
+            port: at.port(),
+            kind: ProbeKind::Tcp,
+            interval_ms: REFERENCE_INTERVAL_MS,
+            timeout_ms: REFERENCE_INTERVAL_MS,
+            fall: 1,
+            rise: 1,
+            slow_ms: 0,
+        };
+        self.intern(&form, ProbeTarget { address: at.ip(), port: at.port() }, &Name::root())
     }
 
     /// The number of a probe of a target.

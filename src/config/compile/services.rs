@@ -33,6 +33,7 @@ impl Context<'_> {
         let when_all_down = self.when_all_down(&spec, start);
         let own = std::mem::take(&mut spec.endpoints);
         let linked = self.endpoints(id, &spec, &own, &standings);
+        self.depend(zone, &spec.name, spec.depends_on.as_ref(), &own, start);
         endpoints.extend(linked);
         let mine = &endpoints[start as usize..];
         self.check_reach(&spec, &own, mine, &residency, tiers);
@@ -223,6 +224,7 @@ impl Context<'_> {
                 cname: endpoint.cname.clone(),
                 labels: endpoint.labels.clone(),
                 probes,
+                depends_on: None,
             });
         }
         linked

@@ -1,5 +1,6 @@
 //! Services as written.
 
+use super::depends::{self, DependsSpec};
 use super::endpoint::{self, EndpointSpec};
 use super::probe::{self, ProbeChoice};
 use crate::catalog::{By, Damping, Families, HttpsTemplate, Load, Name, Recovery, Requirement, WhenNoneLeft};
@@ -70,6 +71,8 @@ pub(in crate::config) struct ServiceSpec {
     pub(in crate::config) degraded_penalty: Micros,
     /// The load term.
     pub(in crate::config) load: Load,
+    /// What its endpoints depend on.
+    pub(in crate::config) depends_on: Option<DependsSpec>,
     /// How its endpoints come back.
     pub(in crate::config) recovery: Recovery,
     /// Its probes.
@@ -140,6 +143,7 @@ pub(super) fn read(key: &At<Box<str>>, mut whole: Table<'_, '_>, apex: &Name) ->
         spread: Micros::ZERO,
         degraded_penalty: Micros::from_millis(100),
         load: Load { target: Permille(800), at_capacity: Micros::from_millis(50) },
+        depends_on: depends::read(table),
         recovery: recovery(table),
         probe: probe::choice(table),
         endpoints: endpoints(table, apex),

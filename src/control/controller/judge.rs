@@ -1,12 +1,12 @@
 //! How a status is put together: health as measured, then what the endpoint's past makes of it.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use super::Controller;
-use crate::catalog::{EndpointId, ProbeId};
-use crate::control::{Change, Effects, EndpointName, Held, Why};
-use crate::health::{Comeback, Health, Note, Status, of_all};
+use crate::catalog::{Endpoint, EndpointId, Needed, ProbeId};
+use crate::control::{Change, Effects, EndpointName, Held, Why, probe_label};
+use crate::health::{Comeback, Health, Note, Status, Tracker, of_all};
 use crate::units::{Moment, Permille};
 
 /// Endpoints that have a past, and when to look at them again. Those that do not take no room.
@@ -31,6 +31,32 @@ pub(super) enum Cause {
     Happened,
     /// It came to be known.
     Known,
+}
+
+/// What some probes found together.
+struct Found {
+    /// The worst of them.
+    health: Health,
+    /// Whether any of them is on the move.
+    moving: bool,
+    /// Whether this process measured any of them down, rather than an earlier one.
+    down_here: bool,
+}
+
+impl Found {
+    /// By these.
+    fn by<'a>(trackers: impl Iterator<Item = &'a Tracker> + Clone) -> Self {
+        let (health, moving) = of_all(trackers.clone());
+        Self { health, moving, down_here: trackers.into_iter().any(|tracker| tracker.health() == Health::Down && tracker.is_measured()) }
+    }
+}
+
+/// That an endpoint lacks too much of what it depends on.
+struct Lack {
+    /// The root: what is down by itself.
+    root: Box<str>,
+    /// Whether this process measured that.
+    here: bool,
 }
 
 impl Watch {
@@ -84,25 +110,25 @@ impl Watch {
 }
 
 impl Controller {
-    /// Judges anew every endpoint that the probe is of.
+    /// Judges anew every endpoint that the probe is of, and what depends on those.
     pub(super) fn judge_users(&mut self, probe: ProbeId, cause: Cause, now: Moment, why: impl Fn() -> Why, effects: &mut Effects) {
         for index in self.users.range(probe) {
-            let id = self.users.endpoints[index];
-            if let Some((from, to)) = self.judge(id, cause, now, effects) {
-                let endpoint = EndpointName::of(&self.catalog, id);
-                effects.changes.push(Change { endpoint, from, to, why: why(), at: now });
-            }
+            self.judge_all_of(self.users.endpoints[index], cause, now, &why, effects);
         }
     }
 
-    /// Judges every endpoint after a reload. `before` is the health of endpoints that were changed.
+    /// Judges every endpoint after a reload. `before` is what was published of each, as far as there was one of its name.
     pub(super) fn judge_all(&mut self, before: &[Health], now: Moment, effects: &mut Effects) {
-        for (id, &before) in (0..).map(EndpointId).zip(before) {
-            self.judge(id, Cause::Known, now, effects);
-            let to = self.statuses[id.index()].health;
-            if before != Health::Unknown && before != to {
-                let endpoint = EndpointName::of(&self.catalog, id);
-                effects.changes.push(Change { endpoint, from: before, to, why: Why::Reloaded, at: now });
+        let mut silent = Effects::default();
+        for id in (0..).map(EndpointId).take(before.len()) {
+            self.judge_all_of(id, Cause::Known, now, &|| Why::Reloaded, &mut silent);
+        }
+        effects.holds.append(&mut silent.holds);
+        for (id, &from) in (0..).map(EndpointId).zip(before) {
+            let to = self.statuses[id.index()].published();
+            if from != Health::Unknown && from != to {
+                let why = self.root(id).map_or(Why::Reloaded, |root| Why::DependsOn { root });
+                effects.changes.push(Change { endpoint: EndpointName::of(&self.catalog, id), from, to, why, at: now });
             }
         }
     }
@@ -114,14 +140,38 @@ impl Controller {
         }
     }
 
-    /// Puts an endpoint's status together from what is known of it. Returns its health before and now if that is another.
-    fn judge(&mut self, id: EndpointId, cause: Cause, now: Moment, effects: &mut Effects) -> Option<(Health, Health)> {
+    /// Judges an endpoint, then all that depends on it, in the same event. It ends, since nothing depends on itself.
+    fn judge_all_of(&mut self, first: EndpointId, cause: Cause, now: Moment, why: &impl Fn() -> Why, effects: &mut Effects) {
+        let mut queue = VecDeque::from([first]);
+        while let Some(id) = queue.pop_front() {
+            let matters = |controller: &Self| {
+                let status = &controller.statuses[id.index()];
+                (status.is_down(), status.moving, controller.watch.past(id).is_down(), controller.root(id))
+            };
+            let (before, mattered) = (self.statuses[id.index()].published(), matters(self));
+            self.judge(id, cause, now, effects);
+            let after = self.statuses[id.index()].published();
+            if before != after {
+                let why = match self.root(id) {
+                    Some(root) => Why::DependsOn { root },
+                    None if id == first => why(),
+                    None => Why::Unblocked,
+                };
+                effects.changes.push(Change { endpoint: EndpointName::of(&self.catalog, id), from: before, to: after, why, at: now });
+            }
+            if mattered != matters(self) {
+                queue.extend(self.dependants.get(&id).into_iter().flatten());
+            }
+        }
+    }
+
+    /// Puts an endpoint's status together from what is known of it.
+    fn judge(&mut self, id: EndpointId, cause: Cause, now: Moment, effects: &mut Effects) {
         let before = self.statuses[id.index()];
         let status = self.reckon(id, cause, now);
         self.statuses[id.index()] = status;
-        let service = self.catalog.endpoint(id).service;
         if status != before {
-            self.versions[service.index()] = self.world.generation + 1;
+            self.versions[self.catalog.endpoint(id).service.index()] = self.world.generation + 1;
             self.touched = true;
         }
         if status.damped != before.damped {
@@ -132,34 +182,75 @@ impl Controller {
         if serves(&before) && !serves(&status) {
             self.spare_the_last(id, now, effects);
         }
-        (before.health != status.health).then_some((before.health, status.health))
     }
 
     /// The status of an endpoint as of now; what is to be remembered of it is.
     fn reckon(&mut self, id: EndpointId, cause: Cause, now: Moment) -> Status {
         let endpoint = self.catalog.endpoint(id);
         let terms = self.catalog.service(endpoint.service).recovery;
-        let trackers = || endpoint.probes.iter().map(|probe| &self.trackers[probe.index()]);
-        let (health, moving) = of_all(trackers());
-        let found_down = trackers().any(|tracker| tracker.health() == Health::Down && tracker.is_measured());
+        let own = Found::by(endpoint.probes.iter().map(|probe| &self.trackers[probe.index()]));
+        let (lack, needs_move) = self.lack(endpoint);
+        let health = own.health;
+        let down = health == Health::Down || lack.is_some();
         let before = self.statuses[id.index()];
         let shares = self.others(id).any(|other| serves(&self.statuses[other.index()]));
         let mut past = self.watch.past(id);
-        match health {
-            Health::Down if cause == Cause::Happened => {
-                if found_down && !past.is_down() {
-                    past.fall(matches!(before.health, Health::Up | Health::Degraded), now, &terms);
-                }
-            }
-            Health::Up | Health::Degraded if cause == Cause::Happened => past.rise(shares, now),
-            Health::Up | Health::Degraded => past.forgive(),
-            Health::Down | Health::Unknown => {}
+        let happened = cause == Cause::Happened;
+        if down && happened && !past.is_down() && (own.down_here || lack.as_ref().is_some_and(|lack| lack.here)) {
+            past.fall(matches!(before.published(), Health::Up | Health::Degraded), now, &terms);
+        } else if !down && matches!(health, Health::Up | Health::Degraded) {
+            if happened { past.rise(shares, now) } else { past.forgive() }
         }
         past.look(shares, now, &terms);
         let (ramp, hold) = (past.ramp(now, &terms), past.hold(&terms));
+        let moving = own.moving || needs_move || ramp != Permille::WHOLE;
+        let blocked = lack.is_some();
         self.watch.remember(id, past, past.due(now, &terms));
-        self.watch.note(id, &Note { hold, ..Note::default() });
-        Status { health, moving: moving || ramp != Permille::WHOLE, damped: hold.is_some(), ramp, ..before }
+        self.watch.note(id, &Note { hold, root: lack.map(|lack| lack.root) });
+        Status { health, moving, damped: hold.is_some(), blocked, ramp, ..before }
+    }
+
+    /// What an endpoint lacks of what it depends on, if too much; and whether any of that is on the move.
+    fn lack(&self, endpoint: &Endpoint) -> (Option<Lack>, bool) {
+        let Some(depends) = &endpoint.depends_on else { return (None, false) };
+        let mut met = 0;
+        let (mut first, mut here, mut moving) = (None, false, false);
+        for need in &depends.needs {
+            let lack = match &need.of {
+                Needed::Probes(probes) => {
+                    let found = Found::by(probes.iter().map(|probe| &self.trackers[probe.index()]));
+                    moving |= found.moving;
+                    (found.health == Health::Down).then(|| {
+                        let down = probes.iter().find(|probe| self.trackers[probe.index()].health() == Health::Down);
+                        let label = down.map(|probe| probe_label(&self.catalog.probes[probe.index()])).unwrap_or_default();
+                        Lack { root: format!("{} ({label})", need.name).into(), here: found.down_here }
+                    })
+                }
+                Needed::Endpoints(ids) => {
+                    let statuses = || ids.iter().map(|id| &self.statuses[id.index()]);
+                    moving |= statuses().any(|status| status.moving && status.ramp == Permille::WHOLE);
+                    let down = statuses().all(Status::is_down);
+                    ids.first().filter(|_| down).map(|&id| Lack {
+                        root: self.root(id).unwrap_or_else(|| EndpointName::of(&self.catalog, id).to_string().into()),
+                        here: ids.iter().any(|id| self.watch.past(*id).is_down()),
+                    })
+                }
+            };
+            match lack {
+                None => met += 1,
+                Some(lack) => {
+                    here |= lack.here;
+                    first = first.or(Some(lack.root));
+                }
+            }
+        }
+        let lack = first.filter(|_| met < depends.least).map(|root| Lack { root, here });
+        (lack, moving)
+    }
+
+    /// The root of what blocks an endpoint, if anything does.
+    fn root(&self, id: EndpointId) -> Option<Box<str>> {
+        self.watch.notes.get(&id)?.root.clone()
     }
 
     /// An endpoint has left: if but one is left of its service, that one gets all the clients, and a ramp of its own is over.
