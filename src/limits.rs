@@ -151,6 +151,8 @@ pub const CONTROL_TICK_MS: u64 = 250;
 pub const EVENTS_AT_ONCE_MAX: usize = 1_024;
 /// A world is published at least this often while observations arrive, in milliseconds, so that its evidence has a true age.
 pub const WORLD_REFRESH_MS: u64 = 5_000;
+/// What probes have shown is put together for people at most this often, in milliseconds.
+pub const EVIDENCE_REFRESH_MS: u64 = 1_000;
 /// The state is written at most this often while health changes, in milliseconds.
 pub const STATE_WRITE_MS: u64 = 2_000;
 /// And at least this often while it does not, in milliseconds: the age of its evidence decides how far it is trusted.

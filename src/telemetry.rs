@@ -108,6 +108,9 @@ metrics! {
     PROBE_RTT = "aya_probe_rtt_seconds", Histogram, Seconds, ["region"], "Time that probes which passed took, by the endpoint's region";
     /// Health.
     HEALTH = "aya_endpoint_health", Gauge, Count, ["service", "endpoint"], "Health as measured: 1 up, 0.5 degraded, 0 down, -1 unknown";
+    /// Age of the evidence.
+    EVIDENCE = "aya_endpoint_evidence_age_seconds", Gauge, Seconds, ["service", "endpoint"],
+        "Age of the oldest evidence among the endpoint's probes; -1 while any of them has none";
     /// Held endpoints.
     DAMPED = "aya_endpoints_damped", Gauge, Count, [], "Endpoints held out of service, since they came and went too often";
     /// Ramping endpoints.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::catalog::{Catalog, EndpointId, Service, ServiceId};
 use crate::geo::Geo;
-use crate::health::{Note, Status};
+use crate::health::{Evidence, Note, Status};
 use crate::units::Moment;
 
 /// The snapshot. Catalog, geography and statuses change behind one pointer, so that a query sees one world.
@@ -32,6 +32,8 @@ pub struct Statuses {
     pub situations: Box<[u64]>,
     /// What is to be told of endpoints in trouble beside their statuses, by endpoint. Nothing decides by it.
     pub notes: Arc<[(EndpointId, Note)]>,
+    /// What each probe has shown, as of a few seconds ago at most while observations arrive. Nothing decides by it.
+    pub evidence: Arc<[Evidence]>,
     /// Whether the statuses are held without fresh observations, or since the node doubts itself (EDE 3, RFC 8914 §4.4).
     pub stale: bool,
     /// Whether the node doubts itself: all its references are silent, and so are targets in several clouds.
@@ -49,6 +51,7 @@ impl World {
             versions: vec![generation; catalog.services.len()].into(),
             situations: vec![0; catalog.services.len()].into(),
             notes: Arc::default(),
+            evidence: vec![Evidence::default(); catalog.probes.len()].into(),
             stale: false,
             doubting: false,
             observed: Moment(0),

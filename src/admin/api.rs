@@ -13,12 +13,14 @@ use axum::routing::get;
 use serde::{Deserialize, Serialize};
 
 use super::Context;
-use crate::catalog::EndpointId;
+use crate::catalog::{EndpointId, ProbeId};
+use crate::control::probe_label;
 use crate::explain::{self, RequestError};
 use crate::geo::{Extent, SourceInfo};
 use crate::health::Hold;
 use crate::limits;
 use crate::units::Moment;
+use crate::world::World;
 
 /// Everything.
 pub(super) fn admin(context: Context) -> Router {
@@ -267,6 +269,52 @@ struct EndpointStatus {
     moving: bool,
     /// Whether it is probed at all.
     probed: bool,
+    /// What its probes have shown, those that it depends on included.
+    probes: Vec<ProbeStatus>,
+}
+
+/// One probe.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct ProbeStatus {
+    /// What is asked, as in `https 192.0.2.10:443/healthz`.
+    probe: String,
+    /// What it says of its target.
+    health: String,
+    /// Milliseconds since the last evidence; absent before the first.
+    age_ms: Option<u64>,
+    /// Failures in a row.
+    failed: u8,
+    /// So many make it down.
+    fall: u8,
+    /// Answers in a row while it is down or degraded.
+    answered: u8,
+    /// So many make it up again.
+    rise: u8,
+    /// Round-trip time of answers, smoothed, in microseconds.
+    rtt_us: Option<i64>,
+    /// What is unusual about it, compared with its own past.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unusual: Option<String>,
+}
+
+impl ProbeStatus {
+    /// Of a probe of the world, now.
+    fn of(probe: ProbeId, world: &World, now: Moment) -> Self {
+        let spec = &world.catalog.probes[probe.index()];
+        let evidence = world.statuses.evidence.get(probe.index()).copied().unwrap_or_default();
+        Self {
+            probe: probe_label(spec),
+            health: evidence.health.to_string(),
+            age_ms: evidence.observed.map(|observed| now.millis_since(observed)),
+            failed: evidence.failed,
+            fall: spec.fall,
+            answered: evidence.answered,
+            rise: spec.rise,
+            rtt_us: evidence.rtt.map(|rtt| rtt.0),
+            unusual: evidence.unusual.map(|unusual| unusual.to_string()),
+        }
+    }
 }
 
 /// That an endpoint is held out of service.
@@ -290,7 +338,7 @@ impl HoldStatus {
 /// The world.
 async fn status(State(context): State<Context>) -> Json<StatusView> {
     let world = context.worlds.load();
-    let catalog = &world.catalog;
+    let (catalog, now) = (&world.catalog, context.clock.now());
     let endpoints = catalog.endpoints.iter().zip(&world.statuses.of).zip((0..).map(EndpointId)).map(|((endpoint, status), id)| EndpointStatus {
         service: catalog.service(endpoint.service).name.to_string(),
         endpoint: endpoint.name.clone(),
@@ -302,8 +350,8 @@ async fn status(State(context): State<Context>) -> Json<StatusView> {
         ramp_permille: status.ramp.0,
         moving: status.moving,
         probed: !endpoint.probes.is_empty(),
+        probes: endpoint.all_probes().map(|probe| ProbeStatus::of(probe, &world, now)).collect(),
     });
-    let now = context.clock.now();
     let geography = GeographyStatus {
         known: ExtentStatus::of(&world.geo.known()),
         databases: world.geo.sources().iter().map(|source| DatabaseStatus::of(source, now)).collect(),

@@ -29,8 +29,8 @@ pub use profile::Profiles;
 pub use recovery::{Damping, Recovery};
 pub use region::{Region, RegionSet, RegionSetIter, glob};
 pub use service::{
-    AnswerKind, By, Endpoint, Families, GeoRule, HttpsTemplate, Load, Price, ProbeKind, ProbeSpec, ProbeTarget, Requirement, Service, StatusRange, WhenAllDown,
-    WhenNoneLeft,
+    AnswerKind, BaselineSpec, By, Endpoint, Families, GeoRule, HttpsTemplate, Load, Price, ProbeKind, ProbeSpec, ProbeTarget, Requirement, Service,
+    StatusRange, WhenAllDown, WhenNoneLeft,
 };
 pub use zone::{Soa, Zone};
 

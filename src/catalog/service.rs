@@ -244,6 +244,29 @@ pub struct ProbeSpec {
     pub rise: u8,
     /// An answer slower than this many milliseconds makes it `degraded`; 0 never does.
     pub slow_ms: u32,
+    /// When its own past makes it `degraded`; `None` never does.
+    pub baseline: Option<BaselineSpec>,
+}
+
+/// When an endpoint is degraded against its own past.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BaselineSpec {
+    /// The recent median must be beyond the usual one by so many median absolute deviations, 1 to 100.
+    pub deviations: u8,
+    /// For so many milliseconds.
+    pub dwell_ms: u32,
+    /// Or this share of recent probes must have failed, though never `fall` in a row.
+    pub errors: Permille,
+    /// Answers that must be known before slowness is judged.
+    pub samples: u16,
+}
+
+/// Six deviations are some four standard ones of figures that wander normally, and an endpoint in trouble is far beyond; a sample of five
+/// minutes knows nothing of the day, but enough to tell trouble from noise.
+impl Default for BaselineSpec {
+    fn default() -> Self {
+        Self { deviations: 6, dwell_ms: 30_000, errors: Permille(200), samples: 64 }
+    }
 }
 
 /// Where a probe goes: an address of the endpoint, or what `probe-at` says.

@@ -46,6 +46,7 @@ pub const SECTIONS: &[&Section] = &[
     &PROBE_HTTP,
     &PROBE_TCP,
     &PROBE_TLS,
+    &BASELINE,
     &VANTAGE,
     &SERVICE,
     &TTL,
@@ -180,6 +181,7 @@ pub const PROBE_HTTP: Section = Section {
         key("fall", "number", "3", "Failures in a row that make it down."),
         key("rise", "number", "3", "Successes in a row that make it up again."),
         key("slow", "duration", "", "An answer slower than this makes it degraded."),
+        key("baseline", "table or off", "off", "When it is degraded against its own past."),
         key("method", "word", "GET", "The method."),
         key("path", "text", "/", "Path and query."),
         key("host", "text", "the service's name", "Host header and server name."),
@@ -204,6 +206,7 @@ pub const PROBE_TCP: Section = Section {
         key("fall", "number", "3", "Failures in a row that make it down."),
         key("rise", "number", "3", "Successes in a row that make it up again."),
         key("slow", "duration", "", "A connection slower than this makes it degraded."),
+        key("baseline", "table or off", "off", "When it is degraded against its own past."),
     ],
 };
 
@@ -218,8 +221,26 @@ pub const PROBE_TLS: Section = Section {
         key("fall", "number", "3", "Failures in a row that make it down."),
         key("rise", "number", "3", "Successes in a row that make it up again."),
         key("slow", "duration", "", "A handshake slower than this makes it degraded."),
+        key("baseline", "table or off", "off", "When it is degraded against its own past."),
         key("host", "text", "the service's name", "Server name that is asked for."),
         key("verify", "yes or no", "true", "Whether the certificate is verified."),
+    ],
+};
+
+/// `baseline` of a probe, as a table.
+pub const BASELINE: Section = Section {
+    path: "probe.NAME.http.baseline",
+    about: "Degraded against its own past: the median of the last 8 answers beside that of some 250 before, which do not learn while it is degraded or down.",
+    keys: &[
+        key(
+            "deviations",
+            "number",
+            "6",
+            "The recent median must be beyond the usual one by so many median absolute deviations; one counts as a sixteenth of the median at least.",
+        ),
+        key("dwell", "duration", "30s", "For so long, and as long within half of that margin before it is well again."),
+        key("errors", "share", "20%", "Or this share of the last 64 probes must have failed, though never `fall` in a row."),
+        key("samples", "number", "64", "Answers that must be known before slowness is judged."),
     ],
 };
 

@@ -11,8 +11,8 @@ use super::state::{addresses_digest, spec_digest};
 use super::{Effects, EndpointState, Event, Plan, ProbeState, Refused, Situations, State, Why, probe_label};
 use crate::catalog::{Catalog, EndpointId, ProbeId};
 use crate::geo::Geo;
-use crate::health::{Health, Observation, Rule, Status, Tracker};
-use crate::limits::{READY_DEADLINE_MS, STATE_REFRESH_MS, STATE_WRITE_MS, WORLD_REFRESH_MS};
+use crate::health::{Evidence, Health, Observation, ProbeOutcome, Rule, Status, Tracker};
+use crate::limits::{EVIDENCE_REFRESH_MS, READY_DEADLINE_MS, STATE_REFRESH_MS, STATE_WRITE_MS, WORLD_REFRESH_MS};
 use crate::units::Moment;
 use crate::world::{Statuses, World};
 
@@ -48,6 +48,8 @@ pub struct Controller {
     versions: Vec<u64>,
     /// The situations that services were in.
     situations: Situations,
+    /// What each probe has shown, as published last, and when that was put together; `None` when probes are others since.
+    evidence: Option<(Arc<[Evidence]>, Moment)>,
     /// Whether they differ from what was published.
     touched: bool,
     /// When the newest observation was made.
@@ -105,6 +107,7 @@ impl Controller {
             watch: Watch::default(),
             versions: world.statuses.versions.to_vec(),
             situations,
+            evidence: None,
             touched: false,
             observed: Moment(0),
             fresh_until: deadline.plus_millis(fresh_ms_max(&catalog)),
@@ -201,6 +204,7 @@ impl Controller {
         if is_silence(observation) && !is_reference && self.doubt.is_due(&catalog, &self.users, now) {
             return;
         }
+        let usual = self.trackers[probe.index()].unusual();
         let verdict = self.trackers[probe.index()].observe(observation, &rule);
         if !verdict.evidence || is_reference && self.users.range(probe).is_empty() {
             return;
@@ -208,8 +212,15 @@ impl Controller {
         self.observed = self.observed.max(observation.at);
         self.fresh_until = self.fresh_until.max(observation.at.plus_millis(rule.fresh_ms));
         if verdict.changed {
-            let in_row = self.trackers[probe.index()].last().map_or(1, |(_, in_row)| in_row);
-            let why = || Why::Observed { probe: probe_label(spec).into(), outcome: observation.outcome.clone(), in_row };
+            let tracker = &self.trackers[probe.index()];
+            let (in_row, unusual) = (tracker.last().map_or(1, |(_, in_row)| in_row), tracker.unusual());
+            let why = || match observation.outcome {
+                ProbeOutcome::Failed(_) | ProbeOutcome::Slow if unusual.is_none() => {
+                    Why::Observed { probe: probe_label(spec).into(), outcome: observation.outcome.clone(), in_row }
+                }
+                _ if unusual.is_some() != usual.is_some() => Why::Baseline { probe: probe_label(spec).into(), unusual },
+                _ => Why::Observed { probe: probe_label(spec).into(), outcome: observation.outcome.clone(), in_row },
+            };
             self.judge_users(probe, Cause::Happened, now, why, effects);
         }
     }
@@ -254,6 +265,7 @@ impl Controller {
         self.watch = std::mem::take(&mut self.watch).carried(&endpoints);
         self.versions = vec![self.world.generation + 1; catalog.services.len()];
         self.situations.forget();
+        self.evidence = None;
         self.touched = true;
         self.unsaved = true;
         if fresh.contains(&true) {
@@ -323,7 +335,7 @@ impl Controller {
         let published = &self.world.statuses;
         let aged = self.observed.millis_since(published.observed) >= WORLD_REFRESH_MS;
         if self.touched || self.watch.has_news() || stale != published.stale || doubting != published.doubting || aged {
-            self.publish(stale, effects);
+            self.publish(stale, now, effects);
         }
         let since = now.millis_since(self.saved);
         if !self.trackers.is_empty() && since >= if self.unsaved { STATE_WRITE_MS } else { STATE_REFRESH_MS } {
@@ -333,14 +345,25 @@ impl Controller {
         }
     }
 
+    /// What each probe has shown, at most [`EVIDENCE_REFRESH_MS`] old: a world is made for every status that changes, and there are many probes.
+    fn evidence(&mut self, now: Moment) -> Arc<[Evidence]> {
+        if let Some((evidence, _)) = self.evidence.as_ref().filter(|(_, at)| now.millis_since(*at) < EVIDENCE_REFRESH_MS) {
+            return Arc::clone(evidence);
+        }
+        let evidence: Arc<[Evidence]> = self.trackers.iter().map(Tracker::evidence).collect();
+        self.evidence = Some((Arc::clone(&evidence), now));
+        evidence
+    }
+
     /// Makes the next world.
-    fn publish(&mut self, stale: bool, effects: &mut Effects) {
+    fn publish(&mut self, stale: bool, now: Moment, effects: &mut Effects) {
         let generation = self.world.generation + 1;
         let mut statuses = Statuses {
             of: self.statuses.as_slice().into(),
             versions: self.versions.as_slice().into(),
             situations: self.world.statuses.situations.clone(),
             notes: self.watch.notes(),
+            evidence: self.evidence(now),
             stale,
             doubting: self.doubt.holds,
             observed: self.observed,

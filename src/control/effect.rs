@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::catalog::{Catalog, EndpointId, ProbeKind, ProbeSpec};
 use crate::geo::Loss;
-use crate::health::{Health, Hold, ProbeOutcome};
+use crate::health::{Health, Hold, ProbeOutcome, Unusual};
 use crate::units::Moment;
 use crate::world::World;
 
@@ -128,6 +128,13 @@ pub enum Why {
         /// How many such outcomes came in a row.
         in_row: u8,
     },
+    /// Its own past.
+    Baseline {
+        /// The probe, as [`probe_label`] writes it.
+        probe: Box<str>,
+        /// What is unusual; `None` when it is as usual again.
+        unusual: Option<Unusual>,
+    },
     /// Something that it depends on went down.
     DependsOn {
         /// The root: what is down by itself, as `service/endpoint` or as a probe.
@@ -147,6 +154,8 @@ impl fmt::Display for Why {
         match self {
             Self::Observed { probe, outcome, in_row: 0 | 1 } => write!(f, "{probe}: {outcome}"),
             Self::Observed { probe, outcome, in_row } => write!(f, "{probe}: {outcome}, {in_row} in a row"),
+            Self::Baseline { probe, unusual: Some(unusual) } => write!(f, "{probe}: {unusual}"),
+            Self::Baseline { probe, unusual: None } => write!(f, "{probe}: as usual again"),
             Self::DependsOn { root } => write!(f, "it depends on {root}, which is down"),
             Self::Unblocked => f.write_str("what it depends on is up again"),
             Self::Reloaded => f.write_str("its addresses or probes were changed"),

@@ -11,9 +11,11 @@
 //! - What comes back ramps up, what comes and goes is held down ([`Comeback`]); both are parts of the status, never of health. Going down
 //!   is never delayed.
 
+mod baseline;
 mod comeback;
 mod tracker;
 
+pub use baseline::{Baseline, Unusual};
 pub use comeback::{Comeback, Hold};
 pub use tracker::{Rule, Tracker, Verdict, of_all, wants_recheck};
 
@@ -146,6 +148,23 @@ pub struct Note {
     pub hold: Option<Hold>,
     /// The root of what blocks it: an endpoint as `service/endpoint`, or a probe.
     pub root: Option<Box<str>>,
+}
+
+/// What one probe has shown, for people and programs; deciding never reads it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Evidence {
+    /// What it says of its target.
+    pub health: Health,
+    /// When the last evidence was observed; `None` if never.
+    pub observed: Option<Moment>,
+    /// Failures in a row, counted towards `fall` while it is not down.
+    pub failed: u8,
+    /// Answers in a row, counted towards `rise` while it is down.
+    pub answered: u8,
+    /// Round-trip time of answers, smoothed.
+    pub rtt: Option<Micros>,
+    /// What is unusual about it.
+    pub unusual: Option<Unusual>,
 }
 
 /// One result of a probe. A failed probe is a value, not an error.

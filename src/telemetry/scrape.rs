@@ -7,9 +7,9 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
 use super::process::Process;
 use super::tally::{About, Count, Ledger, Limited, RCODES, ReplyClass, Subject};
 use super::{
-    ACCEPTED, AGE, BLOCKED, CUT, DAMPED, DOUBT, EVICTED, Folded, GENERATION, GEOIP_AGE, GEOIP_NETWORKS, HANDSHAKES_FAILED, HEALTH, MAX_FDS, Metric, NONE, OPEN,
-    OPEN_FDS, OTHER, OVERFLOWS, PANICS, PROBES, QUERIES, RAMPING, READY, REJECTED, RESIDENT, RESPONSES, RESTARTS, RRL_DROPPED, RRL_SLIPPED, RRL_WOULD_DROP,
-    SILENT, SOCKET_ERRORS, STALE, TRUNCATED, Telemetry, UNSENT, counter, describe, gauge, lock,
+    ACCEPTED, AGE, BLOCKED, CUT, DAMPED, DOUBT, EVICTED, EVIDENCE, Folded, GENERATION, GEOIP_AGE, GEOIP_NETWORKS, HANDSHAKES_FAILED, HEALTH, MAX_FDS, Metric,
+    NONE, OPEN, OPEN_FDS, OTHER, OVERFLOWS, PANICS, PROBES, QUERIES, RAMPING, READY, REJECTED, RESIDENT, RESPONSES, RESTARTS, RRL_DROPPED, RRL_SLIPPED,
+    RRL_WOULD_DROP, SILENT, SOCKET_ERRORS, STALE, TRUNCATED, Telemetry, UNSENT, counter, describe, gauge, lock,
 };
 use crate::answer::Transport;
 use crate::catalog::Catalog;
@@ -131,6 +131,9 @@ fn tell_world(scrape: &PrometheusRecorder, world: &World, ready: bool, now: Mome
     for (endpoint, status) in troubled.into_iter().chain(well).take(limits::METRIC_SERIES_MAX) {
         let labels = [catalog.service(endpoint.service).name.to_string(), endpoint.name.to_string()];
         gauge(scrape, &HEALTH, &labels).set(health_value(status));
+        let observed = endpoint.all_probes().map(|probe| world.statuses.evidence.get(probe.index())?.observed);
+        let oldest = observed.min().flatten();
+        gauge(scrape, &EVIDENCE, &labels).set(oldest.map_or(-1.0, |observed| seconds(now.millis_since(observed))));
     }
 }
 

@@ -29,6 +29,7 @@ pub(crate) fn tcp(last: u8) -> ProbeSpec {
         fall: 3,
         rise: 3,
         slow_ms: 0,
+        baseline: None,
     }
 }
 

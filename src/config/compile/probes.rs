@@ -77,6 +77,7 @@ impl Probes {
             fall: 1,
             rise: 1,
             slow_ms: 0,
+            baseline: None,
         };
         self.intern(&form, ProbeTarget { address: at.ip(), port: at.port() }, &Name::root())
     }
@@ -88,8 +89,8 @@ impl Probes {
             ProbeKind::Http { host, .. } | ProbeKind::Tls { host, .. } if host.is_empty() => *host = service.to_string().into(),
             _ => {}
         }
-        let ProbeForm { interval_ms, timeout_ms, fall, rise, slow_ms, .. } = *form;
-        let spec = ProbeSpec { target, kind, interval_ms, timeout_ms, fall, rise, slow_ms };
+        let ProbeForm { interval_ms, timeout_ms, fall, rise, slow_ms, baseline, .. } = *form;
+        let spec = ProbeSpec { target, kind, interval_ms, timeout_ms, fall, rise, slow_ms, baseline };
         let next = u32::try_from(self.met.len()).unwrap_or(u32::MAX);
         ProbeId(*self.met.entry(spec).or_insert(next))
     }
