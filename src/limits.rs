@@ -31,7 +31,7 @@ pub const NSID_OCTETS_MAX: usize = 64;
 pub const PADDING_BLOCK_OCTETS: usize = 468;
 /// Octets of the text of an extended error: a line for people.
 pub const EDE_TEXT_OCTETS_MAX: usize = 128;
-/// Idle time that a client is told to count on when it asks for it, in milliseconds (RFC 7828 §3.1).
+/// Idle time that a client over TCP or TLS is told to count on when it asks for it, and is given from then on, in milliseconds (RFC 7828 §3.1).
 pub const TCP_KEEPALIVE_MS: u64 = 37_000;
 
 /// Answers a second, positive or negative, that one prefix gets before more are counted: twice what a busy resolver asks of one zone with
@@ -62,6 +62,10 @@ pub const ENDPOINTS_PER_SERVICE_MAX: usize = 64;
 pub const ANSWERS_MAX: usize = 8;
 /// Most addresses in one steered RRset: endpoints in the answer × addresses of an endpoint of one family.
 pub const STEERED_ADDRESSES_MAX: usize = 32;
+/// Highest weight of an endpoint.
+pub const WEIGHT_MAX: u32 = 1_000_000;
+/// Candidates that share clients and turn some away, up to which their shares are told exactly: the work doubles with each.
+pub const THINNED_GROUP_MAX: usize = 10;
 /// Candidates that a cell holds; a service that shares a locality's clients among more is decided anew for each query.
 pub const CELL_CANDIDATES_MAX: usize = 8;
 /// Cells of one worker, a power of two. 64 octets each: 4 MiB a worker.
@@ -172,7 +176,7 @@ pub const TCP_CONNECTIONS_MAX: usize = 1_000;
 pub const DESCRIPTORS_WANTED: u64 = 65_536;
 /// TCP connections of one client prefix (/32, /56) at once.
 pub const TCP_CONNECTIONS_PER_PREFIX_MAX: usize = 50;
-/// An idle TCP connection is closed after so many milliseconds (RFC 7766 §6.2.3: of the order of seconds).
+/// An idle TCP connection is closed after so many milliseconds (RFC 7766 §6.2.3: of the order of seconds), unless its client was told otherwise.
 pub const TCP_IDLE_MS: u64 = 10_000;
 /// A half-sent TCP message may take so many milliseconds.
 pub const TCP_MESSAGE_MS: u64 = 2_000;
@@ -308,6 +312,7 @@ const _: () = assert!(STEERED_REPLY_MAX <= UDP_REPLY_MAX, "every steered answer 
 const _: () = assert!(STEERED_REPLY_MAX + 4 + COOKIE_OCTETS <= UDP_REPLY_MAX, "and so does its cookie");
 const _: () = assert!(STEERED_REPLY_MAX + 6 <= UDP_REPLY_MAX, "or an extended error without text; beside a cookie it may have to yield");
 const _: () = assert!(EDE_TEXT_OCTETS_MAX < 256, "a text's length is an octet");
+const _: () = assert!(TCP_KEEPALIVE_MS < TCP_LIFE_MS && TCP_KEEPALIVE_MS >= TCP_IDLE_MS, "who asks is not worse off");
 const _: () = assert!(TCP_KEEPALIVE_MS / 100 <= u16::MAX as u64, "it has 16 bits of tenths of a second");
 const _: () = assert!(RRL_SLOTS.is_power_of_two() && RRL_SLOTS >= 2);
 const _: () = assert!(RRL_PER_S_MAX as u64 * 1_000 <= u32::MAX as u64, "a full bucket has 32 bits");

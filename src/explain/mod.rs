@@ -16,7 +16,7 @@ use serde::Serialize;
 use crate::catalog::{AnswerKind, By, EndpointId, RegionSet, Service, ServiceId};
 use crate::geo::{ClientSets, Place, RttSource};
 use crate::health::{Health, Intent, Status};
-use crate::steer::{self, Ask, Chosen, Client, Exclusion, Family, Recorder, Relaxation, Step, Verdict};
+use crate::steer::{self, ALL_CLIENTS, Ask, Candidate, Chosen, Client, Exclusion, Family, Recorder, Relaxation, Step, Verdict};
 use crate::units::{Micros, Permille};
 use crate::world::World;
 
@@ -169,10 +169,11 @@ pub fn explain(question: &Question, world: &World) -> Explanation {
     let ask = Ask { service: question.service, client, family: question.family };
     let mut recorder = Recorder::default();
     let decision = steer::decide(&ask, world, &mut recorder);
-    let chosen = decision.choose(&client, &world.catalog);
+    let chosen = decision.choose(&client, world);
 
+    let running = &decision.candidates[..usize::from(decision.count)];
     let mut ranked: Vec<EndpointId> = chosen.endpoints().to_vec();
-    for candidate in &decision.candidates[..usize::from(decision.count)] {
+    for candidate in running {
         if !ranked.contains(&candidate.endpoint) {
             ranked.push(candidate.endpoint);
         }
@@ -182,8 +183,9 @@ pub fn explain(question: &Question, world: &World) -> Explanation {
             ranked.push(id);
         }
     }
-    let shares = shares(&decision);
-    let endpoints = ranked.into_iter().map(|id| endpoint_view(id, question, world, client.place, &recorder.steps, &chosen, &shares)).collect();
+    let shares = shares(&decision, world);
+    let seen = Seen { steps: &recorder.steps, chosen: &chosen, running, shares: &shares };
+    let endpoints = ranked.into_iter().map(|id| endpoint_view(id, question, world, client.place, &seen));
     Explanation {
         name: service.name.to_string(),
         generation: world.generation,
@@ -197,7 +199,7 @@ pub fn explain(question: &Question, world: &World) -> Explanation {
         relaxed: recorder.steps.iter().filter_map(relaxation).collect(),
         tier: recorder.steps.iter().find_map(|step| if let Step::Tier { tier, .. } = step { Some(tier + 1) } else { None }),
         geo_rule: recorder.steps.iter().find_map(|step| if let Step::Geo(index) = step { Some(index + 1) } else { None }),
-        endpoints,
+        endpoints: endpoints.collect(),
         verdict: match chosen.verdict {
             Verdict::Serve => "serve",
             Verdict::Nodata => "nodata",
@@ -227,15 +229,14 @@ fn relaxation(step: &Step) -> Option<&'static str> {
     }
 }
 
-/// Share of each candidate that shares the clients, in hundredths of a percent.
-fn shares(decision: &steer::Decision) -> Vec<(EndpointId, u32)> {
-    let sharing = &decision.candidates[..usize::from(decision.sharing.min(decision.count))];
-    let total: u64 = sharing.iter().map(|candidate| u64::from(candidate.weight)).sum();
-    if sharing.len() < 2 || total == 0 {
+/// Share of each candidate where several share the clients, in hundredths of a percent.
+fn shares(decision: &steer::Decision, world: &World) -> Vec<(EndpointId, u32)> {
+    if decision.sharing < 2 && !decision.thinned {
         return Vec::new();
     }
-    let share = |weight: u32| u32::try_from((u64::from(weight) * 10_000 + total / 2) / total).unwrap_or(10_000);
-    sharing.iter().map(|candidate| (candidate.endpoint, share(candidate.weight))).collect()
+    let rounded = |share: u64| u32::try_from((share * 10_000 + ALL_CLIENTS / 2) / ALL_CLIENTS).unwrap_or(10_000);
+    let shares = decision.shares(world).into_iter().map(|(endpoint, share)| (endpoint, rounded(share)));
+    shares.take(if decision.thinned { usize::MAX } else { usize::from(decision.sharing) }).collect()
 }
 
 /// Who asks.
@@ -261,23 +262,28 @@ fn residency_views(service: &Service, sets: &ClientSets, world: &World) -> Vec<R
         .collect()
 }
 
+/// What was seen of a decision.
+struct Seen<'a> {
+    /// Its steps.
+    steps: &'a [Step],
+    /// What the client gets.
+    chosen: &'a Chosen,
+    /// Who is in the running.
+    running: &'a [Candidate],
+    /// How they share the clients, if they do.
+    shares: &'a [(EndpointId, u32)],
+}
+
 /// One endpoint, from what the witness saw of it.
-fn endpoint_view(
-    id: EndpointId,
-    question: &Question,
-    world: &World,
-    place: Place,
-    steps: &[Step],
-    chosen: &Chosen,
-    shares: &[(EndpointId, u32)],
-) -> EndpointView {
+fn endpoint_view(id: EndpointId, question: &Question, world: &World, place: Place, seen: &Seen<'_>) -> EndpointView {
     let endpoint = world.catalog.endpoint(id);
     let region = world.catalog.region(endpoint.region);
-    let answered = chosen.endpoints().iter().position(|other| *other == id);
-    // What is in the answer is not out: a step that excluded it was given up again.
+    let answered = seen.chosen.endpoints().iter().position(|other| *other == id);
+    // What is in the answer, or next in line, is not out: a step that excluded it was given up again.
     let excluded = match answered {
         Some(_) => None,
-        None => steps.iter().rev().find_map(|step| match step {
+        None if seen.running.iter().any(|candidate| candidate.endpoint == id) => None,
+        None => seen.steps.iter().rev().find_map(|step| match step {
             Step::Excluded(other, exclusion) if *other == id => Some(*exclusion),
             _ => None,
         }),
@@ -299,8 +305,8 @@ fn endpoint_view(
         region: region.name.to_string(),
         status: status_text(world.status(id)),
         answer: answered.and_then(|place| u8::try_from(place + 1).ok()),
-        share: shares.iter().find(|(other, _)| *other == id).map(|(_, share)| *share),
-        bill: bill_view(id, world, place, steps),
+        share: seen.shares.iter().find(|(other, _)| *other == id).map(|(_, share)| *share),
+        bill: bill_view(id, world, place, seen.steps),
         excluded: excluded.map(|exclusion| exclusion_text(exclusion, id, world)),
         addresses,
     }
@@ -328,23 +334,25 @@ fn bill_view(id: EndpointId, world: &World, place: Place, steps: &[Step]) -> Bil
 
 /// A status in words: health, then what is made of it, then the operator's intent.
 fn status_text(status: &Status) -> String {
-    let mut words = vec![status.health.to_string()];
+    let mut text = status.health.to_string();
     if status.blocked {
-        words.push("something that it depends on is down".to_owned());
+        text.push_str(", something that it depends on is down");
     }
     if status.damped {
-        words.push("held down".to_owned());
+        text.push_str(", held down");
     }
-    if status.ramp < Permille::WHOLE {
-        words.push(format!("ramping up at {} %", status.ramp.0 / 10));
+    text.push_str(match status.intent {
+        Intent::None => "",
+        Intent::In => ", forced in",
+        Intent::Drain => ", draining",
+        Intent::Out => ", taken out",
+    });
+    for (share, why) in [(status.ramp, "ramping up"), (status.room, "near its capacity")] {
+        if share < Permille::WHOLE {
+            text.push_str(&format!(", keeps {}.{} % of its clients ({why})", share.0 / 10, share.0 % 10));
+        }
     }
-    match status.intent {
-        Intent::None => {}
-        Intent::In => words.push("forced in".to_owned()),
-        Intent::Drain => words.push("draining".to_owned()),
-        Intent::Out => words.push("taken out".to_owned()),
-    }
-    words.join(", ")
+    text
 }
 
 /// The rule that keeps an endpoint out, in words.

@@ -31,12 +31,16 @@ pub struct Baseline {
     recent: [u32; RECENT],
     /// The last blocks' medians, in a ring.
     medians: [u32; BLOCKS],
-    /// Answers taken in since the last reset, held at the end of the range.
-    answers: u32,
+    /// Where the next answer goes.
+    next: usize,
+    /// Answers taken in since the last reset, up to [`RECENT`].
+    answers: usize,
     /// Answers learnt towards the next block.
-    towards: u8,
-    /// Blocks learnt, ever.
-    blocks: u32,
+    towards: usize,
+    /// Where the next block goes.
+    block: usize,
+    /// Blocks learnt, up to [`BLOCKS`].
+    blocks: usize,
     /// The last outcomes, the newest lowest; a bit is a failure.
     outcomes: u64,
     /// How many of them there are.
@@ -78,7 +82,19 @@ impl fmt::Display for Unusual {
 
 impl Default for Baseline {
     fn default() -> Self {
-        Self { recent: [0; RECENT], medians: [0; BLOCKS], answers: 0, towards: 0, blocks: 0, outcomes: 0, seen: 0, since: None, degraded: None }
+        Self {
+            recent: [0; RECENT],
+            medians: [0; BLOCKS],
+            next: 0,
+            answers: 0,
+            towards: 0,
+            block: 0,
+            blocks: 0,
+            outcomes: 0,
+            seen: 0,
+            since: None,
+            degraded: None,
+        }
     }
 }
 
@@ -88,9 +104,9 @@ impl Baseline {
         self.outcomes = self.outcomes << 1 | u64::from(answered.is_none());
         self.seen = (self.seen + 1).min(OUTCOMES);
         if let Some(rtt) = answered {
-            self.recent[self.answers as usize % RECENT] = u32::try_from(rtt.0.max(0)).unwrap_or(u32::MAX);
-            // Held at a multiple beyond the ring's length: only the place in the ring matters then.
-            self.answers = if self.answers == u32::MAX { RECENT as u32 } else { self.answers + 1 };
+            self.recent[self.next] = u32::try_from(rtt.0.max(0)).unwrap_or(u32::MAX);
+            self.next = (self.next + 1) % RECENT;
+            self.answers = (self.answers + 1).min(RECENT);
         }
         let (unusual, usual_again) = (self.unusual(spec, 1), self.unusual(spec, 2).is_none());
         let turns = if self.degraded.is_some() { usual_again } else { unusual.is_some() };
@@ -124,10 +140,10 @@ impl Baseline {
         if self.seen == OUTCOMES && failed * 1_000 * part > u32::from(spec.errors.0) * OUTCOMES {
             return Some(Unusual::Errors { failed, of: OUTCOMES });
         }
-        if self.answers < RECENT as u32 || self.blocks < u32::from(spec.samples).div_ceil(RECENT as u32) {
+        if self.answers < RECENT || self.blocks < usize::from(spec.samples).div_ceil(RECENT).min(BLOCKS) {
             return None;
         }
-        let known = &self.medians[..(self.blocks as usize).min(BLOCKS)];
+        let known = &self.medians[..self.blocks];
         let usual = median(known);
         let mut deviations = [0; BLOCKS];
         for (deviation, known) in deviations.iter_mut().zip(known) {
@@ -143,11 +159,14 @@ impl Baseline {
     /// Learns the answer that was taken in last.
     fn learn(&mut self) {
         self.towards += 1;
-        if usize::from(self.towards) == RECENT && self.answers >= RECENT as u32 {
-            self.medians[self.blocks as usize % BLOCKS] = median(&self.recent);
-            self.blocks = if self.blocks == u32::MAX { BLOCKS as u32 } else { self.blocks + 1 };
+        if self.towards == RECENT {
+            self.towards = 0;
+            if self.answers == RECENT {
+                self.medians[self.block] = median(&self.recent);
+                self.block = (self.block + 1) % BLOCKS;
+                self.blocks = (self.blocks + 1).min(BLOCKS);
+            }
         }
-        self.towards %= RECENT as u8;
     }
 }
 
@@ -198,8 +217,13 @@ mod tests {
     }
 
     /// Some 20 ms, give or take two, and now and then a second.
+    fn usual_micros(turn: u64) -> i64 {
+        if turn % 10 == 7 { 1_000_000 } else { 18_000 + i64::try_from(turn * 2_654_435_761 % 4_000).unwrap() }
+    }
+
+    #[expect(clippy::unnecessary_wraps, reason = "an answer, as opposed to none")]
     fn usual(turn: u64) -> Option<i64> {
-        Some(if turn % 10 == 7 { 1_000_000 } else { 18_000 + i64::try_from(turn * 2_654_435_761 % 4_000).unwrap() })
+        Some(usual_micros(turn))
     }
 
     #[test]
@@ -212,7 +236,7 @@ mod tests {
     fn twice_as_slow_for_a_minute_is_degraded_and_says_from_what_to_what() {
         let mut endpoint = Endpoint::new();
         endpoint.answers(200, usual);
-        let after = endpoint.answers(40, |turn| usual(turn).map(|micros| micros + 20_000)).unwrap();
+        let after = endpoint.answers(40, |turn| Some(usual_micros(turn) + 20_000)).unwrap();
         assert!((7..=14).contains(&after), "half of the recent answers and the dwell: {after}");
         let Some(Unusual::Slower { recent, usual }) = endpoint.baseline.degraded() else { panic!() };
         assert!((35_000..45_000).contains(&recent.0) && (17_000..23_000).contains(&usual.0), "{recent} {usual}");
@@ -230,7 +254,7 @@ mod tests {
     fn what_is_slow_for_hours_never_becomes_the_new_normal_and_is_well_again_when_it_is_as_it_was() {
         let mut endpoint = Endpoint::new();
         endpoint.answers(200, usual);
-        endpoint.answers(3_000, |turn| usual(turn).map(|micros| micros * 3));
+        endpoint.answers(3_000, |turn| Some(usual_micros(turn) * 3));
         assert!(endpoint.is_degraded());
         let after = endpoint.answers(100, usual).unwrap();
         assert!((7..=16).contains(&after), "{after}");
@@ -251,7 +275,7 @@ mod tests {
     fn slow_drift_is_learnt() {
         let mut endpoint = Endpoint::new();
         endpoint.answers(200, usual);
-        let drift = |turn: u64| usual(turn).map(|micros| micros + i64::try_from(turn).unwrap() * 5);
+        let drift = |turn: u64| Some(usual_micros(turn) + i64::try_from(turn).unwrap() * 5);
         assert_eq!(endpoint.answers(8_000, drift), None, "40 ms more over eleven hours");
     }
 
@@ -266,7 +290,7 @@ mod tests {
     fn errors_that_never_come_in_a_row_degrade_and_their_end_restores() {
         let mut endpoint = Endpoint::new();
         endpoint.answers(200, usual);
-        let failing = |turn: u64| if turn % 3 == 0 { None } else { usual(turn) };
+        let failing = |turn: u64| if turn.is_multiple_of(3) { None } else { usual(turn) };
         assert!(endpoint.answers(100, failing).is_some());
         assert!(matches!(endpoint.baseline.degraded(), Some(Unusual::Errors { of: 64, .. })));
         let after = endpoint.answers(200, usual).unwrap();
@@ -276,7 +300,7 @@ mod tests {
     #[test]
     fn one_lost_probe_in_fifty_degrades_nobody() {
         let mut endpoint = Endpoint::new();
-        assert_eq!(endpoint.answers(20_000, |turn| if turn * 2_654_435_761 % 50 == 0 { None } else { usual(turn) }), None);
+        assert_eq!(endpoint.answers(20_000, |turn| if (turn * 2_654_435_761).is_multiple_of(50) { None } else { usual(turn) }), None);
     }
 
     #[test]
@@ -286,6 +310,6 @@ mod tests {
         endpoint.answers(60, |_| None);
         endpoint.baseline.fall();
         assert_eq!(endpoint.answers(200, usual), None);
-        assert!(endpoint.answers(40, |turn| usual(turn).map(|micros| micros * 3)).is_some(), "it knows what was usual");
+        assert!(endpoint.answers(40, |turn| Some(usual_micros(turn) * 3)).is_some(), "it knows what was usual");
     }
 }

@@ -81,6 +81,8 @@ pub struct Status {
     pub blocked: bool,
     /// Share of its usual clients that it takes while it ramps up; the whole otherwise.
     pub ramp: Permille,
+    /// Share of its usual clients that its capacity leaves room for; the whole unless load spills over to others.
+    pub room: Permille,
     /// Load as a share of capacity; above the whole when overloaded. Zero when nobody reports it.
     pub load: Permille,
     /// Further microseconds on the score (a cold region, …).
@@ -96,6 +98,7 @@ impl Status {
         damped: false,
         blocked: false,
         ramp: Permille::WHOLE,
+        room: Permille::WHOLE,
         load: Permille(0),
         penalty: Micros::ZERO,
     };
@@ -103,11 +106,25 @@ impl Status {
     /// Of an endpoint that is up and at rest.
     pub const UP: Self = Self { health: Health::Up, ..Self::UNMEASURED };
 
-    /// Whether nothing about it is out of the ordinary for eligibility: up, at rest, and no operator's word on it.
+    /// Whether nothing about it is out of the ordinary for eligibility: up, at rest, open to all its clients, and no operator's word on it.
     #[must_use]
     #[inline]
     pub const fn is_plain(&self) -> bool {
-        matches!(self.health, Health::Up) && matches!(self.intent, Intent::None) && !(self.moving | self.damped | self.blocked)
+        matches!(self.health, Health::Up) && matches!(self.intent, Intent::None) && !(self.moving | self.damped | self.blocked) && self.keeps_all()
+    }
+
+    /// Whether it takes all clients that would have it.
+    #[must_use]
+    #[inline]
+    pub const fn keeps_all(&self) -> bool {
+        self.ramp.0 >= Permille::WHOLE.0 && self.room.0 >= Permille::WHOLE.0
+    }
+
+    /// The share of its usual clients that it keeps; the others are turned to whoever is next for them.
+    #[must_use]
+    pub fn keeps(&self) -> Permille {
+        let [ramp, room] = [self.ramp, self.room].map(|share| u32::from(share.0.min(Permille::WHOLE.0)));
+        Permille(u16::try_from(ramp * room / u32::from(Permille::WHOLE.0)).unwrap_or(Permille::WHOLE.0))
     }
 
     /// Whether eligibility counts it as down: it or something that it depends on is measured so, and no operator says otherwise.

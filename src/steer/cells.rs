@@ -9,11 +9,11 @@
 //! such, and settled for each query. What does not fit a cell (more candidates than it holds, a prefix wider than a leaf) is decided anew.
 
 use super::decision::Candidate;
-use super::settle::{Terms, settle};
+use super::settle::{Terms, settle, settle_thinned};
 use super::{Ask, Chosen, Client, Decision, Family, Reason, Silent, Verdict, decide};
 use crate::catalog::{EndpointId, ServiceId};
 use crate::geo::Place;
-use crate::limits::{ANSWERS_MAX, CELL_CANDIDATES_MAX, CELLS};
+use crate::limits::{ANSWERS_MAX, CELL_CANDIDATES_MAX, CELLS, WEIGHT_MAX};
 use crate::world::World;
 
 /// A worker's cells. All worlds that it is asked with must stem from one line of generations.
@@ -44,17 +44,35 @@ struct Cell {
     key: u64,
     /// Version of the service at which it was decided; 0 where a situation is decided for, whose number says all.
     version: u64,
-    /// The weights of the candidates; of a fixed answer, nothing.
+    /// The weights of the candidates, [`WITH_PREVIOUS`] added; of a fixed answer, nothing.
     weights: [u32; CELL_CANDIDATES_MAX],
     /// Index within the service of each candidate, or of each endpoint of a fixed answer.
     endpoints: [u8; CELL_CANDIDATES_MAX],
     /// Number of candidates, or of endpoints of a fixed answer.
     count: u8,
-    /// Whether it is as [`Cells::plain`] wants it.
-    plain: bool,
-    /// Verdict, reason and the rest. Nobody shares in a fixed answer.
+    /// How a client's answer is told from it.
+    kind: Kind,
+    /// Verdict, reason and the rest.
     terms: Terms,
 }
+
+/// How a client's answer is told from a cell.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+enum Kind {
+    /// Every client gets one endpoint, and there is nothing to speak of: as [`Cells::plain`] wants it.
+    Plain,
+    /// Every client gets the same.
+    Fixed,
+    /// The leading candidates share the clients.
+    Shared,
+    /// Candidates turn clients to the next.
+    Thinned,
+}
+
+/// Marks the weight of a candidate that shares the clients with the one before it.
+const WITH_PREVIOUS: u32 = 1 << 31;
+const _: () = assert!(WEIGHT_MAX < WITH_PREVIOUS);
 
 const _: () = assert!(size_of::<Cell>() == 64);
 const _: () = assert!(ANSWERS_MAX <= CELL_CANDIDATES_MAX, "a fixed answer fits a cell");
@@ -73,7 +91,8 @@ impl Cells {
     #[must_use]
     pub fn with_capacity(cells: usize) -> Self {
         let terms = Terms { verdict: Verdict::Nodata, reason: Reason::NoneLeft, moving: false, by_place: false, sharing: 0, answers: 0 };
-        let empty = Cell { key: NO_KEY, version: 0, weights: [0; CELL_CANDIDATES_MAX], endpoints: [0; CELL_CANDIDATES_MAX], count: 0, plain: false, terms };
+        let empty =
+            Cell { key: NO_KEY, version: 0, weights: [0; CELL_CANDIDATES_MAX], endpoints: [0; CELL_CANDIDATES_MAX], count: 0, kind: Kind::Fixed, terms };
         Self { pairs: vec![[empty; 2]; (cells.next_power_of_two() / 2).max(1)].into() }
     }
 
@@ -84,7 +103,7 @@ impl Cells {
         let (key, version) = key(service, family, place, world);
         let [first, second] = self.pairs.get(place_of(key, self.pairs.len()))?;
         let cell = if first.holds(key, version) { first } else { second };
-        let is_plain = !place.wide && cell.plain && cell.holds(key, version);
+        let is_plain = !place.wide && cell.kind == Kind::Plain && cell.holds(key, version);
         let scope = if cell.terms.by_place { place.leaf } else { 0 };
         is_plain.then_some(Plain { endpoint: cell.endpoints[0], moving: cell.terms.moving, reason: cell.terms.reason, scope })
     }
@@ -103,14 +122,14 @@ impl Cells {
             return self.decide(ask, world, key, version, place);
         }
         let first = world.catalog.service(ask.service).endpoints.start;
-        if cell.terms.sharing == 0 { cell.fixed(&ask.client, first) } else { cell.settle(ask, world, first) }
+        if matches!(cell.kind, Kind::Plain | Kind::Fixed) { cell.fixed(&ask.client, first) } else { cell.settle(ask, world, first) }
     }
 
     /// Decides, and keeps the decision if it fits.
     #[cold]
     fn decide(&mut self, ask: &Ask, world: &World, key: u64, version: u64, place: usize) -> Chosen {
         let decision = decide(ask, world, &mut Silent);
-        let chosen = decision.choose(&ask.client, &world.catalog);
+        let chosen = decision.choose(&ask.client, world);
         let first = world.catalog.service(ask.service).endpoints.start;
         if let Some(cell) = Cell::of(&decision, &chosen, key, version, first) {
             // The first place goes to the newcomer, and what it held moves to the second, so that two hot keys can share them.
@@ -127,30 +146,32 @@ impl Cells {
 /// Decides without a cell.
 #[cold]
 fn anew(ask: &Ask, world: &World) -> Chosen {
-    decide(ask, world, &mut Silent).choose(&ask.client, &world.catalog)
+    decide(ask, world, &mut Silent).choose(&ask.client, world)
 }
 
 impl Cell {
     /// The cell of a decision, if its answer can be settled from what a cell holds.
     fn of(decision: &Decision, chosen: &Chosen, key: u64, version: u64, first: u32) -> Option<Self> {
         let terms = Terms::of(decision);
-        let mut cell = Self { key, version, weights: [0; CELL_CANDIDATES_MAX], endpoints: [0; CELL_CANDIDATES_MAX], count: chosen.count, plain: false, terms };
-        if decision.sharing <= 1 {
-            cell.terms.sharing = 0;
-            cell.plain = terms.verdict == Verdict::Serve && terms.reason <= Reason::Failover && chosen.count == 1;
+        let mut cell =
+            Self { key, version, weights: [0; CELL_CANDIDATES_MAX], endpoints: [0; CELL_CANDIDATES_MAX], count: chosen.count, kind: Kind::Fixed, terms };
+        if decision.sharing <= 1 && !decision.thinned {
+            let is_plain = terms.verdict == Verdict::Serve && terms.reason <= Reason::Failover && chosen.count == 1;
+            cell.kind = if is_plain { Kind::Plain } else { Kind::Fixed };
             for (place, endpoint) in cell.endpoints.iter_mut().zip(chosen.endpoints()) {
                 *place = u8::try_from(endpoint.0 - first).ok()?;
             }
             return Some(cell);
         }
-        // An answer of one needs only those that share; more may need all, to find distinct regions.
-        let needed = usize::from(if decision.answers <= 1 { decision.sharing } else { decision.count });
+        cell.kind = if decision.thinned { Kind::Thinned } else { Kind::Shared };
+        // An answer of one needs only those that share; more may need all, to find distinct regions or somebody who keeps the client.
+        let needed = usize::from(if decision.answers <= 1 && !decision.thinned { decision.sharing } else { decision.count });
         if needed > CELL_CANDIDATES_MAX {
             return None;
         }
         cell.count = u8::try_from(needed).ok()?;
         for (index, candidate) in decision.candidates[..needed].iter().enumerate() {
-            cell.weights[index] = candidate.weight;
+            cell.weights[index] = candidate.weight | if candidate.with_previous { WITH_PREVIOUS } else { 0 };
             cell.endpoints[index] = u8::try_from(candidate.endpoint.0 - first).ok()?;
         }
         Some(cell)
@@ -190,15 +211,23 @@ impl Cell {
         }
     }
 
-    /// What the client gets among those that share.
+    /// What the client gets among those that share it or turn it to the next.
     #[inline(never)]
     fn settle(&self, ask: &Ask, world: &World, first: u32) -> Chosen {
         let count = usize::from(self.count).min(CELL_CANDIDATES_MAX);
-        let mut candidates = [Candidate { endpoint: EndpointId(0), weight: 0 }; CELL_CANDIDATES_MAX];
+        let mut candidates = [Candidate::NONE; CELL_CANDIDATES_MAX];
         for (index, candidate) in candidates[..count].iter_mut().enumerate() {
-            *candidate = Candidate { endpoint: EndpointId(first + u32::from(self.endpoints[index])), weight: self.weights[index] };
+            *candidate = Candidate {
+                endpoint: EndpointId(first + u32::from(self.endpoints[index])),
+                weight: self.weights[index] & !WITH_PREVIOUS,
+                with_previous: self.weights[index] & WITH_PREVIOUS != 0,
+            };
         }
-        settle(self.terms, &candidates[..count], &ask.client, &world.catalog)
+        let candidates = &candidates[..count];
+        match self.kind {
+            Kind::Thinned => settle_thinned(self.terms, candidates, &ask.client, world),
+            _ => settle(self.terms, candidates, &ask.client, world),
+        }
     }
 }
 

@@ -8,8 +8,15 @@ use crate::limits::{ANSWERS_MAX, ENDPOINTS_PER_SERVICE_MAX};
 pub struct Candidate {
     /// Which.
     pub endpoint: EndpointId,
-    /// Its weight in the rendezvous: the endpoint's weight in thousandths of its ramp. Counts among sharing candidates only.
+    /// Its weight in the rendezvous, at least 1. Counts among sharing candidates only.
     pub weight: u32,
+    /// Whether it shares the clients with the candidate before it.
+    pub with_previous: bool,
+}
+
+impl Candidate {
+    /// What an unused place holds.
+    pub(super) const NONE: Self = Self { endpoint: EndpointId(0), weight: 0, with_previous: false };
 }
 
 /// What is to be answered at all.
@@ -79,8 +86,11 @@ pub struct Decision {
     pub moving: bool,
     /// Whether the place of the client was consulted at all.
     pub by_place: bool,
-    /// How many of the leading candidates share the clients: the client's prefix orders them. 0 or 1: the order is fixed.
+    /// How many of the leading candidates share the clients: the client's prefix orders them. 0 or 1: the first is the same for all.
     pub sharing: u8,
+    /// Whether a candidate that counts keeps but a share of its clients ([`crate::health::Status::keeps`]): the client's prefix tells whom it turns
+    /// to the next.
+    pub thinned: bool,
     /// How many endpoints are answered at most, of distinct regions.
     pub answers: u8,
     /// Number of candidates. A decision that gives every client one fixed endpoint has only that one, unless a curious witness looks on.

@@ -23,6 +23,8 @@ pub(super) struct Eligible {
     pub(super) moving: Bits,
     /// Endpoints of the field that were never measured; they rank after the others.
     pub(super) unknown: Bits,
+    /// Endpoints of the field that do not keep all of their clients.
+    pub(super) thin: Bits,
     /// Why the field is what it is: [`Reason::Best`] unless something gave way.
     pub(super) reason: Reason,
 }
@@ -42,6 +44,8 @@ struct Facts {
     unknown: Bits,
     /// Status on the move.
     moving: Bits,
+    /// Not open to all of its clients.
+    thin: Bits,
 }
 
 /// Admits endpoints.
@@ -67,7 +71,7 @@ pub(super) fn admit(ask: &Ask, world: &World, witness: &mut impl Witness) -> Eli
             WhenNoneLeft::Nodata => Verdict::Nodata,
             WhenNoneLeft::Servfail => Verdict::Servfail,
         };
-        return Eligible { verdict, field: 0, missing: 0, moving: 0, unknown: 0, reason: Reason::NoneLeft };
+        return Eligible { verdict, field: 0, missing: 0, moving: 0, unknown: 0, thin: 0, reason: Reason::NoneLeft };
     }
     let far = far(ask, world, service);
     let mut alive = lawful & !facts.down & !facts.damped;
@@ -83,7 +87,7 @@ pub(super) fn admit(ask: &Ask, world: &World, witness: &mut impl Witness) -> Eli
         (Verdict::Serve, field, reason)
     };
     let missing = lawful & (facts.down | facts.drain | facts.damped) & !field;
-    Eligible { verdict, field, missing, moving: facts.moving & lawful, unknown: facts.unknown & field, reason }
+    Eligible { verdict, field, missing, moving: facts.moving & lawful, unknown: facts.unknown & field, thin: facts.thin & field, reason }
 }
 
 impl Facts {
@@ -100,6 +104,7 @@ impl Facts {
                 facts.damped |= if status.is_damped() { bit } else { 0 };
                 facts.unknown |= if status.is_unknown() { bit } else { 0 };
                 facts.moving |= if status.moving { bit } else { 0 };
+                facts.thin |= if status.keeps_all() { 0 } else { bit };
             }
             bit <<= 1;
         }

@@ -15,11 +15,13 @@ mod pick;
 mod rendezvous;
 mod score;
 mod settle;
+mod shares;
 mod witness;
 
 pub use cells::{Cells, Plain};
 pub use decision::{Candidate, Chosen, Decision, Reason, Verdict};
 pub use eligible::binds;
+pub use shares::ALL_CLIENTS;
 pub use witness::{Exclusion, Recorder, Relaxation, Silent, Step, Witness};
 
 use std::net::IpAddr;

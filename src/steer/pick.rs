@@ -5,7 +5,6 @@ use super::score::Ranked;
 use super::witness::see_excluded;
 use super::{Ask, Exclusion, Step, Witness};
 use crate::catalog::{Bits, By, EndpointId, Service};
-use crate::health::Status;
 use crate::limits::{ENDPOINTS_PER_SERVICE_MAX, SCORE_TERM_MAX};
 use crate::world::World;
 
@@ -19,9 +18,10 @@ pub(super) fn choose<W: Witness>(ask: &Ask, world: &World, ranked: &Ranked, witn
         moving: ranked.eligible.moving != 0,
         by_place: consults_place(service),
         sharing: 0,
+        thinned: false,
         answers: service.answers,
         count: 0,
-        candidates: [Candidate { endpoint: EndpointId(0), weight: 0 }; ENDPOINTS_PER_SERVICE_MAX],
+        candidates: [Candidate::NONE; ENDPOINTS_PER_SERVICE_MAX],
     };
     if decision.verdict == Verdict::Serve {
         fill(&mut decision, ask, world, ranked, witness);
@@ -33,15 +33,18 @@ pub(super) fn choose<W: Witness>(ask: &Ask, world: &World, ranked: &Ranked, witn
 #[inline]
 fn fill<W: Witness>(decision: &mut Decision, ask: &Ask, world: &World, ranked: &Ranked, witness: &mut W) {
     let service = world.catalog.service(ask.service);
-    let field = prefer_weight(service, ranked.eligible.field, witness);
-    let field = prefer_tier(service, field, witness);
+    let running = prefer_weight(service, ranked.eligible.field, witness);
+    let (tier, members) = prefer_tier(service, running, witness);
     let near = near(ask, world, service);
-    let field = prefer_place(near, service, field, witness);
+    let field = prefer_place(near, service, members, witness);
     let reach = reach(service);
-    if reach.is_none() && service.answers <= 1 && !W::CURIOUS {
+    if reach.is_none() && service.answers <= 1 && ranked.eligible.thin & field == 0 && !W::CURIOUS {
         take_best(decision, service, ranked, field);
     } else {
-        order(decision, service, world, ranked, field, reach);
+        order(decision, service, ranked, field, reach);
+        if ranked.eligible.thin & field != 0 && thins(decision, world) {
+            turn_to_the_next(decision, service, ranked, &Wider { running, tier, members, field }, reach);
+        }
     }
     if ranked.eligible.missing | ranked.eligible.moving != 0 {
         explain_missing(decision, service, ranked, near.map_or(0, |(_, near)| near));
@@ -65,11 +68,11 @@ fn prefer_weight(service: &Service, field: Bits, witness: &mut impl Witness) -> 
     weighty
 }
 
-/// The first tier with `min-live` endpoints in the field; if none has so many, the first that has any.
+/// The first tier with `min-live` endpoints in the field, and those; if none has so many, the first that has any.
 #[inline]
-fn prefer_tier(service: &Service, field: Bits, witness: &mut impl Witness) -> Bits {
+fn prefer_tier(service: &Service, field: Bits, witness: &mut impl Witness) -> (u8, Bits) {
     if service.tiers <= 1 {
-        return field;
+        return (0, field);
     }
     let mut fallback = None;
     for (tier, members) in (0_u8..service.tiers).zip(&service.lineup.tiers) {
@@ -82,10 +85,10 @@ fn prefer_tier(service: &Service, field: Bits, witness: &mut impl Witness) -> Bi
             fallback = Some((tier, members));
         }
     }
-    let Some((tier, members)) = fallback else { return field };
+    let Some((tier, members)) = fallback else { return (0, field) };
     witness.see(Step::Tier { tier, live: u8::try_from(members.count_ones()).unwrap_or(u8::MAX) });
     see_excluded(field & !members, Exclusion::Tier, service, witness);
-    members
+    (tier, members)
 }
 
 /// The endpoints that the first geo rule for this client prefers, and the rule's place in the list.
@@ -164,7 +167,12 @@ fn take_best(decision: &mut Decision, service: &Service, ranked: &Ranked, field:
 }
 
 /// Puts the field into the decision, best first, and finds who shares the clients with the best.
-fn order(decision: &mut Decision, service: &Service, world: &World, ranked: &Ranked, field: Bits, reach: Option<i64>) {
+fn order(decision: &mut Decision, service: &Service, ranked: &Ranked, field: Bits, reach: Option<i64>) {
+    decision.sharing = append(decision, service, ranked, field, reach);
+}
+
+/// Adds endpoints to the candidates, best first. Returns how many of them share the clients.
+fn append(decision: &mut Decision, service: &Service, ranked: &Ranked, field: Bits, reach: Option<i64>) -> u8 {
     let mut keys = [0_i64; ENDPOINTS_PER_SERVICE_MAX];
     let mut count = 0;
     let mut rest = field;
@@ -175,37 +183,61 @@ fn order(decision: &mut Decision, service: &Service, world: &World, ranked: &Ran
     }
     let keys = &mut keys[..count];
     keys.sort_unstable();
-    for (candidate, key) in decision.candidates.iter_mut().zip(&*keys) {
-        candidate.endpoint = at(service, index_of(*key));
+    let places = decision.candidates.iter_mut().skip(usize::from(decision.count));
+    let within = reach.map_or(0, |reach| within(keys, reach));
+    for ((index, key), candidate) in (0..).zip(&*keys).zip(places) {
+        let weight = if index < within { service.lineup.rows.get(index_of(*key) as usize).map_or(1, |row| row.weight.max(1)) } else { 0 };
+        *candidate = Candidate { endpoint: at(service, index_of(*key)), weight, with_previous: 0 < index && index < within };
+        decision.count += 1;
     }
-    decision.count = u8::try_from(count).unwrap_or(u8::MAX);
-    if let Some(reach) = reach {
-        share(decision, service, world, keys, reach);
-    }
+    u8::try_from(within).unwrap_or(u8::MAX)
 }
 
-/// Finds who is within `reach` of the best, and their weights.
-fn share(decision: &mut Decision, service: &Service, world: &World, keys: &[i64], reach: i64) {
+/// How many are within `reach` of the best.
+fn within(keys: &[i64], reach: i64) -> usize {
     // The shift leaves the rank without the index; a key's unknown bit is far above any reach.
     let farthest = keys.first().map_or(0, |best| (best >> INDEX_BITS) + reach);
-    let within = keys.iter().take_while(|key| **key >> INDEX_BITS <= farthest).count();
-    for (candidate, key) in decision.candidates.iter_mut().zip(&keys[..within]) {
-        let weight = service.lineup.rows.get(index_of(*key) as usize).map_or(0, |row| row.weight);
-        candidate.weight = effective_weight(weight, world.status(candidate.endpoint));
+    keys.iter().take_while(|key| **key >> INDEX_BITS <= farthest).count()
+}
+
+/// Whether any candidate that may come into the answer turns clients away. Those behind enough that take everybody never do.
+fn thins(decision: &Decision, world: &World) -> bool {
+    if decision.answers > 1 {
+        // Which regions are distinct is found out with the answer; so all of them may matter.
+        return true;
     }
-    decision.sharing = u8::try_from(within).unwrap_or(u8::MAX);
+    let leading = usize::from(decision.sharing.max(1));
+    decision.candidates[..usize::from(decision.count)].iter().take(leading).any(|candidate| !world.status(candidate.endpoint).keeps_all())
+}
+
+/// Who is in the running beside the field, from the narrowest to the widest.
+struct Wider {
+    /// All.
+    running: Bits,
+    /// The tier that was chosen.
+    tier: u8,
+    /// Those of them in it.
+    members: Bits,
+    /// Those of the tier that a preference by place left: the candidates so far.
+    field: Bits,
+}
+
+/// Adds those to whom clients are turned when nobody of the field keeps them: the rest of the tier, the later tiers, the earlier ones.
+#[cold]
+fn turn_to_the_next(decision: &mut Decision, service: &Service, ranked: &Ranked, wider: &Wider, reach: Option<i64>) {
+    decision.thinned = true;
+    append(decision, service, ranked, wider.members & !wider.field, reach);
+    let tiers = (wider.tier.saturating_add(1)..service.tiers).chain(0..wider.tier);
+    for tier in tiers {
+        let others = service.lineup.tiers.get(usize::from(tier)).map_or(0, |tier| tier & wider.running & !wider.members);
+        append(decision, service, ranked, others, reach);
+    }
 }
 
 /// The index in a key.
 #[inline]
 const fn index_of(key: i64) -> u32 {
     (key.cast_unsigned() & ((1 << INDEX_BITS) - 1)) as u32
-}
-
-/// An endpoint's weight in thousandths of its ramp; at least 1, for a field in which nobody has any weight shares alike.
-fn effective_weight(weight: u32, status: &Status) -> u32 {
-    let ramp = u32::from(status.ramp.0.clamp(1, 1000));
-    weight.saturating_mul(ramp).max(1)
 }
 
 /// Says whether something better is missing, and whether what moves could change this answer.
@@ -228,7 +260,13 @@ fn explain_missing(decision: &mut Decision, service: &Service, ranked: &Ranked, 
     if decision.reason == Reason::Best && better & ranked.eligible.missing != 0 {
         decision.reason = Reason::Failover;
     }
-    decision.moving = ranked.eligible.moving & (answer | better) != 0;
+    // Whoever is turned away may come to any candidate.
+    let next = if decision.thinned {
+        decision.candidates[..usize::from(decision.count)].iter().fold(0, |bits: Bits, candidate| bits | 1 << index(candidate))
+    } else {
+        0
+    };
+    decision.moving = ranked.eligible.moving & (answer | better | next) != 0;
 }
 
 /// Whether an endpoint, were it up, would take a place in the answer from `last`. Doubtful cases count as yes: they only shorten a TTL.

@@ -4,6 +4,8 @@
 //! the smallest draw wins. So contenders win in proportion to their weights, and when one goes or its weight shrinks, only its own
 //! clients move. Quotients are compared by cross-multiplication: no float, no division, the same on every node.
 
+use crate::units::Permille;
+
 /// One contender's draw.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Draw {
@@ -25,6 +27,16 @@ impl Draw {
     pub(super) fn beats(&self, other: &Self) -> bool {
         u128::from(self.length) * u128::from(other.weight) < u128::from(other.length) * u128::from(self.weight)
     }
+}
+
+/// Sets the lots by which an endpoint turns clients away apart from those by which it wins them.
+const TURNS_AWAY: u64 = 0x5bd1_e995_7b93_2d4f;
+
+/// Whether an endpoint keeps a client, of which it is to keep a share. As the share grows, clients only come; as it shrinks, they only go.
+#[inline]
+pub(super) fn keeps(prefix: u128, seed: u64, share: Permille) -> bool {
+    let lot = u128::from(mix(prefix, seed ^ TURNS_AWAY));
+    lot * u128::from(Permille::WHOLE.0) < u128::from(share.0) << 64
 }
 
 /// A 64-bit hash of prefix and seed. Not secret: a client that can choose its own prefix can choose its endpoint by asking, too.
@@ -128,6 +140,18 @@ mod tests {
             let expected = 100_000 * *weight as usize / 8;
             assert!(share.abs_diff(expected) < 600, "weight {weight}: {share} for {expected}");
         }
+    }
+
+    #[test]
+    fn a_share_of_the_clients_is_kept_and_grows_by_newcomers_alone() {
+        let kept = |share| (0..100_000_u128).filter(move |client| keeps(client << 104, 7, Permille(share)));
+        for share in [0, 50, 250, 999, 1000] {
+            assert!(kept(share).count().abs_diff(usize::from(share) * 100) < 500, "{share}: {}", kept(share).count());
+        }
+        assert!(kept(50).all(|client| keeps(client << 104, 7, Permille(250))));
+        // Whom it turns away has nothing to do with whom it wins.
+        let won = winners(&[1, 1]).into_iter().zip(0_u128..).filter(|(winner, client)| *winner == 0 && keeps(client << 104, 1, Permille(500))).count();
+        assert!(won.abs_diff(25_000) < 600, "{won}");
     }
 
     #[test]

@@ -224,7 +224,7 @@ fn a_region_that_flaps_20_s_up_20_s_down_changes_no_answer_more_than_3_times_in_
                 let world = controller.world();
                 if std::mem::replace(&mut generation, world.generation) != world.generation {
                     for (ask, (given, changes)) in asks.iter().zip(given.iter_mut().zip(&mut changes)) {
-                        let answer = steer::decide(ask, world, &mut Silent).choose(&ask.client, &catalog).endpoints()[0];
+                        let answer = steer::decide(ask, world, &mut Silent).choose(&ask.client, world).endpoints()[0];
                         *changes += u32::from(given.replace(answer).is_some_and(|before| before != answer));
                     }
                 }

@@ -44,6 +44,7 @@ fn random_status(dice: &mut Dice) -> Status {
         damped: dice.below(6) == 0,
         blocked: dice.below(8) == 0,
         ramp: Permille([1000, 1000, 500, 50][dice.below(4)]),
+        room: Permille([1000, 1000, 1000, 300, 0][dice.below(5)]),
         load: Permille([0, 0, 600, 900, 1200][dice.below(5)]),
         penalty: Micros([0, 0, 5_000][dice.below(3)]),
     }
@@ -57,9 +58,9 @@ fn ask(service: usize, client: &ClientModel, family: Family, world: &World) -> A
 
 /// Decides and chooses, silently as for an answer and watched as for an explanation: the same.
 fn decide(ask: &Ask, world: &World) -> (Decision, Chosen) {
-    let chosen = steer::decide(ask, world, &mut Silent).choose(&ask.client, &world.catalog);
+    let chosen = steer::decide(ask, world, &mut Silent).choose(&ask.client, world);
     let watched = steer::decide(ask, world, &mut Recorder::default());
-    assert_eq!(watched.choose(&ask.client, &world.catalog), chosen, "to be watched changed the answer");
+    assert_eq!(watched.choose(&ask.client, world), chosen, "to be watched changed the answer");
     (watched, chosen)
 }
 
@@ -223,6 +224,34 @@ fn making_an_endpoint_worse_never_improves_its_rank() {
 /// Whether nothing of these endpoints is alive, so that ranks are as if all were up.
 fn all_are_down(world: &World, range: &std::ops::Range<u32>) -> bool {
     range.clone().all(|id| world.status(EndpointId(id)).is_down())
+}
+
+#[test]
+fn an_endpoint_that_keeps_fewer_clients_moves_no_others() {
+    let mut moved = 0;
+    for seed in seeds(800) {
+        let Some((model, world, mut dice)) = random_world(seed) else { continue };
+        for _ in 0..60 {
+            let service = dice.below(model.services.len());
+            if world.catalog.services[service].answers > 1 {
+                continue;
+            }
+            let client = model.random_client(&mut dice);
+            let ask = ask(service, &client, Family::Any, &world);
+            let range = world.catalog.services[service].endpoints.clone();
+            let endpoint = EndpointId(range.start + u32::try_from(dice.below(range.len())).unwrap());
+            let mut fuller = world.clone();
+            let status = &mut fuller.statuses.of[endpoint.index()];
+            status.room = Permille(u16::try_from(dice.below(usize::from(status.room.0) + 1)).unwrap());
+            let (before, after) = (decide(&ask, &world).1, decide(&ask, &fuller).1);
+            assert_eq!(before.verdict, after.verdict, "seed {seed}");
+            if before.endpoints() != after.endpoints() {
+                assert_eq!(before.endpoints(), [endpoint], "seed {seed}: {} moved without need", client.address);
+                moved += 1;
+            }
+        }
+    }
+    assert!(moved > 100 || std::env::var("AYA_SEED").is_ok(), "only {moved} moves: the worlds are too tame");
 }
 
 #[test]

@@ -11,6 +11,7 @@ use crate::config::diagnostic::{Code, Finding};
 use crate::config::leaf::{ProbeAt, Rate, Signed};
 use crate::config::source::{At, Place};
 use crate::config::walk::{Leaf, Table};
+use crate::limits::WEIGHT_MAX;
 use crate::units::Micros;
 
 /// `[service.NAME.endpoint.NAME]`.
@@ -73,7 +74,7 @@ pub(super) fn read(name: At<Box<str>>, mut table: Table<'_, '_>, apex: &Name) ->
         aaaa,
         first: first_a.map(Into::into).or_else(|| first_aaaa.map(Into::into)),
         cname: cname.map(|at| at.value),
-        weight: table.whole("weight", 0..=1_000_000).unwrap_or(100),
+        weight: table.whole("weight", 0..=WEIGHT_MAX).unwrap_or(100),
         bias: table.take::<Signed>("bias").map_or(Micros::ZERO, |bias| bias.0),
         capacity: table.take::<Rate>("capacity").map(|rate| rate.0),
         labels: labels(&mut table),

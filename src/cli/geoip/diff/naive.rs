@@ -124,7 +124,7 @@ fn region(world: &World, service: usize, address: IpAddr) -> Option<RegionId> {
     let client = Client::at(address, if address.is_ipv4() { 32 } else { 128 }, &world.geo);
     let family = if address.is_ipv4() { Family::V4 } else { Family::V6 };
     let service = crate::catalog::ServiceId(u32::try_from(service).unwrap());
-    let chosen = steer::decide(&Ask { service, client, family }, world, &mut Silent).choose(&client, &world.catalog);
+    let chosen = steer::decide(&Ask { service, client, family }, world, &mut Silent).choose(&client, world);
     chosen.endpoints().first().map(|endpoint| world.catalog.endpoint(*endpoint).region)
 }
 
