@@ -246,7 +246,7 @@ mod tests {
     fn a_short_burst_degrades_nobody() {
         let mut endpoint = Endpoint::new();
         endpoint.answers(200, usual);
-        assert_eq!(endpoint.answers(6, |_| Some(500_000)), None);
+        assert_eq!(endpoint.answers(5, |_| Some(500_000)), None);
         assert_eq!(endpoint.answers(500, usual), None);
     }
 
@@ -282,8 +282,8 @@ mod tests {
     #[test]
     fn too_few_answers_judge_nobody() {
         let mut endpoint = Endpoint::new();
-        endpoint.answers(63, |_| Some(20_000));
-        assert_eq!(endpoint.answers(100, |_| Some(90_000)), None, "what it began with is not yet usual");
+        endpoint.answers(30, |_| Some(20_000));
+        assert_eq!(endpoint.answers(33, |_| Some(90_000)), None, "63 of the 64 that it takes");
     }
 
     #[test]
