@@ -13,10 +13,11 @@ use tokio::task::JoinHandle;
 
 use crate::catalog::Catalog;
 use crate::clock::Clock;
-use crate::control::{Change, Controller, Effects, Event, Plan, Refused};
+use crate::control::{AliasChange, Change, Controller, Effects, Event, Plan, Refused};
 use crate::geo::Geo;
 use crate::limits::{CHANGES_QUEUED_MAX, CONTROL_TICK_MS, EVENTS_AT_ONCE_MAX, EVENTS_QUEUED_MAX};
-use crate::probe::{self, Meter, Prober, Roots};
+use crate::probe::{self, Meter, Prober, Roots, Targets};
+use crate::resolve::{self, NameServers};
 use crate::state_file;
 use crate::world::World;
 
@@ -113,6 +114,10 @@ pub struct Start {
     pub seed: u64,
     /// Counts what probes do.
     pub meter: Arc<dyn Meter>,
+    /// Whom aliases are asked of.
+    pub name_servers: NameServers,
+    /// Counts what look-ups do.
+    pub lookups: Arc<dyn resolve::Meter>,
 }
 
 /// The rest of the program's hold on the controller. When it and its clones are gone, the controller writes its state and ends, and the
@@ -209,10 +214,10 @@ impl ControlHandle {
     }
 }
 
-/// Starts the controller and the probes on the present tokio runtime. The first world is published when this returns, and what the state
+/// Starts the controller, the probes and the look-ups on the present tokio runtime. The first world is published when this returns, and what the state
 /// file holds is in it.
 pub fn spawn(start: Start) -> ControlHandle {
-    let Start { catalog, geo, clock, state, roots, seed, meter } = start;
+    let Start { catalog, geo, clock, state, roots, seed, meter, name_servers, lookups } = start;
     for complaint in roots.complaints() {
         tracing::warn!(complaint, "trusted certificates");
     }
@@ -229,11 +234,13 @@ pub fn spawn(start: Start) -> ControlHandle {
     let (commands, asked) = mpsc::channel(16);
     let (changes, _) = broadcast::channel(CHANGES_QUEUED_MAX);
     let (plans, plan) = watch::channel(controller.plan());
+    let (targets, target) = watch::channel(Targets::of(controller.world()));
     let (readiness, ready) = watch::channel(controller.is_ready());
     let handle = ControlHandle { commands, events: events.clone(), worlds: publisher.worlds(), changes: changes.clone(), ready };
     let prober = Prober::new(clock.clone(), roots);
-    tokio::spawn(probe::run(plan, events, prober, clock.clone(), seed, meter));
-    let task = Task { controller, publisher, clock, plans, changes, readiness, state, writing: None, unwritten: false };
+    tokio::spawn(resolve::run(plan.clone(), events.clone(), name_servers, clock.clone(), seed, Arc::clone(&lookups)));
+    tokio::spawn(probe::run(plan, target, events, prober, clock.clone(), seed, meter));
+    let task = Task { controller, publisher, clock, plans, targets, lookups, changes, readiness, state, writing: None, unwritten: false };
     tokio::spawn(task.run(observed, asked));
     handle
 }
@@ -246,8 +253,12 @@ struct Task {
     publisher: Publisher,
     /// Tells the time.
     clock: Clock,
-    /// Tells the probes what to ask. When it goes, they end.
+    /// Tells probes and look-ups what to ask. When it goes, they end.
     plans: watch::Sender<Plan>,
+    /// Tells the probes what aliases were resolved to.
+    targets: watch::Sender<Targets>,
+    /// Counts what look-ups do.
+    lookups: Arc<dyn resolve::Meter>,
     /// Tells changes of health.
     changes: broadcast::Sender<Change>,
     /// Tells readiness.
@@ -300,9 +311,17 @@ impl Task {
 
     /// Handles events and carries out what follows.
     fn handle(&mut self, events: impl IntoIterator<Item = Event>) -> Option<Refused> {
-        let Effects { publish, changes, holds, doubt, persist, plan, refusal, dropped: _ } = self.controller.handle_all(events, self.clock.now());
+        let Effects { publish, changes, holds, doubt, aliases, unusable, persist, plan, refusal, dropped: _ } =
+            self.controller.handle_all(events, self.clock.now());
         if let Some(world) = publish {
+            if !self.targets.borrow().are_of(&world) {
+                self.targets.send_replace(Targets::of(&world));
+            }
             self.publisher.publish(world);
+        }
+        aliases.iter().for_each(log_alias);
+        if unusable > 0 {
+            self.lookups.unusable(unusable);
         }
         for change in changes {
             // Nobody need listen.
@@ -349,6 +368,16 @@ impl Task {
                 tracing::warn!(%error, source, "health will not outlive the process");
             }
         }));
+    }
+}
+
+/// Logs what is otherwise about an alias.
+fn log_alias(change: &AliasChange) {
+    let (alias, of, news) = (&change.alias, change.of.as_str(), change.news.to_string());
+    if change.news.is_trouble() {
+        tracing::warn!(%alias, r#type = of, news, "alias");
+    } else {
+        tracing::info!(%alias, r#type = of, news, "alias");
     }
 }
 

@@ -23,10 +23,11 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
 use self::tally::{Counters, Ledger, Ledgers, Tally};
 use crate::answer::Transport;
 use crate::catalog::{Catalog, EndpointId, ProbeSpec};
+use crate::control::Lookup;
 use crate::health::{Observation, ProbeFailure, ProbeOutcome};
 use crate::limits;
 use crate::units::Moment;
-use crate::world::World;
+use crate::world::{LookupFailure, World};
 
 /// What a metric is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,6 +118,14 @@ metrics! {
     RAMPING = "aya_endpoints_ramping", Gauge, Count, [], "Endpoints that were down and take their clients back step by step";
     /// Blocked endpoints.
     BLOCKED = "aya_endpoints_blocked", Gauge, Count, [], "Endpoints taken as down, since something that they depend on is";
+    /// Look-ups.
+    LOOKUPS = "aya_alias_lookups_total", Counter, Count, ["outcome"], "Look-ups of aliases, by outcome";
+    /// Addresses left out.
+    UNUSABLE = "aya_alias_addresses_unusable_total", Counter, Count, [], "Addresses that look-ups of aliases brought and no client can use";
+    /// Aliases without addresses.
+    UNRESOLVED = "aya_aliases_unresolved", Gauge, Count, ["type"], "Aliases without an address of a type that endpoints want";
+    /// Age of held addresses.
+    HELD = "aya_alias_held_seconds", Gauge, Seconds, [], "Age of the oldest addresses of an alias that are held while look-ups fail; 0 when none are";
     /// Generation.
     GENERATION = "aya_world_generation", Gauge, Count, [], "Generation of the world that queries are answered from";
     /// Age of the statuses.
@@ -152,6 +161,8 @@ metrics! {
 
 /// Upper bounds of the buckets of probe times, in seconds.
 const RTT_BUCKETS: [f64; 12] = [0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
+/// What a look-up that brought addresses is counted as.
+const FOUND: &str = "found";
 /// Outcomes of reloads.
 const RELOAD_OUTCOMES: [&str; 2] = ["applied", "refused"];
 /// The values of a metric without labels.
@@ -185,6 +196,10 @@ pub struct Telemetry {
     reloads: [Counter; 2],
     /// Events that found the controller's queue full.
     dropped: Counter,
+    /// Look-ups by outcome: found, then the kinds of failure.
+    lookups: [Counter; 1 + LookupFailure::KINDS.len()],
+    /// Addresses left out.
+    unusable: Counter,
     /// What each probe judges.
     probed: Mutex<Probed>,
     /// Histograms of probe times by region.
@@ -242,6 +257,12 @@ impl Telemetry {
         }
         let dropped = counter(&lasting, &DROPPED, NONE);
         dropped.absolute(0);
+        let kind = |place: usize| place.checked_sub(1).map_or(FOUND, |place| LookupFailure::KINDS[place]);
+        let lookups = std::array::from_fn(|place| counter(&lasting, &LOOKUPS, &[kind(place)]));
+        let unusable = counter(&lasting, &UNUSABLE, NONE);
+        for counter in lookups.iter().chain([&unusable]) {
+            counter.absolute(0);
+        }
         gauge(&lasting, &BUILD, &[env!("CARGO_PKG_VERSION")]).set(1.0);
         let ledgers = Ledgers { current: Ledger::new(Arc::clone(catalog), workers), previous: None };
         Self {
@@ -252,6 +273,8 @@ impl Telemetry {
             workers,
             reloads,
             dropped,
+            lookups,
+            unusable,
             probed: Mutex::new(Probed::of(catalog)),
             probe_rtt: Mutex::default(),
         }
@@ -307,6 +330,20 @@ impl Telemetry {
     /// Counts events that found the controller's queue full.
     pub fn count_dropped(&self, events: u64) {
         self.dropped.increment(events);
+    }
+
+    /// Counts a look-up of an alias.
+    pub fn count_lookup(&self, lookup: &Lookup) {
+        let place = match &lookup.outcome {
+            Ok(_) => 0,
+            Err(failure) => LookupFailure::KINDS.iter().position(|kind| *kind == failure.kind()).map_or(0, |place| place + 1),
+        };
+        self.lookups[place].increment(1);
+    }
+
+    /// Counts addresses of aliases that no client can use.
+    pub fn count_unusable(&self, addresses: u32) {
+        self.unusable.increment(u64::from(addresses));
     }
 
     /// Says when the certificate in use ends.
@@ -372,7 +409,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Whether a metric lasts as long as the node, rather than being summed for each scrape.
 fn is_lasting(metric: &Metric) -> bool {
-    metric.kind == Kind::Histogram || [RELOADS.name, DROPPED.name, BUILD.name, CERTIFICATE_END.name, CERTIFICATES.name].contains(&metric.name)
+    metric.kind == Kind::Histogram
+        || [RELOADS.name, DROPPED.name, LOOKUPS.name, UNUSABLE.name, BUILD.name, CERTIFICATE_END.name, CERTIFICATES.name].contains(&metric.name)
 }
 
 /// Describes the metrics of one recorder.

@@ -56,6 +56,25 @@ impl Moment {
     }
 }
 
+/// In UTC to the second, as in `2026-11-26T12:00:00Z` (RFC 3339 §5.6).
+impl fmt::Display for Moment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        /// Days of 400 years, after which the calendar repeats itself.
+        const ERA: u64 = 146_097;
+        let seconds = self.0 / 1_000;
+        // Years begin in March here, so that the leap day is the last of a year.
+        let days = seconds / 86_400 + 719_468;
+        let day_of_era = days % ERA;
+        let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / (ERA - 1)) / 365;
+        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let month_from_march = (5 * day_of_year + 2) / 153;
+        let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+        let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+        let year = year_of_era + days / ERA * 400 + u64::from(month <= 2);
+        write!(f, "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60)
+    }
+}
+
 /// Thousandths. 1000 is the whole.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Permille(pub u16);
@@ -100,5 +119,22 @@ impl Coordinates {
     #[must_use]
     pub fn degrees(self) -> (f64, f64) {
         (f64::from(self.latitude) / 1e6, f64::from(self.longitude) / 1e6)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_is_written_in_the_calendar_of_people() {
+        let told = |seconds: u64| Moment(seconds * 1_000 + 999).to_string();
+        assert_eq!(told(0), "1970-01-01T00:00:00Z");
+        assert_eq!(told(951_782_400), "2000-02-29T00:00:00Z");
+        assert_eq!(told(951_868_800), "2000-03-01T00:00:00Z");
+        assert_eq!(told(1_709_251_199), "2024-02-29T23:59:59Z");
+        assert_eq!(told(1_767_225_599), "2025-12-31T23:59:59Z");
+        assert_eq!(told(1_795_651_200), "2026-11-26T00:00:00Z");
+        assert_eq!(told(4_107_542_400), "2100-03-01T00:00:00Z");
     }
 }

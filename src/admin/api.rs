@@ -1,6 +1,7 @@
 //! The paths and what they tell.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use axum::Router;
@@ -13,7 +14,7 @@ use axum::routing::get;
 use serde::{Deserialize, Serialize};
 
 use super::Context;
-use crate::catalog::{EndpointId, ProbeId};
+use crate::catalog::{Endpoint, EndpointId, ProbeId};
 use crate::control::probe_label;
 use crate::explain::{self, RequestError};
 use crate::geo::{Extent, SourceInfo};
@@ -269,6 +270,15 @@ struct EndpointStatus {
     moving: bool,
     /// Whether it is probed at all.
     probed: bool,
+    /// The name that its addresses are looked up by, if they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alias: Option<String>,
+    /// The addresses that it was resolved to.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    resolved: Vec<IpAddr>,
+    /// Why they are not fresh, if they are not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unsettled: Option<String>,
     /// What its probes have shown, those that it depends on included.
     probes: Vec<ProbeStatus>,
 }
@@ -335,6 +345,12 @@ impl HoldStatus {
     }
 }
 
+/// The addresses that an endpoint gives.
+fn addresses_of(endpoint: &Endpoint, world: &World) -> Vec<IpAddr> {
+    let addresses = world.addresses(endpoint);
+    addresses.a.iter().copied().map(IpAddr::V4).chain(addresses.aaaa.iter().copied().map(IpAddr::V6)).collect()
+}
+
 /// The world.
 async fn status(State(context): State<Context>) -> Json<StatusView> {
     let world = context.worlds.load();
@@ -350,6 +366,9 @@ async fn status(State(context): State<Context>) -> Json<StatusView> {
         ramp_permille: status.ramp.0,
         moving: status.moving,
         probed: !endpoint.probes.is_empty(),
+        alias: endpoint.alias.map(|alias| catalog.alias(alias.id).name.to_string()),
+        resolved: if endpoint.alias.is_some() { addresses_of(endpoint, &world) } else { Vec::new() },
+        unsettled: explain::unsettled(endpoint, &world),
         probes: endpoint.all_probes().map(|probe| ProbeStatus::of(probe, &world, now)).collect(),
     });
     let geography = GeographyStatus {

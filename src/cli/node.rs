@@ -29,12 +29,13 @@ use super::policy::{SecretError, Wishes};
 use crate::admin::{self, Admin, Context, Listeners};
 use crate::catalog::ProbeSpec;
 use crate::clock::Clock;
-use crate::control::Change;
+use crate::control::{Change, Lookup};
 use crate::geo::SourceInfo;
 use crate::health::Observation;
 use crate::limits;
 use crate::probe::{Meter, Roots};
 use crate::publish::{self, ControlHandle, NotTaken, Worlds};
+use crate::resolve::{self, NameServers};
 use crate::server::doq::Lineage;
 use crate::server::handover::{self, HandoverError, Offer, Predecessor, Successor};
 use crate::server::tls::{self, CertificateError, CertificateFiles, Certificates};
@@ -77,6 +78,8 @@ pub struct Options {
     pub allow_shrink: bool,
     /// The certificates that probes trust.
     pub roots: Roots,
+    /// Whom aliases are asked of.
+    pub name_servers: NameServers,
     /// What is wanted of every reply.
     pub wishes: Wishes,
     /// How much is replied to one prefix over UDP.
@@ -104,6 +107,7 @@ impl Options {
             metrics: None,
             allow_shrink: false,
             roots: Roots::of_system(),
+            name_servers: NameServers::System,
             wishes: Wishes::default(),
             rates: RateLimits::default(),
         }
@@ -382,6 +386,8 @@ impl Node {
                 roots: options.roots.clone(),
                 seed: u64::from(std::process::id()),
                 meter: Arc::new(ProbeMeter(Arc::clone(&telemetry))),
+                name_servers: options.name_servers.clone(),
+                lookups: Arc::new(ProbeMeter(Arc::clone(&telemetry))),
             })
         };
         runtime.spawn(log_changes(control.changes()));
@@ -533,7 +539,7 @@ fn log_lints(loaded: &Loaded, before: &[SourceInfo], now: Moment) {
     }
 }
 
-/// Counts what probes do.
+/// Counts what probes and look-ups do.
 struct ProbeMeter(Arc<Telemetry>);
 
 impl Meter for ProbeMeter {
@@ -543,6 +549,20 @@ impl Meter for ProbeMeter {
 
     fn dropped(&self) {
         self.0.count_dropped(1);
+    }
+}
+
+impl resolve::Meter for ProbeMeter {
+    fn looked_up(&self, lookup: &Lookup) {
+        self.0.count_lookup(lookup);
+    }
+
+    fn dropped(&self) {
+        self.0.count_dropped(1);
+    }
+
+    fn unusable(&self, addresses: u32) {
+        self.0.count_unusable(addresses);
     }
 }
 

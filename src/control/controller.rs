@@ -6,13 +6,14 @@ mod judge;
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::aliases::Aliases;
 use super::roster::{self, Carried};
 use super::state::{addresses_digest, spec_digest};
-use super::{Effects, EndpointState, Event, Plan, ProbeState, Refused, Situations, State, Why, probe_label};
-use crate::catalog::{Catalog, EndpointId, ProbeId};
+use super::{AliasChange, AliasNews, Effects, EndpointState, Event, Lookup, Plan, ProbeState, Refused, Situations, State, Why, probe_label};
+use crate::catalog::{AddressType, AliasId, Catalog, EndpointId, ProbeHost, ProbeId};
 use crate::geo::Geo;
 use crate::health::{Evidence, Health, Observation, ProbeOutcome, Rule, Status, Tracker};
-use crate::limits::{EVIDENCE_REFRESH_MS, READY_DEADLINE_MS, STATE_REFRESH_MS, STATE_WRITE_MS, WORLD_REFRESH_MS};
+use crate::limits::{ALIAS_LOOKUP_MS, EVIDENCE_REFRESH_MS, READY_DEADLINE_MS, STATE_REFRESH_MS, STATE_WRITE_MS, WORLD_REFRESH_MS};
 use crate::units::Moment;
 use crate::world::{Statuses, World};
 
@@ -38,6 +39,10 @@ pub struct Controller {
     dependants: Dependants,
     /// Whether the node has reason to doubt itself.
     doubt: Doubt,
+    /// What aliases were resolved to.
+    aliases: Aliases,
+    /// For each alias the endpoints that have it.
+    aliased: Users,
     /// For each probe of the epoch before, what it is now: observations under way across a reload are not lost.
     carried: Box<[Option<ProbeId>]>,
     /// The statuses to be published next.
@@ -60,11 +65,11 @@ pub struct Controller {
     unsaved: bool,
     /// When it was last written.
     saved: Moment,
-    /// Whether each probe was asked since the start; `None` once the node is ready.
+    /// Whether each probe was asked and each alias looked up since the start; `None` once the node is ready.
     first_round: Option<FirstRound>,
 }
 
-/// The wait for the first round of probes.
+/// The wait for the first round of probes and look-ups.
 #[derive(Debug)]
 struct FirstRound {
     /// For each probe whether it was asked.
@@ -78,12 +83,12 @@ struct FirstRound {
 /// For each endpoint that others depend on, those. Others take no room.
 type Dependants = HashMap<EndpointId, Box<[EndpointId]>>;
 
-/// For each probe the endpoints that it judges, as ranges of one list.
+/// For each probe the endpoints that it judges, or for each alias those that have it, as ranges of one list.
 #[derive(Debug, Default)]
 struct Users {
-    /// Where each probe's range begins; one more at the end.
+    /// Where each one's range begins; one more at the end.
     starts: Box<[u32]>,
-    /// The endpoints, probe by probe.
+    /// The endpoints, one by one.
     endpoints: Box<[EndpointId]>,
 }
 
@@ -99,9 +104,11 @@ impl Controller {
         Self {
             epoch: 1,
             trackers: vec![Tracker::default(); probes].into(),
-            users: Users::of(&catalog),
+            users: Users::of_probes(&catalog),
             dependants: dependants(&catalog),
             doubt: Doubt::new(&catalog),
+            aliases: Aliases::of(&catalog, now),
+            aliased: Users::of_aliases(&catalog),
             carried: Box::default(),
             statuses: world.statuses.of.to_vec(),
             watch: Watch::default(),
@@ -113,7 +120,7 @@ impl Controller {
             fresh_until: deadline.plus_millis(fresh_ms_max(&catalog)),
             unsaved: false,
             saved: now,
-            first_round: (probes > 0).then(|| FirstRound { asked: vec![false; probes].into(), left: probes, deadline }),
+            first_round: (probes + catalog.aliases.len() > 0).then(|| FirstRound { asked: vec![false; probes].into(), left: probes, deadline }),
             world: Arc::new(world),
             catalog,
             geo,
@@ -132,7 +139,7 @@ impl Controller {
         Plan { epoch: self.epoch, catalog: Arc::clone(&self.catalog), fresh: vec![true; self.trackers.len()].into() }
     }
 
-    /// Whether every probe was asked at least once, or the longest wait for that is over. Once ready, always ready.
+    /// Whether every probe was asked and every alias looked up at least once, or the longest wait for that is over. Once ready, always ready.
     #[must_use]
     pub const fn is_ready(&self) -> bool {
         self.first_round.is_none()
@@ -155,6 +162,7 @@ impl Controller {
         for event in events {
             match event {
                 Event::Observed { epoch, probe, observation } => self.observe(epoch, probe, &observation, now, &mut effects),
+                Event::Resolved { epoch, alias, of, lookup } => self.resolve(epoch, alias, of, &lookup, now, &mut effects),
                 Event::Reloaded { catalog, geo, allow_shrink } => self.reload(catalog, geo, allow_shrink, now, &mut effects),
                 Event::GeographyChanged { geo, digest } => self.change_geography(geo, digest, &mut effects),
                 Event::Restored(state) => self.restore(&state, now, &mut effects),
@@ -179,11 +187,11 @@ impl Controller {
             (!probes.is_empty()).then(|| EndpointState {
                 service: catalog.service(endpoint.service).name.to_string().into(),
                 endpoint: endpoint.name.clone(),
-                addresses: addresses_digest(endpoint),
+                addresses: addresses_digest(catalog, endpoint),
                 probes,
             })
         });
-        State { saved: now.0, endpoints: endpoints.collect() }
+        State { saved: now.0, endpoints: endpoints.collect(), aliases: self.aliases.state(catalog) }
     }
 
     /// Takes in one observation.
@@ -192,11 +200,11 @@ impl Controller {
             effects.dropped += 1;
             return;
         };
-        if let Some(round) = &mut self.first_round {
-            round.left -= usize::from(!std::mem::replace(&mut round.asked[probe.index()], true));
-        }
         let catalog = Arc::clone(&self.catalog);
         let spec = &catalog.probes[probe.index()];
+        if let Some(round) = &mut self.first_round {
+            round.ask(probe);
+        }
         let rule = Rule::of(spec);
         self.doubt.note(probe, observation);
         let is_reference = catalog.references.contains(&probe);
@@ -206,7 +214,7 @@ impl Controller {
         }
         let usual = self.trackers[probe.index()].unusual();
         let verdict = self.trackers[probe.index()].observe(observation, &rule);
-        if !verdict.evidence || is_reference && self.users.range(probe).is_empty() {
+        if !verdict.evidence || is_reference && self.users.range(probe.index()).is_empty() {
             return;
         }
         self.observed = self.observed.max(observation.at);
@@ -233,6 +241,38 @@ impl Controller {
         if epoch + 1 == self.epoch { self.carried.get(probe.index()).copied().flatten() } else { None }
     }
 
+    /// Takes in one look-up.
+    fn resolve(&mut self, epoch: u64, alias: AliasId, of: AddressType, lookup: &Lookup, now: Moment, effects: &mut Effects) {
+        let current = if epoch == self.epoch { Some(alias) } else { self.aliases.carried(alias).filter(|_| epoch.checked_add(1) == Some(self.epoch)) };
+        let Some(id) = current.filter(|id| id.index() < self.catalog.aliases.len()) else {
+            effects.dropped += 1;
+            return;
+        };
+        let taken = self.aliases.take(id, of, lookup);
+        effects.unusable += taken.unusable;
+        for news in taken.news {
+            self.tell_of_alias(id, of, news, lookup.at, effects);
+        }
+        self.judge_aliased(id, now, effects);
+        if let Some(round) = &mut self.first_round
+            && self.aliases.is_in_vain(&self.catalog, id)
+        {
+            // Nobody can be asked.
+            let name = &self.catalog.alias(id).name;
+            for (spec, probe) in self.catalog.probes.iter().zip((0..).map(ProbeId)) {
+                if matches!(&spec.target.host, ProbeHost::Alias(host) if host == name) {
+                    round.ask(probe);
+                }
+            }
+        }
+    }
+
+    /// Tells what is otherwise about an alias.
+    fn tell_of_alias(&mut self, id: AliasId, of: AddressType, news: AliasNews, at: Moment, effects: &mut Effects) {
+        self.unsaved |= matches!(news, AliasNews::Resolved(_) | AliasNews::LetGo);
+        effects.aliases.push(AliasChange { alias: self.catalog.alias(id).name.to_string().into(), of, news, at });
+    }
+
     /// Replaces the catalog, keeping by names what is known.
     fn reload(&mut self, catalog: Arc<Catalog>, geo: Arc<Geo>, allow_shrink: bool, now: Moment, effects: &mut Effects) {
         let refused = || roster::refuse_shrinking(&self.catalog, &catalog).or_else(|| roster::refuse_losing(&self.geo, &geo));
@@ -257,9 +297,11 @@ impl Controller {
 
         self.epoch += 1;
         self.trackers = trackers;
-        self.users = Users::of(&catalog);
+        self.users = Users::of_probes(&catalog);
         self.dependants = dependants(&catalog);
         self.doubt = self.doubt.carried(&catalog, &probes);
+        self.aliases.carry(&self.catalog, &catalog, now);
+        self.aliased = Users::of_aliases(&catalog);
         self.carried = probes;
         self.statuses = statuses;
         self.watch = std::mem::take(&mut self.watch).carried(&endpoints);
@@ -301,10 +343,14 @@ impl Controller {
         let catalog = Arc::clone(&self.catalog);
         let known: HashMap<(String, &str), EndpointId> =
             roster::by_name(&catalog).into_iter().map(|((service, endpoint), id)| ((service.to_string(), endpoint), id)).collect();
+        self.aliases.restore(&catalog, &state.aliases, now);
+        for id in (0..).map(AliasId).take(catalog.aliases.len()) {
+            self.judge_aliased(id, now, effects);
+        }
         for kept in &state.endpoints {
             let Some(&id) = known.get(&(kept.service.to_string(), &*kept.endpoint)) else { continue };
             let endpoint = catalog.endpoint(id);
-            if addresses_digest(endpoint) != kept.addresses {
+            if addresses_digest(&catalog, endpoint) != kept.addresses {
                 continue;
             }
             for probe in endpoint.all_probes() {
@@ -324,7 +370,12 @@ impl Controller {
     /// Does what time alone makes due, and publishes if anything is new.
     fn look_at_the_clock(&mut self, now: Moment, effects: &mut Effects) {
         self.judge_due(now, effects);
-        if self.first_round.as_ref().is_some_and(|round| now >= round.deadline || round.left == 0) {
+        for (id, of, news) in self.aliases.expire(&self.catalog, now) {
+            self.tell_of_alias(id, of, news, now, effects);
+            self.judge_aliased(id, now, effects);
+        }
+        let is_over = |round: &FirstRound| now >= round.deadline || round.left == 0 && self.aliases.unasked(&self.catalog) == 0;
+        if self.first_round.as_ref().is_some_and(is_over) {
             self.first_round = None;
         }
         let doubting = self.doubt.is_due(&self.catalog, &self.users, now);
@@ -334,11 +385,12 @@ impl Controller {
         let stale = doubting || !self.trackers.is_empty() && now > self.fresh_until;
         let published = &self.world.statuses;
         let aged = self.observed.millis_since(published.observed) >= WORLD_REFRESH_MS;
-        if self.touched || self.watch.has_news() || stale != published.stale || doubting != published.doubting || aged {
+        if self.touched || self.watch.has_news() || self.aliases.has_changed() || stale != published.stale || doubting != published.doubting || aged {
             self.publish(stale, now, effects);
         }
         let since = now.millis_since(self.saved);
-        if !self.trackers.is_empty() && since >= if self.unsaved { STATE_WRITE_MS } else { STATE_REFRESH_MS } {
+        let is_worth_it = !self.trackers.is_empty() || !self.catalog.aliases.is_empty();
+        if is_worth_it && since >= if self.unsaved { STATE_WRITE_MS } else { STATE_REFRESH_MS } {
             effects.persist = true;
             self.unsaved = false;
             self.saved = now;
@@ -364,6 +416,7 @@ impl Controller {
             situations: self.world.statuses.situations.clone(),
             notes: self.watch.notes(),
             evidence: self.evidence(now),
+            resolved: self.aliases.publish(),
             stale,
             doubting: self.doubt.holds,
             observed: self.observed,
@@ -375,18 +428,34 @@ impl Controller {
     }
 }
 
+impl FirstRound {
+    /// A probe was asked, or cannot be.
+    fn ask(&mut self, probe: ProbeId) {
+        self.left -= usize::from(!std::mem::replace(&mut self.asked[probe.index()], true));
+    }
+}
+
 impl Users {
     /// Turns the catalog's endpoint → probes around.
-    fn of(catalog: &Catalog) -> Self {
-        let mut pairs: Vec<(ProbeId, EndpointId)> = Vec::new();
-        for (endpoint, id) in catalog.endpoints.iter().zip((0..).map(EndpointId)) {
-            pairs.extend(endpoint.all_probes().map(|probe| (probe, id)));
-        }
+    fn of_probes(catalog: &Catalog) -> Self {
+        let endpoints = catalog.endpoints.iter().zip((0..).map(EndpointId));
+        Self::of(catalog.probes.len(), endpoints.flat_map(|(endpoint, id)| endpoint.all_probes().map(move |probe| (probe.index(), id))))
+    }
+
+    /// Turns the catalog's endpoint → alias around.
+    fn of_aliases(catalog: &Catalog) -> Self {
+        let endpoints = catalog.endpoints.iter().zip((0..).map(EndpointId));
+        Self::of(catalog.aliases.len(), endpoints.filter_map(|(endpoint, id)| endpoint.alias.map(|alias| (alias.id.index(), id))))
+    }
+
+    /// Of so many things, each of which pairs say the endpoints of.
+    fn of(count: usize, pairs: impl Iterator<Item = (usize, EndpointId)>) -> Self {
+        let mut pairs: Vec<(usize, EndpointId)> = pairs.collect();
         pairs.sort_unstable();
         pairs.dedup();
-        let mut starts = vec![0_u32; catalog.probes.len() + 1];
-        for (probe, _) in &pairs {
-            starts[probe.index() + 1] += 1;
+        let mut starts = vec![0_u32; count + 1];
+        for (thing, _) in &pairs {
+            starts[thing + 1] += 1;
         }
         for index in 1..starts.len() {
             starts[index] += starts[index - 1];
@@ -394,9 +463,9 @@ impl Users {
         Self { starts: starts.into(), endpoints: pairs.into_iter().map(|(_, id)| id).collect() }
     }
 
-    /// Where in `endpoints` those of a probe stand.
-    fn range(&self, probe: ProbeId) -> std::ops::Range<usize> {
-        self.starts[probe.index()] as usize..self.starts[probe.index() + 1] as usize
+    /// Where in `endpoints` those of a thing stand.
+    fn range(&self, thing: usize) -> std::ops::Range<usize> {
+        self.starts[thing] as usize..self.starts[thing + 1] as usize
     }
 }
 
@@ -411,10 +480,12 @@ fn dependants(catalog: &Catalog) -> Dependants {
     dependants.into_iter().map(|(needed, by)| (needed, by.into())).collect()
 }
 
-/// Milliseconds within which a first round of all probes must be complete: the longest interval and time-out, at most [`READY_DEADLINE_MS`].
+/// Milliseconds within which a first round of all probes and look-ups must be complete: the longest interval and time-out, at most
+/// [`READY_DEADLINE_MS`]; a look-up may take its time before.
 fn first_round_ms(catalog: &Catalog) -> u64 {
     let longest = catalog.probes.iter().map(|spec| u64::from(spec.interval_ms) + u64::from(spec.timeout_ms)).max();
-    longest.unwrap_or(0).min(READY_DEADLINE_MS)
+    let lookup = if catalog.aliases.is_empty() { 0 } else { ALIAS_LOOKUP_MS };
+    (longest.unwrap_or(0) + lookup).min(READY_DEADLINE_MS)
 }
 
 /// Milliseconds for which an observation of the slowest probe is fresh.

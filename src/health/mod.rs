@@ -23,6 +23,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::catalog::AddressTypes;
 use crate::units::{Micros, Moment, Permille};
 
 /// What was measured.
@@ -73,7 +74,7 @@ pub struct Status {
     pub health: Health,
     /// What the operator intends.
     pub intent: Intent,
-    /// Something is changing: a first failed probe, `degraded`, a ramp, an announced drill. Answers that it matters to carry `ttl.moving`.
+    /// Something is changing: a first failed probe, `degraded`, a ramp, an announced drill, an alias that cannot be looked up. Answers that it matters to carry `ttl.moving`.
     pub moving: bool,
     /// Held out of service, since it came and went too often: treated as down while anything else is up, whatever its probes say.
     pub damped: bool,
@@ -87,6 +88,8 @@ pub struct Status {
     pub load: Permille,
     /// Further microseconds on the score (a cold region, …).
     pub penalty: Micros,
+    /// The types of addresses that it should have by its `alias` and has not, as that is not resolved.
+    pub lacks: AddressTypes,
 }
 
 impl Status {
@@ -101,16 +104,22 @@ impl Status {
         room: Permille::WHOLE,
         load: Permille(0),
         penalty: Micros::ZERO,
+        lacks: AddressTypes::NONE,
     };
 
     /// Of an endpoint that is up and at rest.
     pub const UP: Self = Self { health: Health::Up, ..Self::UNMEASURED };
 
-    /// Whether nothing about it is out of the ordinary for eligibility: up, at rest, open to all its clients, and no operator's word on it.
+    /// Whether nothing about it is out of the ordinary for eligibility: up, at rest, with all its addresses, open to all its clients, and no
+    /// operator's word on it.
     #[must_use]
     #[inline]
     pub const fn is_plain(&self) -> bool {
-        matches!(self.health, Health::Up) && matches!(self.intent, Intent::None) && !(self.moving | self.damped | self.blocked) && self.keeps_all()
+        matches!(self.health, Health::Up)
+            && matches!(self.intent, Intent::None)
+            && !(self.moving | self.damped | self.blocked)
+            && self.keeps_all()
+            && self.lacks.is_empty()
     }
 
     /// Whether it takes all clients that would have it.
@@ -148,13 +157,13 @@ impl Status {
     /// Whether its score bears the penalty for slow or erratic answers. An operator's `in` vouches for it, whatever the probes say.
     #[must_use]
     pub const fn is_degraded(&self) -> bool {
-        matches!(self.health, Health::Degraded) && !matches!(self.intent, Intent::In)
+        matches!(self.published(), Health::Degraded) && !matches!(self.intent, Intent::In)
     }
 
     /// Whether it ranks after those known to be up.
     #[must_use]
     pub const fn is_unknown(&self) -> bool {
-        matches!(self.health, Health::Unknown) && !matches!(self.intent, Intent::In)
+        matches!(self.published(), Health::Unknown) && !matches!(self.intent, Intent::In)
     }
 }
 

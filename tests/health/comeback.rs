@@ -1,7 +1,7 @@
 //! Coming back: the ramp of what was down, and the hold-down of what comes and goes, as the controller publishes them.
 
 use std::collections::BTreeSet;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use aya_gslb::catalog::{Catalog, EndpointId, ProbeId, Recovery, ServiceId};
@@ -230,7 +230,7 @@ fn a_region_that_flaps_20_s_up_20_s_down_changes_no_answer_more_than_3_times_in_
                 }
                 continue;
             };
-            let fails = spec.target.address == Ipv4Addr::new(192, 0, 2, 1) && now.millis_since(START) % 40_000 >= 20_000;
+            let fails = spec.target.host == IpAddr::from([192, 0, 2, 1]).into() && now.millis_since(START) % 40_000 >= 20_000;
             let observation = if fails { refused(now) } else { passed(now) };
             let (epoch, probe) = schedule.finish(key, &observation.outcome, now).unwrap();
             controller.handle(Event::Observed { epoch, probe, observation }, now);

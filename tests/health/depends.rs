@@ -81,7 +81,7 @@ impl Node {
 
     /// What three observations of the target `address:port` come to: the effects of the last.
     fn thrice(&mut self, target: (&str, u16), make: fn(Moment) -> Observation) -> Effects {
-        let is_it = |spec: &ProbeSpec| spec.target.address.to_string() == target.0 && spec.target.port == target.1;
+        let is_it = |spec: &ProbeSpec| spec.target.to_string() == format!("{}:{}", target.0, target.1);
         let probe = self.catalog().probes.iter().position(is_it).unwrap();
         self.observe(probe, make);
         self.observe(probe, make);
@@ -174,7 +174,7 @@ fn at_least_n_counts() {
 #[test]
 fn the_first_failure_of_a_root_shortens_the_ttl_of_all_that_depends_on_it() {
     let mut node = Node::new(ZONE);
-    let probe = node.catalog().probes.iter().position(|spec| spec.target.address.to_string() == "192.0.2.12").unwrap();
+    let probe = node.catalog().probes.iter().position(|spec| spec.target.to_string() == "192.0.2.12:443").unwrap();
     node.observe(probe, refused);
     assert!(node.status("auth/aws-eu-west-1").moving && node.status("api/aws-eu-west-1").moving);
     assert!(!node.status("session/aws-eu-west-1").moving && !node.status("api/aws-us-east-1").moving);

@@ -60,7 +60,7 @@ impl Node {
     fn find(&mut self, address: &str, make: impl Fn(Moment) -> Observation) -> Effects {
         self.now = self.now.plus_millis(100);
         let probes = &self.controller.world().catalog.probes;
-        let Some(probe) = probes.iter().position(|spec| spec.target.address.to_string() == address) else { return Effects::default() };
+        let Some(probe) = probes.iter().position(|spec| spec.target.to_string().split(':').next() == Some(address)) else { return Effects::default() };
         let event = Event::Observed { epoch: self.controller.plan().epoch, probe: ProbeId(u32::try_from(probe).unwrap()), observation: make(self.now) };
         self.controller.handle(event, self.now)
     }

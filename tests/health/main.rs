@@ -1,16 +1,20 @@
 //! Health, from a probe on the wire to a world in the workers' hands.
 #![allow(clippy::unwrap_used, clippy::missing_docs_in_private_items, reason = "a test may panic, and its names are sentences")]
 
+mod aliases;
 mod comeback;
 mod controller;
 mod depends;
 mod detection;
 mod doubt;
 mod false_alarms;
+mod lookups;
 #[cfg(feature = "serve")]
 mod probes;
 #[cfg(feature = "serve")]
 mod publishing;
+#[cfg(feature = "serve")]
+mod resolving;
 mod schedule;
 mod small;
 #[cfg(feature = "serve")]

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::catalog::{Name, ProbeId, ProbeKind, ProbeSpec, ProbeTarget};
+use crate::catalog::{Name, ProbeHost, ProbeId, ProbeKind, ProbeSpec, ProbeTarget};
 use crate::config::diagnostic::{Code, Finding, Findings};
 use crate::config::source::{At, Place};
 use crate::config::spec::{EndpointSpec, ProbeChoice, ProbeForm};
@@ -46,9 +46,10 @@ impl Probes {
 
     /// The probes of an endpoint; empty when it has no address to ask.
     pub(super) fn of_endpoint(&mut self, forms: &[ProbeForm], spec: &EndpointSpec, service: &Name) -> Box<[ProbeId]> {
-        let Some(address) = spec.probe_at.map(|at| at.address).or(spec.first) else { return Box::default() };
+        let Some(host) = host_of(spec) else { return Box::default() };
         let port = spec.probe_at.and_then(|at| at.port);
-        let mut ids: Vec<ProbeId> = forms.iter().map(|form| self.intern(form, ProbeTarget { address, port: port.unwrap_or(form.port) }, service)).collect();
+        let target = |form: &ProbeForm| ProbeTarget { host: host.clone(), port: port.unwrap_or(form.port) };
+        let mut ids: Vec<ProbeId> = forms.iter().map(|form| self.intern(form, target(form), service)).collect();
         ids.sort_unstable();
         ids.dedup();
         ids.into()
@@ -59,12 +60,12 @@ impl Probes {
     pub(super) fn of_need(&mut self, template: &str, place: Place, spec: &EndpointSpec, service: &Name, findings: &Findings) -> Box<[ProbeId]> {
         let name = At { value: template.into(), place };
         let forms = self.forms(&ProbeChoice::Templates(vec![name]), findings);
-        let Some(address) = spec.probe_at.map(|at| at.address).or(spec.first) else {
+        let Some(host) = host_of(spec) else {
             let message = format!("endpoint \"{}\" depends on a probe and cannot be asked", spec.name);
             findings.add(Finding::at(Code::BadProbe, place, message).label("has no address").help("say `probe-at = \"192.0.2.10\"`"));
             return Box::default();
         };
-        forms.iter().map(|form| self.intern(form, ProbeTarget { address, port: form.port }, service)).collect()
+        forms.iter().map(|form| self.intern(form, ProbeTarget { host: host.clone(), port: form.port }, service)).collect()
     }
 
     /// The number of the probe of a reference.
@@ -79,7 +80,7 @@ impl Probes {
             slow_ms: 0,
             baseline: None,
         };
-        self.intern(&form, ProbeTarget { address: at.ip(), port: at.port() }, &Name::root())
+        self.intern(&form, ProbeTarget { host: at.ip().into(), port: at.port() }, &Name::root())
     }
 
     /// The number of a probe of a target.
@@ -113,4 +114,10 @@ impl Probes {
                 .add(Finding::at(Code::UnusedProbe, *place, format!("nothing uses the probe template \"{name}\"")).label("no service or endpoint names it"));
         }
     }
+}
+
+/// Where an endpoint is asked: `probe-at`, else the address written first, else its alias.
+fn host_of(spec: &EndpointSpec) -> Option<ProbeHost> {
+    let address = spec.probe_at.map(|at| at.address).or(spec.first).map(ProbeHost::Address);
+    address.or_else(|| spec.alias.as_ref().map(|alias| ProbeHost::Alias(alias.value.clone())))
 }

@@ -6,10 +6,9 @@
 //! reference, or target, that answers ends it.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
 
 use super::Users;
-use crate::catalog::{Catalog, ProbeId};
+use crate::catalog::{Catalog, ProbeHost, ProbeId};
 use crate::health::{Observation, ProbeFailure, ProbeOutcome};
 use crate::limits::{DOUBT_CLOUDS_MIN, DOUBT_TARGETS_MIN};
 use crate::units::Moment;
@@ -64,10 +63,10 @@ impl Doubt {
         if catalog.references.is_empty() || !catalog.references.iter().all(|reference| is_silent(*reference)) {
             return false;
         }
-        let (mut targets, mut clouds): (BTreeSet<IpAddr>, BTreeSet<&str>) = (BTreeSet::new(), BTreeSet::new());
+        let (mut targets, mut clouds): (BTreeSet<&ProbeHost>, BTreeSet<&str>) = (BTreeSet::new(), BTreeSet::new());
         for (spec, probe) in catalog.probes.iter().zip((0..).map(ProbeId)).filter(|(_, probe)| is_silent(*probe)) {
-            for id in &users.endpoints[users.range(probe)] {
-                targets.insert(spec.target.address);
+            for id in &users.endpoints[users.range(probe.index())] {
+                targets.insert(&spec.target.host);
                 clouds.insert(&catalog.region(catalog.endpoint(*id).region).cloud);
             }
             if targets.len() >= DOUBT_TARGETS_MIN && clouds.len() >= DOUBT_CLOUDS_MIN {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use super::Controller;
-use crate::catalog::{Endpoint, EndpointId, Needed, ProbeId};
+use crate::catalog::{AliasId, Endpoint, EndpointId, Needed, ProbeId};
 use crate::control::{Change, Effects, EndpointName, Held, Why, probe_label};
 use crate::health::{Comeback, Health, Note, Status, Tracker, of_all};
 use crate::units::{Moment, Permille};
@@ -112,7 +112,7 @@ impl Watch {
 impl Controller {
     /// Judges anew every endpoint that the probe is of, and what depends on those.
     pub(super) fn judge_users(&mut self, probe: ProbeId, cause: Cause, now: Moment, why: impl Fn() -> Why, effects: &mut Effects) {
-        for index in self.users.range(probe) {
+        for index in self.users.range(probe.index()) {
             self.judge_all_of(self.users.endpoints[index], cause, now, &why, effects);
         }
     }
@@ -130,6 +130,13 @@ impl Controller {
                 let why = self.root(id).map_or(Why::Reloaded, |root| Why::DependsOn { root });
                 effects.changes.push(Change { endpoint: EndpointName::of(&self.catalog, id), from, to, why, at: now });
             }
+        }
+    }
+
+    /// Judges anew every endpoint that has the alias. Look-ups change no health.
+    pub(super) fn judge_aliased(&mut self, alias: AliasId, now: Moment, effects: &mut Effects) {
+        for index in self.aliased.range(alias.index()) {
+            self.judge_all_of(self.aliased.endpoints[index], Cause::Happened, now, &|| Why::Unblocked, effects);
         }
     }
 
@@ -190,6 +197,7 @@ impl Controller {
         let terms = self.catalog.service(endpoint.service).recovery;
         let own = Found::by(endpoint.probes.iter().map(|probe| &self.trackers[probe.index()]));
         let (lack, needs_move) = self.lack(endpoint);
+        let (lacks, unsettled) = (self.aliases.lacks(endpoint), self.aliases.is_moving(endpoint));
         let health = own.health;
         let down = health == Health::Down || lack.is_some();
         let before = self.statuses[id.index()];
@@ -203,11 +211,11 @@ impl Controller {
         }
         past.look(shares, now, &terms);
         let (ramp, hold) = (past.ramp(now, &terms), past.hold(&terms));
-        let moving = own.moving || needs_move || ramp != Permille::WHOLE;
+        let moving = own.moving || needs_move || unsettled || ramp != Permille::WHOLE;
         let blocked = lack.is_some();
         self.watch.remember(id, past, past.due(now, &terms));
         self.watch.note(id, &Note { hold, root: lack.map(|lack| lack.root) });
-        Status { health, moving, damped: hold.is_some(), blocked, ramp, ..before }
+        Status { health, moving, damped: hold.is_some(), blocked, lacks, ramp, ..before }
     }
 
     /// What an endpoint lacks of what it depends on, if too much; and whether any of that is on the move.
@@ -277,5 +285,5 @@ impl Controller {
 /// Whether clients are sent there while all is well.
 fn serves(status: &Status) -> bool {
     use crate::health::Intent;
-    !status.is_down() && !status.is_damped() && !matches!(status.intent, Intent::Out | Intent::Drain)
+    !status.is_down() && !status.is_damped() && status.lacks.is_empty() && !matches!(status.intent, Intent::Out | Intent::Drain)
 }
