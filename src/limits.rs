@@ -103,6 +103,8 @@ pub const OUTLOOK_SERVICES_AT_ONCE: usize = 16;
 pub const SPILL_ROUNDS_MAX: usize = 64;
 /// Thousandths of their limits to which endpoints are loaded at most in what is computed: beyond sixteen times, it does not matter by how much.
 pub const SPILL_FACTOR_MAX: u32 = 16_000;
+/// Octets from which a block of memory is the system's own and goes back to it when it is freed; as the C library begins with.
+pub const LARGE_BLOCK_OCTETS: i32 = 128 * 1024;
 /// Crowds that the client mix tells apart; smaller ones count with the largest of their country.
 pub const CROWDS_MAX: usize = 512;
 /// Most tiers of one service.
@@ -165,6 +167,25 @@ pub const EVENTS_QUEUED_MAX: usize = 16_384;
 pub const READY_DEADLINE_MS: u64 = 10_000;
 /// Intervals after which an observation is old: it no longer proves that anybody is looking.
 pub const FRESH_INTERVALS: u64 = 3;
+/// What each time that an endpoint goes down adds to its penalty: the unit of `damping.suppress` and `reuse`, as routers have it (RFC 2439 §4.2).
+pub const FLAP_PENALTY: u32 = 1_000;
+/// Highest threshold of a penalty, as many times as an endpoint may go down before it is held.
+pub const DAMPING_PENALTY_MAX: u32 = 20 * FLAP_PENALTY;
+/// Longest half-life and longest hold of damping, in milliseconds: a day.
+pub const DAMPING_MS_MAX: u32 = 86_400_000;
+/// Most things that one endpoint may depend on.
+pub const NEEDS_MAX: usize = 64;
+/// Targets that must fall silent within one interval before a node whose references are all silent doubts itself.
+pub const DOUBT_TARGETS_MIN: usize = 4;
+/// And clouds that they must be in: the outage of one cloud is no fault of ours.
+pub const DOUBT_CLOUDS_MIN: usize = 2;
+/// Most references of a vantage.
+pub const REFERENCES_MAX: usize = 16;
+/// References are asked so often, in milliseconds, and have as long to answer: their silence is known before a target that fell silent with
+/// them is down.
+pub const REFERENCE_INTERVAL_MS: u32 = 1_000;
+/// Longest recovery ramp in milliseconds: an hour.
+pub const RAMP_MS_MAX: u32 = 3_600_000;
 /// After a first failure a probe is asked again at this fraction of its interval.
 pub const RECHECK_FRACTION: u64 = 5;
 /// Most that jitter takes off an interval, as one part in so many: a tenth.
@@ -175,6 +196,8 @@ pub const CONTROL_TICK_MS: u64 = 250;
 pub const EVENTS_AT_ONCE_MAX: usize = 1_024;
 /// A world is published at least this often while observations arrive, in milliseconds, so that its evidence has a true age.
 pub const WORLD_REFRESH_MS: u64 = 5_000;
+/// What probes have shown is put together for people at most this often, in milliseconds.
+pub const EVIDENCE_REFRESH_MS: u64 = 1_000;
 /// The state is written at most this often while health changes, in milliseconds.
 pub const STATE_WRITE_MS: u64 = 2_000;
 /// And at least this often while it does not, in milliseconds: the age of its evidence decides how far it is trusted.

@@ -311,7 +311,8 @@ impl Task {
 
     /// Handles events and carries out what follows.
     fn handle(&mut self, events: impl IntoIterator<Item = Event>) -> Option<Refused> {
-        let Effects { publish, changes, aliases, unusable, persist, plan, refusal, dropped: _ } = self.controller.handle_all(events, self.clock.now());
+        let Effects { publish, changes, holds, doubt, aliases, unusable, persist, plan, refusal, dropped: _ } =
+            self.controller.handle_all(events, self.clock.now());
         if let Some(world) = publish {
             if !self.targets.borrow().are_of(&world) {
                 self.targets.send_replace(Targets::of(&world));
@@ -325,6 +326,20 @@ impl Task {
         for change in changes {
             // Nobody need listen.
             let _ = self.changes.send(change);
+        }
+        match doubt {
+            Some(true) => tracing::error!(
+                "no reference answers, and targets in several clouds fell silent: this node doubts its own network, and holds the statuses that it has"
+            ),
+            Some(false) => tracing::warn!("this node trusts its network again"),
+            None => {}
+        }
+        for held in holds {
+            if let Some(hold) = held.hold {
+                tracing::warn!(endpoint = %held.endpoint, "{hold}");
+            } else {
+                tracing::info!(endpoint = %held.endpoint, "no longer held down");
+            }
         }
         if let Some(plan) = plan {
             self.plans.send_replace(plan);

@@ -109,6 +109,15 @@ metrics! {
     PROBE_RTT = "aya_probe_rtt_seconds", Histogram, Seconds, ["region"], "Time that probes which passed took, by the endpoint's region";
     /// Health.
     HEALTH = "aya_endpoint_health", Gauge, Count, ["service", "endpoint"], "Health as measured: 1 up, 0.5 degraded, 0 down, -1 unknown";
+    /// Age of the evidence.
+    EVIDENCE = "aya_endpoint_evidence_age_seconds", Gauge, Seconds, ["service", "endpoint"],
+        "Age of the oldest evidence among the endpoint's probes; -1 while any of them has none";
+    /// Held endpoints.
+    DAMPED = "aya_endpoints_damped", Gauge, Count, [], "Endpoints held out of service, since they came and went too often";
+    /// Ramping endpoints.
+    RAMPING = "aya_endpoints_ramping", Gauge, Count, [], "Endpoints that were down and take their clients back step by step";
+    /// Blocked endpoints.
+    BLOCKED = "aya_endpoints_blocked", Gauge, Count, [], "Endpoints taken as down, since something that they depend on is";
     /// Look-ups.
     LOOKUPS = "aya_alias_lookups_total", Counter, Count, ["outcome"], "Look-ups of aliases, by outcome";
     /// Addresses left out.
@@ -127,6 +136,8 @@ metrics! {
     HEADROOM = "aya_headroom_if_lost", Gauge, Count, ["region"], "What the fullest endpoint would have left of its capacity if the region were lost, as a share; below 0 when there is not room for all";
     /// Services without room.
     OVERLOADED = "aya_overloaded_services", Gauge, Count, [], "Services whose load does not fit the endpoints that their clients may be given";
+    /// Self-doubt.
+    DOUBT = "aya_vantage_doubt", Gauge, Count, [], "1 while statuses are held, since this node doubts its own network";
     /// Readiness.
     READY = "aya_ready", Gauge, Count, [], "1 once the first round of probes is over";
     /// Reloads.
@@ -223,7 +234,7 @@ impl Probed {
         let mut endpoints: HashMap<u64, Vec<EndpointId>> = HashMap::new();
         let digests: Vec<u64> = catalog.probes.iter().map(digest).collect();
         for (id, endpoint) in (0..).map(EndpointId).zip(&catalog.endpoints) {
-            for probe in &endpoint.probes {
+            for probe in endpoint.all_probes() {
                 endpoints.entry(digests[probe.index()]).or_default().push(id);
             }
         }

@@ -37,6 +37,9 @@ impl Turn<'_> {
         let seconds = self.ask.now.millis_since(observed) / 1_000;
         let rest = said.steered.map_or("", |steered| self.given_up(steered.reason, said));
         let semicolon = if rest.is_empty() { "" } else { "; " };
+        if self.world.statuses.doubting {
+            return Text::of(format_args!("stale: this node doubts its own network and holds what it knew{semicolon}{rest}"));
+        }
         if observed == Moment(0) {
             return Text::of(format_args!("stale: nothing was observed yet{semicolon}{rest}"));
         }

@@ -349,6 +349,7 @@ impl Node {
     /// # Errors
     /// [`StartError`]; nothing is left running.
     pub fn prepare(options: Options, mut given: Given) -> Result<Prepared, StartError> {
+        server::give_back_large_blocks();
         let loaded = options.content.load()?;
         let clock = Clock::system();
         log_lints(&loaded, &[], clock.now());

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::AliasChange;
 use crate::catalog::{Catalog, EndpointId, ProbeKind, ProbeSpec};
 use crate::geo::Loss;
-use crate::health::{Health, ProbeOutcome};
+use crate::health::{Health, Hold, ProbeOutcome, Unusual};
 use crate::units::Moment;
 use crate::world::World;
 
@@ -17,6 +17,10 @@ pub struct Effects {
     pub publish: Option<Arc<World>>,
     /// Endpoints whose health is another now, in the order in which it happened.
     pub changes: Vec<Change>,
+    /// Endpoints that are held out of service from now on, or no more, in the order in which it happened.
+    pub holds: Vec<Held>,
+    /// Whether the node doubts itself from now on, or no more; `None` when that is as before.
+    pub doubt: Option<bool>,
     /// What is otherwise about aliases, in the order in which it happened.
     pub aliases: Vec<AliasChange>,
     /// Addresses that look-ups brought and no client can use.
@@ -96,6 +100,27 @@ impl fmt::Display for Change {
     }
 }
 
+/// An endpoint is held out of service for coming and going, or is let go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// The endpoint.
+    pub endpoint: EndpointName,
+    /// The hold; `None` when it is let go.
+    pub hold: Option<Hold>,
+    /// When.
+    pub at: Moment,
+}
+
+/// As in `api.gslb.example.com/aws-eu-west-1: held down after 4 changes, back at 12:03:10 UTC at the earliest`.
+impl fmt::Display for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.hold {
+            Some(hold) => write!(f, "{}: {hold}", self.endpoint),
+            None => write!(f, "{}: no longer held down", self.endpoint),
+        }
+    }
+}
+
 /// What changed an endpoint's health.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Why {
@@ -108,6 +133,20 @@ pub enum Why {
         /// How many such outcomes came in a row.
         in_row: u8,
     },
+    /// Its own past.
+    Baseline {
+        /// The probe, as [`probe_label`] writes it.
+        probe: Box<str>,
+        /// What is unusual; `None` when it is as usual again.
+        unusual: Option<Unusual>,
+    },
+    /// Something that it depends on went down.
+    DependsOn {
+        /// The root: what is down by itself, as `service/endpoint` or as a probe.
+        root: Box<str>,
+    },
+    /// What it depends on is up again.
+    Unblocked,
     /// Its addresses or probes are others since a reload: it starts afresh.
     Reloaded,
     /// An earlier process knew it.
@@ -120,6 +159,10 @@ impl fmt::Display for Why {
         match self {
             Self::Observed { probe, outcome, in_row: 0 | 1 } => write!(f, "{probe}: {outcome}"),
             Self::Observed { probe, outcome, in_row } => write!(f, "{probe}: {outcome}, {in_row} in a row"),
+            Self::Baseline { probe, unusual: Some(unusual) } => write!(f, "{probe}: {unusual}"),
+            Self::Baseline { probe, unusual: None } => write!(f, "{probe}: as usual again"),
+            Self::DependsOn { root } => write!(f, "it depends on {root}, which is down"),
+            Self::Unblocked => f.write_str("what it depends on is up again"),
             Self::Reloaded => f.write_str("its addresses or probes were changed"),
             Self::Restored => f.write_str("as it was before the restart"),
         }

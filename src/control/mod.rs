@@ -11,8 +11,9 @@
 //! - Statuses are held when observations cease: [`crate::world::Statuses::stale`] says so, nothing else changes.
 //! - The last good addresses of an alias are held while look-ups fail, for a limited time; a look-up that brings the same ones makes no world.
 //! - Nothing here delays or limits the removal of an endpoint that is down.
+//! - A first start, what was restored and a reload neither ramp an endpoint nor hold it down.
 //!
-//! Overrides, damping and drills are events to come; they meet health where [`Controller`] puts a status together.
+//! Overrides and drills are events to come; they meet health where [`Controller`] puts a status together.
 
 mod aliases;
 mod controller;
@@ -25,7 +26,7 @@ mod state;
 
 pub use aliases::{AliasChange, AliasNews, Found, Lookup};
 pub use controller::Controller;
-pub use effect::{Change, Effects, EndpointName, Plan, Refused, Why, probe_label};
+pub use effect::{Change, Effects, EndpointName, Held, Plan, Refused, Why, probe_label};
 pub use event::Event;
 pub use situations::Situations;
 pub use spill::LoadReport;

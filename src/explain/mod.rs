@@ -232,6 +232,7 @@ fn relaxation(step: &Step) -> Option<&'static str> {
         Step::Relaxed(Relaxation::MaxRtt) => Some("max-rtt"),
         Step::Relaxed(Relaxation::Prefer) => Some("prefer"),
         Step::Relaxed(Relaxation::Drain) => Some("drain"),
+        Step::Relaxed(Relaxation::Damped) => Some("damping"),
         Step::Relaxed(Relaxation::Down) => Some("when-all-down"),
         _ => None,
     }
@@ -351,9 +352,15 @@ fn bill_view(id: EndpointId, world: &World, place: Place, steps: &[Step]) -> Bil
         .unwrap_or_else(|| BillView { rtt_source, price_micro_usd, ..BillView::default() })
 }
 
-/// A status in words.
+/// A status in words: health, then what is made of it, then the operator's intent.
 fn status_text(status: &Status) -> String {
     let mut text = status.health.to_string();
+    if status.blocked {
+        text.push_str(", something that it depends on is down");
+    }
+    if status.damped {
+        text.push_str(", held down");
+    }
     text.push_str(match status.intent {
         Intent::None => "",
         Intent::In => ", forced in",
@@ -390,7 +397,11 @@ fn exclusion_text(exclusion: Exclusion, id: EndpointId, world: &World) -> String
             let wanted: Vec<String> = service.require.iter().map(|need| format!("{} = {}", need.label, need.values.join(" | "))).collect();
             format!("it lacks what the service requires: {}", wanted.join(", "))
         }
-        Exclusion::Down => "it is down".to_owned(),
+        Exclusion::Down => match world.note(id).and_then(|note| note.root.as_ref()) {
+            Some(root) if world.status(id).blocked => format!("{root} is down, and it depends on that"),
+            _ => "it is down".to_owned(),
+        },
+        Exclusion::Damped => world.note(id).and_then(|note| note.hold).map_or_else(|| "it is held down".to_owned(), |hold| format!("it is {hold}")),
         Exclusion::Drain => "it is being drained".to_owned(),
         Exclusion::MaxRtt => format!("it is farther than max-rtt, {}", service.max_rtt.unwrap_or(Micros::ZERO)),
         Exclusion::Prefer => "it lacks what the service prefers".to_owned(),
