@@ -11,6 +11,7 @@ pub mod explain;
 pub mod geo;
 pub mod health;
 pub mod limits;
+pub mod near;
 pub mod steer;
 pub mod units;
 pub mod wire;
@@ -19,6 +20,8 @@ pub mod world;
 // Touching the outside. `config` reads files and nothing else; of `probe` the schedule is pure.
 #[cfg(feature = "serve")]
 pub mod admin;
+#[cfg(feature = "serve")]
+pub mod audit;
 #[cfg(feature = "serve")]
 pub mod cli;
 #[cfg(feature = "serve")]

@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// A latency-equivalent in integer microseconds; may be negative (a bias that favours an endpoint).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Micros(pub i64);
@@ -39,7 +41,7 @@ impl fmt::Display for Micros {
 pub struct Ttl(pub u32);
 
 /// A moment: milliseconds since the Unix epoch. `clock.rs` makes them; within one process they never run backwards.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Moment(pub u64);
 
 impl Moment {
@@ -54,15 +56,73 @@ impl Moment {
     pub const fn millis_since(self, earlier: Self) -> u64 {
         self.0.saturating_sub(earlier.0)
     }
+
+    /// The time of day in UTC, as in `14:05`.
+    #[must_use]
+    pub const fn time_of_day(self) -> TimeOfDay {
+        TimeOfDay { minutes: self.0 / 60_000 % 1_440 }
+    }
+
+    /// The day in UTC, as in `2026-11-26`.
+    #[must_use]
+    pub const fn day(self) -> Day {
+        Day { days: self.0 / 86_400_000 }
+    }
+}
+
+/// A time of day in UTC, to the minute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimeOfDay {
+    /// Minutes since midnight.
+    minutes: u64,
+}
+
+/// As in `14:05`.
+impl fmt::Display for TimeOfDay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:02}:{:02}", self.minutes / 60, self.minutes % 60)
+    }
+}
+
+/// A day of the calendar in UTC.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Day {
+    /// Days since the Unix epoch.
+    days: u64,
+}
+
+/// As in `2026-11-26`. Counted from the first of March, so that the day that leap years add comes last.
+impl fmt::Display for Day {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let days = self.days + 719_468; // from 0000-03-01 to 1970-01-01
+        let (era, day_of_era) = (days / 146_097, days % 146_097);
+        let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+        let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+        let month_from_march = (5 * day_of_year + 2) / 153;
+        let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+        let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+        let year = 400 * era + year_of_era + u64::from(month <= 2);
+        write!(f, "{year:04}-{month:02}-{day:02}")
+    }
 }
 
 /// Thousandths. 1000 is the whole.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Permille(pub u16);
 
 impl Permille {
     /// The whole.
     pub const WHOLE: Self = Self(1000);
+}
+
+/// As in `40 %` and `12.5 %`.
+impl fmt::Display for Permille {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 % 10 {
+            0 => write!(f, "{} %", self.0 / 10),
+            tenths => write!(f, "{}.{tenths} %", self.0 / 10),
+        }
+    }
 }
 
 /// US dollars in millionths.
@@ -100,5 +160,25 @@ impl Coordinates {
     #[must_use]
     pub fn degrees(self) -> (f64, f64) {
         (f64::from(self.latitude) / 1e6, f64::from(self.longitude) / 1e6)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_read_as_days_and_times_of_the_calendar() {
+        let told = |millis| format!("{} {}", Moment(millis).day(), Moment(millis).time_of_day());
+        assert_eq!(told(0), "1970-01-01 00:00");
+        assert_eq!(told(951_782_400_000 + 59 * 60_000), "2000-02-29 00:59");
+        assert_eq!(told(1_700_000_000_000), "2023-11-14 22:13");
+        assert_eq!(told(4_107_542_399_999), "2100-02-28 23:59");
+        assert_eq!(told(4_107_542_400_000), "2100-03-01 00:00", "a century that is no leap year");
+    }
+
+    #[test]
+    fn shares_read_as_percentages() {
+        assert_eq!([1000, 400, 125, 0].map(|share| Permille(share).to_string()), ["100 %", "40 %", "12.5 %", "0 %"]);
     }
 }

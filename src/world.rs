@@ -1,5 +1,9 @@
 //! What a query may know: the immutable snapshot that queries are answered from. Published, never changed.
 
+mod notes;
+
+pub use notes::{Deed, Note, Notes};
+
 use std::sync::Arc;
 
 use crate::catalog::{Catalog, EndpointId, Service, ServiceId};
@@ -18,6 +22,8 @@ pub struct World {
     pub geo: Arc<Geo>,
     /// How endpoints are.
     pub statuses: Statuses,
+    /// Which override has its say in which status, for explanations. Deciding never reads it.
+    pub notes: Arc<Notes>,
 }
 
 /// The statuses of all endpoints. Publishing copies these only.
@@ -47,7 +53,7 @@ impl World {
             stale: false,
             observed: Moment(0),
         };
-        Self { generation, catalog, geo, statuses }
+        Self { generation, catalog, geo, statuses, notes: Arc::default() }
     }
 
     /// The status of an endpoint.

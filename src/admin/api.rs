@@ -13,6 +13,7 @@ use axum::routing::get;
 use serde::{Deserialize, Serialize};
 
 use super::Context;
+use crate::catalog::EndpointId;
 use crate::explain::{self, RequestError};
 use crate::geo::{Extent, SourceInfo};
 use crate::limits;
@@ -20,7 +21,7 @@ use crate::units::Moment;
 
 /// Everything.
 pub(super) fn admin(context: Context) -> Router {
-    let router = Router::new().route("/v1/explain", get(explain)).route("/v1/status", get(status)).merge(common());
+    let router = Router::new().route("/v1/explain", get(explain)).route("/v1/status", get(status)).merge(super::overrides::routes()).merge(common());
     finish(router, context)
 }
 
@@ -38,7 +39,7 @@ fn common() -> Router<Context> {
 fn finish(router: Router<Context>, context: Context) -> Router {
     router
         .fallback(async || Problem::new(StatusCode::NOT_FOUND, "there is nothing at this path"))
-        .method_not_allowed_fallback(async || Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this path takes GET only"))
+        .method_not_allowed_fallback(async || Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this path does not take this method"))
         .layer(DefaultBodyLimit::max(limits::ADMIN_BODY_OCTETS_MAX))
         .layer(middleware::from_fn(in_time))
         .with_state(context)
@@ -52,7 +53,7 @@ async fn in_time(request: Request, next: Next) -> Response {
 
 /// A problem document (RFC 9457 §3).
 #[derive(Clone, Debug, Serialize)]
-struct Problem {
+pub(super) struct Problem {
     /// The status again.
     status: u16,
     /// The status in words.
@@ -63,7 +64,7 @@ struct Problem {
 
 impl Problem {
     /// With the status's own title.
-    fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+    pub(super) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         Self { status: status.as_u16(), title: status.canonical_reason().unwrap_or("Error"), detail: detail.into() }
     }
 }
@@ -251,6 +252,9 @@ struct EndpointStatus {
     health: String,
     /// Whether it is moving.
     moving: bool,
+    /// The override that has the say over it, if any.
+    #[serde(rename = "override", skip_serializing_if = "Option::is_none")]
+    intent: Option<String>,
     /// Whether it is probed at all.
     probed: bool,
 }
@@ -259,12 +263,14 @@ struct EndpointStatus {
 async fn status(State(context): State<Context>) -> Json<StatusView> {
     let world = context.worlds.load();
     let catalog = &world.catalog;
-    let endpoints = catalog.endpoints.iter().zip(&world.statuses.of).map(|(endpoint, status)| EndpointStatus {
+    let statuses = catalog.endpoints.iter().zip(&world.statuses.of).zip((0..).map(EndpointId));
+    let endpoints = statuses.map(|((endpoint, status), id)| EndpointStatus {
         service: catalog.service(endpoint.service).name.to_string(),
         endpoint: endpoint.name.clone(),
         region: catalog.region(endpoint.region).name.clone(),
         health: status.health.to_string(),
         moving: status.moving,
+        intent: world.notes.about(id).map(ToString::to_string),
         probed: !endpoint.probes.is_empty(),
     });
     let now = context.clock.now();

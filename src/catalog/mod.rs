@@ -15,6 +15,7 @@ mod owner;
 mod policy;
 mod profile;
 mod region;
+mod safety;
 mod service;
 mod zone;
 
@@ -24,6 +25,7 @@ pub use owner::{Content, HASH_START, Node, NodeId, OwnerNames, RrSet, fold_case,
 pub use policy::{ClientSet, LatencyRow, Network, Residency, Selector, UnknownClient};
 pub use profile::Profiles;
 pub use region::{Region, RegionSet, RegionSetIter, glob};
+pub use safety::{MovedMax, Safety};
 pub use service::{
     AnswerKind, By, Endpoint, Families, GeoRule, HttpsTemplate, Load, Price, ProbeKind, ProbeSpec, ProbeTarget, Requirement, Service, StatusRange, WhenAllDown,
     WhenNoneLeft,
@@ -101,6 +103,8 @@ pub struct Catalog {
     pub networks: Box<[Network]>,
     /// What is probed: identical probes of several endpoints are one.
     pub probes: Box<[ProbeSpec]>,
+    /// What operators may not do by accident.
+    pub safety: Safety,
     /// Digest of the content, the same on every node that loaded the same files in any order.
     pub digest: u64,
 }

@@ -29,7 +29,7 @@ use super::policy::{SecretError, Wishes};
 use crate::admin::{self, Admin, Context, Listeners};
 use crate::catalog::ProbeSpec;
 use crate::clock::Clock;
-use crate::control::Change;
+use crate::control::{Change, IntentChange};
 use crate::geo::SourceInfo;
 use crate::health::Observation;
 use crate::limits;
@@ -40,6 +40,7 @@ use crate::server::tls::{self, CertificateError, CertificateFiles, Certificates}
 use crate::server::{self, Bound, Edge, Engine, Given, Policies, RateLimits, Server};
 use crate::telemetry::{Reloaded, Telemetry};
 use crate::units::Moment;
+use crate::world::Note;
 
 /// What a node is to be.
 #[derive(Clone, Debug)]
@@ -264,7 +265,7 @@ impl Prepared {
             runtime.spawn(tls::watch(Arc::downgrade(certificates), Arc::downgrade(&telemetry), clock.clone()));
             encrypted.start(&mut server, &options.https_path, certificates, &edge, &telemetry).map_err(StartError::System)?;
         }
-        let context = Context { worlds: edge.worlds, clock: clock.clone(), telemetry: Arc::clone(&telemetry), ready: control.ready() };
+        let context = Context { worlds: edge.worlds, clock: clock.clone(), telemetry: Arc::clone(&telemetry), control: control.clone(), ready: control.ready() };
         let wanted = admin_address.is_some() || metrics_address.is_some();
         let admin = wanted.then(|| Admin::start(listeners, context)).transpose().map_err(StartError::System)?;
         let (tell, succeeded) = watch::channel(false);
@@ -280,8 +281,13 @@ impl Prepared {
             _ => None,
         };
         // Nothing can fail any more.
+        let is_successor = predecessor.is_some();
         if let Some(Err(error)) = predecessor.map(Predecessor::relieve) {
             tracing::warn!(%error, "the process before this one has ended by itself");
+        }
+        if is_successor {
+            // It may have granted overrides until it was relieved.
+            runtime.block_on(control.read_overrides());
         }
         Ok(Node {
             control,
@@ -365,13 +371,16 @@ impl Node {
                 catalog: loaded.catalog,
                 geo: loaded.geo,
                 clock: clock.clone(),
-                state,
+                state: state.as_deref().map(|folder| folder.join(STATE_FILE)),
+                overrides: state,
                 roots: options.roots.clone(),
                 seed: u64::from(std::process::id()),
                 meter: Arc::new(ProbeMeter(Arc::clone(&telemetry))),
             })
         };
         runtime.spawn(log_changes(control.changes()));
+        runtime.spawn(log_intents(control.intents()));
+        telemetry.set_overrides_lost(control.lost_overrides());
         runtime.spawn(keep_up(Arc::downgrade(&telemetry)));
         Ok(Prepared { options, policies, bound, certificates, encrypted, listeners, predecessor, clock, control, telemetry, runtime })
     }
@@ -531,15 +540,15 @@ impl Meter for ProbeMeter {
     }
 }
 
-/// The state file in a folder that exists.
+/// The state folder, which exists from now on.
 fn make_state_folder(folder: PathBuf) -> Result<PathBuf, StartError> {
     match std::fs::create_dir_all(&folder) {
-        Ok(()) => Ok(folder.join(STATE_FILE)),
+        Ok(()) => Ok(folder),
         Err(source) => Err(StartError::State { path: folder, source }),
     }
 }
 
-/// The file in the state folder.
+/// The file of health in the state folder.
 const STATE_FILE: &str = "health.state";
 
 /// Logs every change of health.
@@ -550,6 +559,21 @@ async fn log_changes(mut changes: broadcast::Receiver<Change>) {
                 tracing::info!(endpoint = %change.endpoint, from = %change.from, to = %change.to, why = %change.why, "health changed");
             }
             Err(broadcast::error::RecvError::Lagged(missed)) => tracing::warn!(missed, "more changes of health than could be logged"),
+            Err(broadcast::error::RecvError::Closed) => return,
+        }
+    }
+}
+
+/// Logs over which endpoints another override has the say.
+async fn log_intents(mut intents: broadcast::Receiver<IntentChange>) {
+    loop {
+        match intents.recv().await {
+            Ok(change) => {
+                let told = |note: Option<&Note>| note.map_or_else(|| "no override".to_owned(), |note| note.deed.to_string());
+                let (from, to) = (told(change.from.as_ref()), told(change.to.as_ref()));
+                tracing::info!(endpoint = %change.endpoint, from, to, why = %change.why, "intent changed");
+            }
+            Err(broadcast::error::RecvError::Lagged(missed)) => tracing::warn!(missed, "more changes of intent than could be logged"),
             Err(broadcast::error::RecvError::Closed) => return,
         }
     }

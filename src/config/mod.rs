@@ -24,7 +24,6 @@ pub mod geoip;
 pub mod keys;
 mod leaf;
 mod load;
-mod near;
 mod quantity;
 pub mod records;
 mod source;

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::overrides::{Intents, Overrides, Shift, refuse_reload};
 use super::roster::{self, Carried};
 use super::state::{addresses_digest, spec_digest};
 use super::{Change, Effects, EndpointName, EndpointState, Event, Plan, ProbeState, Refused, Situations, State, Why, probe_label};
@@ -34,6 +35,8 @@ pub struct Controller {
     statuses: Vec<Status>,
     /// The versions to be published next.
     versions: Vec<u64>,
+    /// What operators intend.
+    intents: Intents,
     /// The situations that services were in.
     situations: Situations,
     /// Whether they differ from what was published.
@@ -86,6 +89,7 @@ impl Controller {
             carried: Box::default(),
             statuses: world.statuses.of.to_vec(),
             versions: world.statuses.versions.to_vec(),
+            intents: Intents::default(),
             situations,
             touched: false,
             observed: Moment(0),
@@ -117,6 +121,12 @@ impl Controller {
         self.first_round.is_none()
     }
 
+    /// The overrides in force.
+    #[must_use]
+    pub const fn overrides(&self) -> &Arc<Overrides> {
+        self.intents.overrides()
+    }
+
     /// What a probe of the present catalog has shown.
     #[must_use]
     pub fn tracker(&self, probe: ProbeId) -> &Tracker {
@@ -137,6 +147,10 @@ impl Controller {
                 Event::Reloaded { catalog, geo, allow_shrink } => self.reload(catalog, geo, allow_shrink, now, &mut effects),
                 Event::GeographyChanged { geo, digest } => self.change_geography(geo, digest, &mut effects),
                 Event::Restored(state) => self.restore(&state, now, &mut effects),
+                Event::Overridden { overrides, why } => {
+                    let shift = self.intents.replace(&overrides, &why, &self.catalog, now);
+                    self.shift(shift, &mut effects);
+                }
                 Event::Tick => {}
             }
         }
@@ -216,6 +230,7 @@ impl Controller {
         let status = &mut self.statuses[id.index()];
         let before = *status;
         (status.health, status.moving) = (health, moving);
+        self.intents.mark(id, status);
         if *status != before {
             self.versions[endpoint.service.index()] = self.world.generation + 1;
             self.touched = true;
@@ -226,7 +241,11 @@ impl Controller {
 
     /// Replaces the catalog, keeping by names what is known.
     fn reload(&mut self, catalog: Arc<Catalog>, geo: Arc<Geo>, allow_shrink: bool, now: Moment, effects: &mut Effects) {
-        let refused = || roster::refuse_shrinking(&self.catalog, &catalog).or_else(|| roster::refuse_losing(&self.geo, &geo));
+        let intents = self.intents.linked(&catalog, now);
+        let refused = || {
+            let refused = roster::refuse_shrinking(&self.catalog, &catalog).or_else(|| roster::refuse_losing(&self.geo, &geo));
+            refused.or_else(|| refuse_reload((&self.catalog, &self.geo, &self.statuses), (&catalog, &geo, &intents.statuses(&catalog))))
+        };
         if !allow_shrink && let Some(refused) = refused() {
             effects.refusal = Some(refused);
             return;
@@ -246,6 +265,7 @@ impl Controller {
         let before: Vec<Health> = changed.iter().map(|id| id.map_or(Health::Unknown, |id| self.statuses[id.index()].health)).collect();
 
         self.epoch += 1;
+        self.intents = intents;
         self.trackers = trackers;
         self.users = Users::of(&catalog);
         self.carried = probes;
@@ -276,6 +296,19 @@ impl Controller {
                 effects.changes.push(Change { endpoint, from: before, to, why: Why::Reloaded, at: now });
             }
         }
+    }
+
+    /// Puts together anew what overrides or the end of them changed, and tells it.
+    fn shift(&mut self, shift: Shift, effects: &mut Effects) {
+        for id in shift.touched {
+            // Health stays what it was.
+            let _ = self.judge(id);
+        }
+        // What explanations say may be another also where no status is.
+        self.touched = true;
+        effects.intents.extend(shift.told);
+        effects.intents_untold += shift.untold;
+        effects.expired.extend(shift.expired);
     }
 
     /// Replaces the geography.
@@ -324,6 +357,9 @@ impl Controller {
         if self.first_round.as_ref().is_some_and(|round| now >= round.deadline || round.left == 0) {
             self.first_round = None;
         }
+        if let Some(shift) = self.intents.pass(&self.catalog, now) {
+            self.shift(shift, effects);
+        }
         let stale = !self.trackers.is_empty() && now > self.fresh_until;
         let published = &self.world.statuses;
         let aged = self.observed.millis_since(published.observed) >= WORLD_REFRESH_MS;
@@ -349,7 +385,13 @@ impl Controller {
             observed: self.observed,
         };
         self.situations.tell(&self.catalog, generation, &mut statuses);
-        self.world = Arc::new(World { generation, catalog: Arc::clone(&self.catalog), geo: Arc::clone(&self.geo), statuses });
+        self.world = Arc::new(World {
+            generation,
+            catalog: Arc::clone(&self.catalog),
+            geo: Arc::clone(&self.geo),
+            statuses,
+            notes: Arc::clone(self.intents.notes()),
+        });
         self.touched = false;
         effects.publish = Some(Arc::clone(&self.world));
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::State;
+use super::overrides::Overrides;
 use crate::catalog::{Catalog, ProbeId};
 use crate::geo::Geo;
 use crate::health::Observation;
@@ -38,6 +39,13 @@ pub enum Event {
     },
     /// What an earlier process knew was read from its file.
     Restored(State),
+    /// Operators' overrides are these from now on. They are written already.
+    Overridden {
+        /// All of them.
+        overrides: Arc<Overrides>,
+        /// Who or what changed them, and why, for those who are told.
+        why: Arc<str>,
+    },
     /// Time passed.
     Tick,
 }

@@ -8,7 +8,7 @@ use super::process::Process;
 use super::tally::{About, Count, Ledger, Limited, RCODES, ReplyClass, Subject};
 use super::{
     ACCEPTED, AGE, CUT, EVICTED, Folded, GENERATION, GEOIP_AGE, GEOIP_NETWORKS, HANDSHAKES_FAILED, HEALTH, MAX_FDS, Metric, NONE, OPEN, OPEN_FDS, OTHER,
-    OVERFLOWS, PANICS, PROBES, QUERIES, READY, REJECTED, RESIDENT, RESPONSES, RESTARTS, RRL_DROPPED, RRL_SLIPPED, RRL_WOULD_DROP, SILENT, SOCKET_ERRORS, STALE,
+    OVERFLOWS, OVERRIDDEN, OVERRIDES, PANICS, PROBES, QUERIES, READY, REJECTED, RESIDENT, RESPONSES, RESTARTS, RRL_DROPPED, RRL_SLIPPED, RRL_WOULD_DROP, SILENT, SOCKET_ERRORS, STALE,
     TRUNCATED, Telemetry, UNSENT, counter, describe, gauge, lock,
 };
 use crate::answer::Transport;
@@ -119,6 +119,11 @@ fn tell_world(scrape: &PrometheusRecorder, world: &World, ready: bool, now: Mome
     gauge(scrape, &AGE, NONE).set(age);
     gauge(scrape, &STALE, NONE).set(f64::from(u8::from(world.statuses.stale)));
     gauge(scrape, &READY, NONE).set(f64::from(u8::from(ready)));
+    for action in ["drain", "out", "in", "weight"] {
+        let count = world.notes.all.iter().filter(|note| note.deed.kind() == action).count();
+        gauge(scrape, &OVERRIDES, &[action]).set(float(count as u64));
+    }
+    gauge(scrape, &OVERRIDDEN, NONE).set(float(world.notes.of.len() as u64));
     let catalog = &world.catalog;
     let statuses = || catalog.endpoints.iter().zip(&world.statuses.of).filter(|(endpoint, _)| !endpoint.probes.is_empty());
     // Where there are more endpoints than series, those in trouble come first.

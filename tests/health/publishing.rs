@@ -40,7 +40,7 @@ fn catalog_of(target: SocketAddr) -> Arc<Catalog> {
 
 fn start(catalog: Arc<Catalog>, state: Option<PathBuf>, meter: Arc<dyn Meter>) -> ControlHandle {
     let roots = Roots::of_certificates([]).unwrap();
-    spawn(Start { catalog, geo: geo(), clock: Clock::system(), state, roots, seed: 1, meter })
+    spawn(Start { catalog, geo: geo(), clock: Clock::system(), state, overrides: None, roots, seed: 1, meter })
 }
 
 async fn next(changes: &mut broadcast::Receiver<Change>) -> (Health, Health) {

@@ -90,6 +90,7 @@ pub(super) fn of_catalog(catalog: &Catalog) -> u64 {
     catalog.latencies.hash(&mut digest);
     catalog.networks.hash(&mut digest);
     catalog.probes.hash(&mut digest);
+    catalog.safety.hash(&mut digest);
     for zone in &catalog.zones {
         zone.name.hash(&mut digest);
         (zone.soa.ttl, &zone.soa.rdata).hash(&mut digest);

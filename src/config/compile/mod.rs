@@ -59,6 +59,7 @@ pub(super) fn compile(mut specs: Specs, sources: &mut Vec<SourceFile>, masters: 
     let probes = Probes::new(std::mem::take(&mut specs.probes));
     let mut context = Context { findings, regions, clients, residencies, classes, probes, residencies_used };
 
+    let safety = specs.safety.map(|(_, safety)| safety).unwrap_or_default();
     let mut specs_of_zones = std::mem::take(&mut specs.zones);
     drop(specs);
     specs_of_zones.sort_by(|one, other| (&one.apex.value, one.apex.place).cmp(&(&other.apex.value, other.apex.place)));
@@ -105,6 +106,7 @@ pub(super) fn compile(mut specs: Specs, sources: &mut Vec<SourceFile>, masters: 
     catalog.latencies = latencies;
     catalog.networks = networks;
     catalog.probes = specs_of_probes;
+    catalog.safety = safety;
     zones::build(inputs, &mut catalog, sources, masters, findings);
     catalog.digest = digest::of_catalog(&catalog);
     catalog

@@ -5,6 +5,7 @@
 mod endpoint;
 mod probe;
 mod rules;
+mod safety;
 mod service;
 mod zone;
 
@@ -22,6 +23,7 @@ use super::diagnostic::{Code, Finding, Findings};
 use super::keys;
 use super::source::{At, Place, SourceFile};
 use super::walk::Table;
+use crate::catalog::Safety;
 
 /// All that the files say.
 #[derive(Debug, Default)]
@@ -38,6 +40,8 @@ pub(super) struct Specs {
     pub(super) probes: BTreeMap<Box<str>, (Place, Vec<ProbeForm>)>,
     /// Declared latencies.
     pub(super) latencies: Vec<LatencySpec>,
+    /// What operators may not do by accident, and where that stands.
+    pub(super) safety: Option<(Place, Safety)>,
     /// Zones.
     pub(super) zones: Vec<ZoneSpec>,
 }
@@ -80,6 +84,7 @@ impl Specs {
             declare(findings, &mut self.probes, name, spec, "probe template", |spec| spec.0);
         }
         rules::latencies(top, &mut self.latencies);
+        safety::read(top, &mut self.safety);
     }
 }
 
