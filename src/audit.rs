@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::control::overrides::{Override, Proposal, Refusal, Wish};
+use crate::control::overrides::{Override, Proposal, Refusal, Which, Wish};
 use crate::limits::{AUDIT_FILES_MAX, AUDIT_OCTETS_MAX};
 use crate::state_file::sync_folder;
 use crate::units::Moment;
@@ -120,8 +120,8 @@ impl Entry {
         let (id, selector, action) = match wish {
             Wish::Set(set) => (None, Some(set.selector.to_string()), Some(set.action.to_string())),
             Wish::Clear(clear) => match &clear.which {
-                crate::control::overrides::Which::Id(id) => (Some(*id), None, Some("clear".to_owned())),
-                crate::control::overrides::Which::Selector(selector) => (None, Some(selector.to_string()), Some("clear".to_owned())),
+                Which::Id(id) => (Some(*id), None, Some("clear".to_owned())),
+                Which::Selector(selector) => (None, Some(selector.to_string()), Some("clear".to_owned())),
             },
         };
         Self { at: time(at), what, who: Some(who.to_owned()), why: why.to_owned(), id, selector, action, expires: None, rules: Vec::new() }
@@ -164,6 +164,7 @@ impl Trail {
     ///
     /// # Errors
     /// The system's.
+    #[expect(clippy::missing_panics_doc, reason = "entries always have a JSON form")]
     pub fn append(&self, entries: &[Entry]) -> io::Result<()> {
         if entries.is_empty() {
             return Ok(());
@@ -266,7 +267,8 @@ mod tests {
         assert_eq!(names, ["audit.jsonl", "audit.jsonl.1", "audit.jsonl.2"]);
         let texts: Vec<String> = ["audit.jsonl.2", "audit.jsonl.1", "audit.jsonl"].iter().map(|name| fs::read_to_string(folder.join(name)).unwrap()).collect();
         assert!(texts.iter().all(|text| text.len() <= 400));
-        let numbers: Vec<String> = texts.concat().lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["why"].as_str().unwrap().to_owned()).collect();
+        let numbers: Vec<String> =
+            texts.concat().lines().map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["why"].as_str().unwrap().to_owned()).collect();
         let last: Vec<String> = (30 - numbers.len()..30).map(|number| number.to_string()).collect();
         assert_eq!(numbers, last, "nothing is lost between what was set aside and what is written");
         fs::remove_dir_all(folder).unwrap();

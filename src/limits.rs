@@ -31,7 +31,7 @@ pub const NSID_OCTETS_MAX: usize = 64;
 pub const PADDING_BLOCK_OCTETS: usize = 468;
 /// Octets of the text of an extended error: a line for people.
 pub const EDE_TEXT_OCTETS_MAX: usize = 128;
-/// Idle time that a client is told to count on when it asks for it, in milliseconds (RFC 7828 §3.1).
+/// Idle time that a client over TCP or TLS is told to count on when it asks for it, and is given from then on, in milliseconds (RFC 7828 §3.1).
 pub const TCP_KEEPALIVE_MS: u64 = 37_000;
 
 /// Answers a second, positive or negative, that one prefix gets before more are counted: twice what a busy resolver asks of one zone with
@@ -64,8 +64,8 @@ pub const ANSWERS_MAX: usize = 8;
 pub const STEERED_ADDRESSES_MAX: usize = 32;
 /// Highest weight of an endpoint.
 pub const WEIGHT_MAX: u32 = 1_000_000;
-/// Clients that an explanation draws to tell the shares where endpoints turn clients away.
-pub const EXPLAINED_CLIENTS: u32 = 10_000;
+/// Candidates that share clients and turn some away, up to which their shares are told exactly: the work doubles with each.
+pub const THINNED_GROUP_MAX: usize = 10;
 /// Candidates that a cell holds; a service that shares a locality's clients among more is decided anew for each query.
 pub const CELL_CANDIDATES_MAX: usize = 8;
 /// Cells of one worker, a power of two. 64 octets each: 4 MiB a worker.
@@ -201,7 +201,7 @@ pub const TCP_CONNECTIONS_MAX: usize = 1_000;
 pub const DESCRIPTORS_WANTED: u64 = 65_536;
 /// TCP connections of one client prefix (/32, /56) at once.
 pub const TCP_CONNECTIONS_PER_PREFIX_MAX: usize = 50;
-/// An idle TCP connection is closed after so many milliseconds (RFC 7766 §6.2.3: of the order of seconds).
+/// An idle TCP connection is closed after so many milliseconds (RFC 7766 §6.2.3: of the order of seconds), unless its client was told otherwise.
 pub const TCP_IDLE_MS: u64 = 10_000;
 /// A half-sent TCP message may take so many milliseconds.
 pub const TCP_MESSAGE_MS: u64 = 2_000;
@@ -337,6 +337,7 @@ const _: () = assert!(STEERED_REPLY_MAX <= UDP_REPLY_MAX, "every steered answer 
 const _: () = assert!(STEERED_REPLY_MAX + 4 + COOKIE_OCTETS <= UDP_REPLY_MAX, "and so does its cookie");
 const _: () = assert!(STEERED_REPLY_MAX + 6 <= UDP_REPLY_MAX, "or an extended error without text; beside a cookie it may have to yield");
 const _: () = assert!(EDE_TEXT_OCTETS_MAX < 256, "a text's length is an octet");
+const _: () = assert!(TCP_KEEPALIVE_MS < TCP_LIFE_MS && TCP_KEEPALIVE_MS >= TCP_IDLE_MS, "who asks is not worse off");
 const _: () = assert!(TCP_KEEPALIVE_MS / 100 <= u16::MAX as u64, "it has 16 bits of tenths of a second");
 const _: () = assert!(RRL_SLOTS.is_power_of_two() && RRL_SLOTS >= 2);
 const _: () = assert!(RRL_PER_S_MAX as u64 * 1_000 <= u32::MAX as u64, "a full bucket has 32 bits");
@@ -346,7 +347,7 @@ const _: () = assert!(OVERRIDE_LIFE_MS_MIN <= OVERRIDE_LIFE_MS && OVERRIDE_LIFE_
 const _: () = assert!(1_000 % DRAIN_STEPS == 0, "steps of thousandths are even");
 const _: () = assert!(OVERRIDES_MAX < u16::MAX as usize, "the number of an override in force has 16 bits, and one is left for none");
 const _: () = assert!(SAFETY_REGIONS_MAX as usize <= ENDPOINTS_PER_SERVICE_MAX);
-const _: () = assert!(OVERRIDES_FILE_OCTETS_MAX as usize >= 3 * OVERRIDES_MAX * (2 * OVERRIDE_WORDS_OCTETS_MAX + SELECTOR_OCTETS_MAX + 200));
+const _: () = assert!(OVERRIDES_FILE_OCTETS_MAX >= (3 * OVERRIDES_MAX * (2 * OVERRIDE_WORDS_OCTETS_MAX + SELECTOR_OCTETS_MAX + 200)) as u64);
 const _: () = assert!(MOVED_PER_MS >= SAFETY_SPAN_MS_MIN && MOVED_PER_MS <= SAFETY_SPAN_MS_MAX);
 const _: () = assert!(ANSWERS_MAX <= CELL_CANDIDATES_MAX, "a fixed answer fits a cell");
 const _: () = assert!(LOCALITIES_MAX <= 1 << 16);

@@ -160,6 +160,9 @@ enum Command {
     Stop(oneshot::Sender<()>),
 }
 
+/// Takes what came of a wish.
+type Reply = oneshot::Sender<Result<Granted, NotGranted>>;
+
 /// A wish for overrides.
 #[derive(Debug)]
 struct Wished {
@@ -168,7 +171,7 @@ struct Wished {
     /// Whether it is only to be told what that would mean.
     dry_run: bool,
     /// Takes the answer.
-    reply: oneshot::Sender<Result<Granted, NotGranted>>,
+    reply: Reply,
 }
 
 /// What a wish came to.
@@ -354,7 +357,7 @@ struct Bench {
     /// Where they are kept, if they are.
     keeper: Option<Arc<Keeper>>,
     /// The job under way, and who waits for it.
-    job: Option<(JoinHandle<Done>, Option<oneshot::Sender<Result<Granted, NotGranted>>>)>,
+    job: Option<(JoinHandle<Done>, Option<Reply>)>,
     /// Jobs that nobody waits for and that come next; at most one of each kind.
     jobs: Vec<Job>,
     /// What has happened by itself and is to be written down; at most [`AUDIT_QUEUED_MAX`].
@@ -367,7 +370,7 @@ struct Bench {
 
 impl Bench {
     /// Begins a job.
-    fn begin(&mut self, job: Job, reply: Option<oneshot::Sender<Result<Granted, NotGranted>>>) {
+    fn begin(&mut self, job: Job, reply: Option<Reply>) {
         let keeper = self.keeper.clone();
         self.job = Some((tokio::task::spawn_blocking(move || work(keeper.as_deref(), job)), reply));
     }
@@ -386,7 +389,7 @@ impl Bench {
     }
 
     /// Waits for the job under way; for ever if there is none.
-    async fn done(&mut self) -> (Option<Done>, Option<oneshot::Sender<Result<Granted, NotGranted>>>) {
+    async fn done(&mut self) -> (Option<Done>, Option<Reply>) {
         let Some((job, reply)) = &mut self.job else { return std::future::pending().await };
         // A job that panicked has been reported by the panic hook; who waits for it is told that nothing came of it.
         let done = job.await.ok();
@@ -450,7 +453,7 @@ impl Task {
     }
 
     /// Puts into force what a job came to, and tells who waits for it.
-    fn take(&mut self, done: Option<Done>, reply: Option<oneshot::Sender<Result<Granted, NotGranted>>>) {
+    fn take(&mut self, done: Option<Done>, reply: Option<Reply>) {
         let answer = match done {
             Some(Done::Granted(wish, proposal)) => {
                 let (deed, who, why) = match &wish {

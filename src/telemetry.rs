@@ -396,7 +396,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Whether a metric lasts as long as the node, rather than being summed for each scrape.
 fn is_lasting(metric: &Metric) -> bool {
-    metric.kind == Kind::Histogram || [RELOADS.name, DROPPED.name, BUILD.name, CERTIFICATE_END.name, CERTIFICATES.name, OVERRIDES_LOST.name, WISHES.name].contains(&metric.name)
+    metric.kind == Kind::Histogram
+        || [RELOADS.name, DROPPED.name, BUILD.name, CERTIFICATE_END.name, CERTIFICATES.name, OVERRIDES_LOST.name, WISHES.name].contains(&metric.name)
 }
 
 /// Describes the metrics of one recorder.

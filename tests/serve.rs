@@ -3,10 +3,12 @@
 
 mod support;
 
-use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
+#[path = "support/process.rs"]
+mod process;
+
+use std::io::{ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Ipv6Addr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread;
@@ -22,6 +24,7 @@ use aya_gslb::publish::Worlds;
 use aya_gslb::server::{self, Edge, Engine, Policies, Server};
 use aya_gslb::telemetry::Telemetry;
 use aya_gslb::world::World;
+use process::{Process, address};
 use support::ask::query;
 use support::{A, AAAA, NS};
 
@@ -442,52 +445,18 @@ impl Drop for Folder {
     }
 }
 
-/// `aya serve` as a process, with its log lines as they come.
-struct Process {
-    child: Child,
-    log: mpsc::Receiver<String>,
-}
-
-impl Process {
-    fn serve(zones: &Path, more: &[&str]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_aya"));
-        command.args(["serve", "--log-format", "json", "--admin", "off", "--geoip", "geoip", "--zones"]).arg(zones).args(more);
-        let mut child = command.stderr(Stdio::piped()).stdin(Stdio::null()).spawn().unwrap();
-        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let (tell, log) = mpsc::channel();
-        thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| tell.send(line)));
-        Self { child, log }
-    }
-
-    /// Waits for a log line with this text.
-    fn wait_for(&self, text: &str) -> String {
-        loop {
-            let line = self.log.recv_timeout(3 * PATIENCE).unwrap_or_else(|error| panic!("no {text:?}: {error}"));
-            if line.contains(text) {
-                return line;
-            }
-        }
-    }
-
-    fn signal(&self, signal: &str) {
-        assert!(Command::new("sh").args(["-c", &format!("kill -{signal} {}", self.child.id())]).status().unwrap().success());
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
+/// `aya serve` on these zones.
+fn serve(folder: &Folder, more: &[&str]) -> Process {
+    Process::start(Process::command(&folder.0, &[&["--admin", "off"], more].concat()))
 }
 
 #[test]
 fn serve_reloads_on_sighup_and_on_file_change_and_drains_on_sigterm() {
     let folder = Folder::new("serve");
     folder.write("test.toml", &zone("192.0.2.10"));
-    let mut process = Process::serve(&folder.0, &["--listen", "127.0.0.1:0", "--watch"]);
+    let mut process = serve(&folder, &["--listen", "127.0.0.1:0", "--watch"]);
     let serving = process.wait_for("\"serving\"");
-    let address: SocketAddr = serving.split(r#""listen":""#).nth(1).unwrap().split('"').next().unwrap().parse().unwrap();
+    let address = address(&serving, "listen");
     let ask = || answers(&ask_udp(&udp(address), &query("api.test.example", A).octets()));
     process.wait_for("ready");
     assert_eq!(ask(), ["192.0.2.10"]);
@@ -507,25 +476,24 @@ fn serve_reloads_on_sighup_and_on_file_change_and_drains_on_sigterm() {
     assert!(refused.contains("SIGHUP"), "{refused}");
 
     process.signal("TERM");
-    process.wait_for("stopped");
-    assert_eq!(process.child.wait().unwrap().code(), Some(0));
+    process.assert_ends_well();
 }
 
 #[test]
 fn serve_says_what_is_wrong_and_exits_with_2() {
     let folder = Folder::new("wrong");
     folder.write("test.toml", "zone = 7\n");
-    let broken = Process::serve(&folder.0, &["--listen", "127.0.0.1:0"]);
+    let broken = serve(&folder, &["--listen", "127.0.0.1:0"]);
     broken.wait_for("test.toml:1");
     folder.write("test.toml", &zone("192.0.2.10"));
     let taken = UdpSocket::bind(ANY_V4).unwrap().local_addr().unwrap();
     let _listener = UdpSocket::bind(taken).unwrap();
-    let in_use = Process::serve(&folder.0, &["--listen", &taken.to_string()]);
+    let in_use = serve(&folder, &["--listen", &taken.to_string()]);
     in_use.wait_for(&format!("cannot listen on {taken} over UDP"));
-    let no_geoip = Process::serve(&folder.0, &["--listen", "127.0.0.1:0", "--geoip", "no/such/folder"]);
+    let no_geoip = serve(&folder, &["--listen", "127.0.0.1:0", "--geoip", "no/such/folder"]);
     no_geoip.wait_for("no/such/folder");
     for mut process in [broken, in_use, no_geoip] {
-        assert_eq!(process.child.wait().unwrap().code(), Some(2));
+        assert_eq!(process.exit_code(), Some(2));
     }
 }
 

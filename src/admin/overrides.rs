@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Context;
 use super::api::Problem;
-use crate::control::overrides::{Action, Clear, Moved, Override, Refusal, Selector, ServiceMoved, Set, Which, Wish, Words};
+use crate::control::overrides::{Action, Clear, Moved, Override, Refusal, Selector, ServiceMoved, Set, Way, Which, Wish, Words};
 use crate::limits::{OVERRIDE_LIFE_MS, OVERRIDE_LIFE_MS_MAX};
 use crate::publish::{Granted, NotGranted};
 use crate::telemetry::Wished;
@@ -234,10 +234,10 @@ impl MovedView {
             clients_percent: percent(*clients),
             ways: ways
                 .iter()
-                .map(|(from, to, share)| WayView {
+                .map(|Way { from, to, clients }| WayView {
                     from: from.as_ref().map(ToString::to_string),
                     to: to.as_ref().map(ToString::to_string),
-                    clients_percent: percent(*share),
+                    clients_percent: percent(*clients),
                 })
                 .collect(),
         });

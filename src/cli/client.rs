@@ -11,7 +11,7 @@ const ANSWER_OCTETS_MAX: usize = 1 << 20;
 
 /// One node's admin API.
 #[derive(Clone, Debug)]
-pub struct Client {
+pub(super) struct Client {
     /// The address, as it was given.
     api: String,
     /// What every URL begins with.
@@ -20,7 +20,7 @@ pub struct Client {
 
 /// Why a node did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
-pub enum ClientError {
+pub(super) enum ClientError {
     /// It does not answer.
     #[error("the node at {0} does not answer")]
     Ask(String, #[source] reqwest::Error),
@@ -45,7 +45,7 @@ pub enum ClientError {
 impl ClientError {
     /// Whether the node said no to what it understood, rather than not being able to.
     #[must_use]
-    pub const fn is_refusal(&self) -> bool {
+    pub(super) const fn is_refusal(&self) -> bool {
         matches!(self, Self::Refused { status: 400..=499, .. })
     }
 }
@@ -53,14 +53,14 @@ impl ClientError {
 impl Client {
     /// Of the node at this address: a host and port, or a URL.
     #[must_use]
-    pub fn new(api: &str) -> Self {
+    pub(super) fn new(api: &str) -> Self {
         let base = if api.contains("://") { api.trim_end_matches('/').to_owned() } else { format!("http://{api}") };
         Self { api: api.to_owned(), base }
     }
 
     /// The address, as it was given.
     #[must_use]
-    pub fn api(&self) -> &str {
+    pub(super) fn api(&self) -> &str {
         &self.api
     }
 
@@ -68,7 +68,7 @@ impl Client {
     ///
     /// # Errors
     /// [`ClientError`].
-    pub fn get(&self, path: &str, query: &[(&str, &str)], accept: &str) -> Result<String, ClientError> {
+    pub(super) fn get(&self, path: &str, query: &[(&str, &str)], accept: &str) -> Result<String, ClientError> {
         self.send(|client| client.get(self.url(path, query)).header("accept", accept))
     }
 
@@ -76,7 +76,7 @@ impl Client {
     ///
     /// # Errors
     /// [`ClientError`].
-    pub fn post(&self, path: &str, json: &str) -> Result<String, ClientError> {
+    pub(super) fn post(&self, path: &str, json: &str) -> Result<String, ClientError> {
         self.send(|client| client.post(self.url(path, &[])).header("content-type", "application/json").body(json.to_owned()))
     }
 
@@ -84,7 +84,7 @@ impl Client {
     ///
     /// # Errors
     /// [`ClientError`].
-    pub fn delete(&self, path: &str, query: &[(&str, &str)]) -> Result<String, ClientError> {
+    pub(super) fn delete(&self, path: &str, query: &[(&str, &str)]) -> Result<String, ClientError> {
         self.send(|client| client.delete(self.url(path, query)))
     }
 

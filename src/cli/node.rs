@@ -35,7 +35,8 @@ use crate::health::Observation;
 use crate::limits;
 use crate::probe::{Meter, Roots};
 use crate::publish::{self, ControlHandle, NotTaken, Worlds};
-use crate::server::handover::{self, HandoverError, Offer, Predecessor};
+use crate::server::doq::Lineage;
+use crate::server::handover::{self, HandoverError, Offer, Predecessor, Successor};
 use crate::server::tls::{self, CertificateError, CertificateFiles, Certificates};
 use crate::server::{self, Bound, Edge, Engine, Given, Policies, RateLimits, Server};
 use crate::telemetry::{Reloaded, Telemetry};
@@ -202,7 +203,7 @@ pub struct Node {
     /// The admin thread, if there is one.
     admin: Option<Admin>,
     /// Offers the sockets to the next process, if it may have them.
-    offer: Option<JoinHandle<()>>,
+    offer: Option<JoinHandle<Successor>>,
     /// Whether it has taken over.
     succeeded: watch::Receiver<bool>,
     /// Runs controller and probes. Last: it goes when all others have gone.
@@ -226,6 +227,8 @@ pub struct Prepared {
     listeners: Listeners,
     /// Who answers until this one does.
     predecessor: Option<Predecessor>,
+    /// What is known of QUIC connections of processes before.
+    lineage: Lineage,
     /// Tells the time.
     clock: Clock,
     /// The controller's end.
@@ -254,7 +257,7 @@ impl Prepared {
     /// # Errors
     /// [`StartError`]; nothing is left running, and a process before this one goes on.
     pub fn go(self) -> Result<Node, StartError> {
-        let Self { options, policies, bound, certificates, encrypted, listeners, predecessor, clock, control, telemetry, runtime } = self;
+        let Self { options, policies, bound, certificates, encrypted, listeners, predecessor, lineage, clock, control, telemetry, runtime } = self;
         let addresses = bound.iter().map(|bound| bound.address).collect();
         let [tls_addresses, https_addresses, quic_addresses] = encrypted.addresses();
         let (admin_address, metrics_address) = (listeners.admin_address(), listeners.metrics_address());
@@ -263,31 +266,40 @@ impl Prepared {
         let mut server = Server::start(bound, options.engine, &edge, &telemetry).map_err(StartError::System)?;
         if let Some(certificates) = &certificates {
             runtime.spawn(tls::watch(Arc::downgrade(certificates), Arc::downgrade(&telemetry), clock.clone()));
-            encrypted.start(&mut server, &options.https_path, certificates, &edge, &telemetry).map_err(StartError::System)?;
+            encrypted.start(&mut server, &options.https_path, certificates, &lineage, &edge, &telemetry).map_err(StartError::System)?;
         }
-        let context = Context { worlds: edge.worlds, clock: clock.clone(), telemetry: Arc::clone(&telemetry), control: control.clone(), ready: control.ready() };
+        let context =
+            Context { worlds: edge.worlds, clock: clock.clone(), telemetry: Arc::clone(&telemetry), control: control.clone(), ready: control.ready() };
         let wanted = admin_address.is_some() || metrics_address.is_some();
         let admin = wanted.then(|| Admin::start(listeners, context)).transpose().map_err(StartError::System)?;
         let (tell, succeeded) = watch::channel(false);
         let offer = match (options.handover, heirlooms) {
             (Some(path), Some(heirlooms)) => {
                 let _inside = runtime.enter();
-                let offer = Offer::new(&path, heirlooms)?;
+                let offer = Offer::new(&path, heirlooms, lineage.legacy())?;
                 Some(runtime.spawn(async move {
-                    offer.taken().await;
+                    let successor = offer.taken().await;
                     tell.send_replace(true);
+                    successor
                 }))
             }
             _ => None,
         };
         // Nothing can fail any more.
-        let is_successor = predecessor.is_some();
-        if let Some(Err(error)) = predecessor.map(Predecessor::relieve) {
-            tracing::warn!(%error, "the process before this one has ended by itself");
-        }
-        if is_successor {
-            // It may have granted overrides until it was relieved.
-            runtime.block_on(control.read_overrides());
+        // Until it is gone, the process before this one may have granted overrides.
+        let heir = control.clone();
+        match predecessor.map(Predecessor::relieve) {
+            Some(Ok(leaving)) => drop(runtime.spawn(async move {
+                leaving.gone().await;
+                lineage.be_alone();
+                heir.read_overrides().await;
+            })),
+            Some(Err(error)) => {
+                tracing::warn!(%error, "the process before this one has ended by itself");
+                lineage.be_alone();
+                drop(runtime.spawn(async move { heir.read_overrides().await }));
+            }
+            None => {}
         }
         Ok(Node {
             control,
@@ -354,6 +366,7 @@ impl Node {
         if options.pin {
             server::pin(&mut bound);
         }
+        let lineage = Lineage::after(predecessor.as_ref().map(Predecessor::legacy)).map_err(StartError::System)?;
         let certificates = load_certificate(&options)?;
         let encrypted = Encrypted::bind(&options, &mut given)?;
         let listeners = Listeners::bind(options.admin, options.metrics, |address| given.take_tcp(address).pop())?;
@@ -382,7 +395,7 @@ impl Node {
         runtime.spawn(log_intents(control.intents()));
         telemetry.set_overrides_lost(control.lost_overrides());
         runtime.spawn(keep_up(Arc::downgrade(&telemetry)));
-        Ok(Prepared { options, policies, bound, certificates, encrypted, listeners, predecessor, clock, control, telemetry, runtime })
+        Ok(Prepared { options, policies, bound, certificates, encrypted, listeners, predecessor, lineage, clock, control, telemetry, runtime })
     }
 
     /// Loads again, and answers from what was loaded when this returns. The certificate's files are read, too; a mistake in them is logged and
@@ -502,7 +515,7 @@ impl Node {
 
     /// Drains and ends: queries received are answered, TCP connections get [`limits::DRAIN_MS`], health is written to its file.
     pub fn stop(self) {
-        if let Some(offer) = self.offer {
+        if let Some(offer) = &self.offer {
             // What it holds of the sockets would keep them open while they are drained.
             offer.abort();
         }
@@ -511,6 +524,8 @@ impl Node {
         now.into_iter().for_each(Admin::stop);
         self.server.drain();
         later.into_iter().for_each(Admin::stop);
+        // From now on the next process speaks for this one.
+        drop(self.offer);
         self.runtime.block_on(self.control.stop());
         self.runtime.shutdown_timeout(Duration::from_millis(limits::DRAIN_MS));
     }

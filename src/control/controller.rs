@@ -385,13 +385,8 @@ impl Controller {
             observed: self.observed,
         };
         self.situations.tell(&self.catalog, generation, &mut statuses);
-        self.world = Arc::new(World {
-            generation,
-            catalog: Arc::clone(&self.catalog),
-            geo: Arc::clone(&self.geo),
-            statuses,
-            notes: Arc::clone(self.intents.notes()),
-        });
+        self.world =
+            Arc::new(World { generation, catalog: Arc::clone(&self.catalog), geo: Arc::clone(&self.geo), statuses, notes: Arc::clone(self.intents.notes()) });
         self.touched = false;
         effects.publish = Some(Arc::clone(&self.world));
     }

@@ -16,8 +16,7 @@ use serde::Serialize;
 use crate::catalog::{AnswerKind, By, EndpointId, RegionSet, Service, ServiceId};
 use crate::geo::{ClientSets, Place, RttSource};
 use crate::health::{Health, Intent, Status};
-use crate::limits::EXPLAINED_CLIENTS;
-use crate::steer::{self, Ask, Chosen, Client, Exclusion, Family, Recorder, Relaxation, Step, Verdict};
+use crate::steer::{self, ALL_CLIENTS, Ask, Candidate, Chosen, Client, Exclusion, Family, Recorder, Relaxation, Step, Verdict};
 use crate::units::{Micros, Permille};
 use crate::world::World;
 
@@ -187,11 +186,9 @@ pub fn explain(question: &Question, world: &World) -> Explanation {
             ranked.push(id);
         }
     }
-    let shares = shares(&decision, &client, world);
-    let endpoints = ranked.into_iter().map(|id| {
-        let is_running = running.iter().any(|candidate| candidate.endpoint == id);
-        endpoint_view(id, question, world, client.place, &recorder.steps, &chosen, is_running, &shares)
-    });
+    let shares = shares(&decision, world);
+    let seen = Seen { steps: &recorder.steps, chosen: &chosen, running, shares: &shares };
+    let endpoints = ranked.into_iter().map(|id| endpoint_view(id, question, world, client.place, &seen));
     Explanation {
         name: service.name.to_string(),
         generation: world.generation,
@@ -234,25 +231,14 @@ fn relaxation(step: &Step) -> Option<&'static str> {
     }
 }
 
-/// Share of each candidate that shares the clients, in hundredths of a percent. Where some turn clients away, it is told by drawing clients.
-fn shares(decision: &steer::Decision, client: &Client, world: &World) -> Vec<(EndpointId, u32)> {
-    if decision.thinned {
-        let mut shares: Vec<(EndpointId, u32)> = decision.candidates[..usize::from(decision.count)].iter().map(|candidate| (candidate.endpoint, 0)).collect();
-        for drawn in 0..EXPLAINED_CLIENTS {
-            let chosen = decision.choose(&client.drawn(drawn), world);
-            if let Some((_, share)) = shares.iter_mut().find(|(id, _)| Some(id) == chosen.endpoints().first()) {
-                *share += 10_000 / EXPLAINED_CLIENTS;
-            }
-        }
-        return shares;
-    }
-    let sharing = &decision.candidates[..usize::from(decision.sharing.min(decision.count))];
-    let total: u64 = sharing.iter().map(|candidate| u64::from(candidate.weight)).sum();
-    if sharing.len() < 2 || total == 0 {
+/// Share of each candidate where several share the clients, in hundredths of a percent.
+fn shares(decision: &steer::Decision, world: &World) -> Vec<(EndpointId, u32)> {
+    if decision.sharing < 2 && !decision.thinned {
         return Vec::new();
     }
-    let share = |weight: u32| u32::try_from((u64::from(weight) * 10_000 + total / 2) / total).unwrap_or(10_000);
-    sharing.iter().map(|candidate| (candidate.endpoint, share(candidate.weight))).collect()
+    let rounded = |share: u64| u32::try_from((share * 10_000 + ALL_CLIENTS / 2) / ALL_CLIENTS).unwrap_or(10_000);
+    let shares = decision.shares(world).into_iter().map(|(endpoint, share)| (endpoint, rounded(share)));
+    shares.take(if decision.thinned { usize::MAX } else { usize::from(decision.sharing) }).collect()
 }
 
 /// Who asks.
@@ -278,25 +264,28 @@ fn residency_views(service: &Service, sets: &ClientSets, world: &World) -> Vec<R
         .collect()
 }
 
+/// What was seen of a decision.
+struct Seen<'a> {
+    /// Its steps.
+    steps: &'a [Step],
+    /// What the client gets.
+    chosen: &'a Chosen,
+    /// Who is in the running.
+    running: &'a [Candidate],
+    /// How they share the clients, if they do.
+    shares: &'a [(EndpointId, u32)],
+}
+
 /// One endpoint, from what the witness saw of it.
-fn endpoint_view(
-    id: EndpointId,
-    question: &Question,
-    world: &World,
-    place: Place,
-    steps: &[Step],
-    chosen: &Chosen,
-    is_running: bool,
-    shares: &[(EndpointId, u32)],
-) -> EndpointView {
+fn endpoint_view(id: EndpointId, question: &Question, world: &World, place: Place, seen: &Seen<'_>) -> EndpointView {
     let endpoint = world.catalog.endpoint(id);
     let region = world.catalog.region(endpoint.region);
-    let answered = chosen.endpoints().iter().position(|other| *other == id);
+    let answered = seen.chosen.endpoints().iter().position(|other| *other == id);
     // What is in the answer, or next in line, is not out: a step that excluded it was given up again.
     let excluded = match answered {
         Some(_) => None,
-        None if is_running => None,
-        None => steps.iter().rev().find_map(|step| match step {
+        None if seen.running.iter().any(|candidate| candidate.endpoint == id) => None,
+        None => seen.steps.iter().rev().find_map(|step| match step {
             Step::Excluded(other, exclusion) if *other == id => Some(*exclusion),
             _ => None,
         }),
@@ -319,8 +308,8 @@ fn endpoint_view(
         status: status_text(world.status(id)),
         intent: world.notes.about(id).map(ToString::to_string),
         answer: answered.and_then(|place| u8::try_from(place + 1).ok()),
-        share: shares.iter().find(|(other, _)| *other == id).map(|(_, share)| *share),
-        bill: bill_view(id, world, place, steps),
+        share: seen.shares.iter().find(|(other, _)| *other == id).map(|(_, share)| *share),
+        bill: bill_view(id, world, place, seen.steps),
         excluded: excluded.map(|exclusion| exclusion_text(exclusion, id, world)),
         addresses,
     }

@@ -38,6 +38,7 @@ pub use lookup::{Lookup, lookup};
 pub use mmdb::{Metadata, Mmdb};
 pub use overlay::{Overlap, overlay};
 pub use record::{Code, Record};
+pub use sample::Random;
 pub use special::is_special;
 
 use std::net::{IpAddr, Ipv6Addr};

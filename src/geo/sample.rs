@@ -5,12 +5,19 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 use super::Mmdb;
 use super::special::is_special;
 
-/// Numbers that look random: SplitMix64.
-struct Random(u64);
+/// Numbers that look random and are the same in every run: SplitMix64. Of no use where somebody must not guess them.
+#[derive(Clone, Debug)]
+pub struct Random(u64);
 
 impl Random {
-    /// The next.
-    fn next(&mut self) -> u64 {
+    /// By their seed.
+    #[must_use]
+    pub const fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    /// The next; there is always one.
+    pub const fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ self.0 >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         let mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
@@ -18,7 +25,8 @@ impl Random {
     }
 
     /// An index below this.
-    fn below(&mut self, end: usize) -> usize {
+    #[expect(clippy::missing_panics_doc, reason = "it is less than `end`")]
+    pub fn below(&mut self, end: usize) -> usize {
         let drawn = (u128::from(self.next()) * end as u128) >> 64;
         usize::try_from(drawn).expect("less than `end`")
     }
@@ -41,7 +49,7 @@ impl Mmdb {
         if known == 0 {
             return Vec::new();
         }
-        let mut random = Random(seed);
+        let mut random = Random::new(seed);
         let drawn = std::iter::repeat_with(|| {
             let index = random.below(known);
             let (before, start) = ranges[ranges.partition_point(|(before, _)| *before <= index) - 1];
@@ -62,7 +70,7 @@ impl Mmdb {
         if ranges.is_empty() {
             return Vec::new();
         }
-        let mut random = Random(seed);
+        let mut random = Random::new(seed);
         let drawn = std::iter::repeat_with(|| {
             let (start, end) = ranges[random.below(ranges.len())];
             let offset = u128::from(random.next()) << 64 | u128::from(random.next());

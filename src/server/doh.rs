@@ -30,7 +30,7 @@ use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use hyper::body::Incoming;
@@ -41,7 +41,6 @@ use hyper::{Method, Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::TcpStream;
 use tokio::sync::watch;
-use tokio::task::{JoinSet, LocalSet};
 use tokio::time::timeout;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -50,10 +49,8 @@ use self::response::{Payload, Problem};
 use super::budget::Budget;
 use super::desk::Desk;
 use super::seats::{Seated, Seats};
-use super::supervise::supervise;
 use super::tcp::crowd::{Caps, Crowd};
-use super::tcp::runtime;
-use super::{Edge, Stop, connections_max};
+use super::{Edge, Stop, connections_max, supervise};
 use crate::answer::Transport;
 use crate::limits;
 use crate::telemetry::Telemetry;
@@ -79,21 +76,14 @@ pub(super) fn start(
     let crowd = Arc::new(Crowd::new(limits.caps));
     let mut threads = Vec::with_capacity(listeners.len());
     for (index, listeners) in listeners.into_iter().enumerate() {
-        let mut first = Some(runtime()?);
         let (edge, counters, crowd, acceptor) = (edge.clone(), telemetry.counters(Transport::Https), Arc::clone(&crowd), TlsAcceptor::from(Arc::clone(tls)));
-        let (name, stop, kept, path) = (format!("aya-https-{index}"), Arc::clone(stop), RefCell::new(listeners), Box::<str>::from(path));
-        let thread = thread::Builder::new().name(name.clone()).spawn(move || {
-            supervise(&name, &stop, &counters.tally, || {
-                let runtime = first.take().map_or_else(runtime, Ok)?;
-                // The connections of a worker that died went with it.
-                counters.tally.set_open(0);
-                let seats = Rc::new(Seats::new(Arc::clone(&crowd), edge.clock.clone(), Arc::clone(&counters.tally)));
-                let desk = RefCell::new(Desk::new(&edge, counters.clone()));
-                let worker = Rc::new(Worker { acceptor: acceptor.clone(), path: path.clone(), desk, seats, limits });
-                LocalSet::new().block_on(&runtime, serve(&kept, worker, stop.subscribe()))
-            });
-        })?;
-        threads.push(thread);
+        let (tally, kept, path) = (Arc::clone(&counters.tally), RefCell::new(listeners), Box::<str>::from(path));
+        threads.push(supervise::start(format!("aya-https-{index}"), stop, tally, async move |stopped| {
+            let seats = Rc::new(Seats::new(Arc::clone(&crowd), edge.clock.clone(), Arc::clone(&counters.tally)));
+            let desk = RefCell::new(Desk::new(&edge, counters.clone()));
+            let worker = Rc::new(Worker { acceptor: acceptor.clone(), path: path.clone(), desk, seats, limits });
+            serve(&kept, worker, stopped).await
+        })?);
     }
     Ok(threads)
 }
@@ -142,33 +132,14 @@ struct Worker {
     limits: Limits,
 }
 
-/// Serves all listeners until told to stop, then drains. `kept` holds them open if this worker dies; who is told to stop lets go of them,
-/// so that newcomers turn elsewhere.
+/// Serves all listeners until told to stop, then drains.
 ///
 /// # Errors
 /// The system's, when the listeners cannot be listened on.
-async fn serve(kept: &RefCell<Vec<TcpListener>>, worker: Rc<Worker>, mut stopped: watch::Receiver<bool>) -> io::Result<()> {
-    let listeners = kept.borrow().iter().map(TcpListener::try_clone).collect::<io::Result<Vec<_>>>()?;
-    let mut accepting = JoinSet::new();
-    for listener in listeners {
-        let (listener, worker, stopped) = (tokio::net::TcpListener::from_std(listener)?, Rc::clone(&worker), stopped.clone());
-        accepting.spawn_local(async move {
-            let attend = |stream, peer, seat| drop(tokio::task::spawn_local(attend(stream, peer, seat, Rc::clone(&worker), stopped.clone())));
-            worker.seats.accept(listener, stopped.clone(), attend).await;
-        });
-    }
-    loop {
-        tokio::select! {
-            // An error is a sender that is gone: nobody will ask for more either.
-            _ = stopped.wait_for(|stopped| *stopped) => break,
-            Some(Err(died)) = accepting.join_next() => std::panic::resume_unwind(died.into_panic()),
-            () = tokio::time::sleep(Duration::from_millis(limits::WORKER_WAKE_MS)) => worker.desk.borrow_mut().look(),
-        }
-    }
-    while accepting.join_next().await.is_some() {}
-    kept.borrow_mut().clear();
-    worker.seats.drain(Duration::from_millis(limits::DRAIN_MS)).await;
-    Ok(())
+async fn serve(kept: &RefCell<Vec<TcpListener>>, worker: Rc<Worker>, stopped: watch::Receiver<bool>) -> io::Result<()> {
+    let (attending, stopping) = (Rc::clone(&worker), stopped.clone());
+    let attend = move |stream, peer, seat| attend(stream, peer, seat, Rc::clone(&attending), stopping.clone());
+    worker.seats.serve(kept, stopped, || worker.desk.borrow_mut().look(), attend).await
 }
 
 /// One connection, from its seat to the end.

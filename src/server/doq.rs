@@ -15,7 +15,7 @@
 //! - What one connection holds in memory is bounded by [`limits::QUIC_HELD_OCTETS_MAX`] either way, and tasks by the number of streams.
 //! - Every state has a deadline: handshake, query, reply, idle connection, whole life.
 //!
-//! There is no 0-RTT: a query in it could be sent again by anybody on the way, to see what the node does (RFC 9250 §7.1, §9.1), and
+//! There is no 0-RTT: a query in it could be sent again by anybody on the way, to see what the node does (RFC 9250 §7.1), and
 //! connections are there to be kept. Nor is there migration: a resolver stays where it is, and answers depend on where it is.
 //!
 //! | RFC | what | state |
@@ -25,9 +25,13 @@
 //! | 9250 §4.3 | error codes; what is fatal for the connection | done |
 //! | 9250 §4.5 | session resumption; no 0-RTT | done |
 //! | 9250 §5.5.2 | no edns-tcp-keepalive | done |
+//! | 9000 §10.3 | stateless resets, also for the process before ([`lineage`]) | done |
 //! | 9000 §8.1 | three times what came at most; Retry | done (quinn) |
 
+mod lineage;
 mod stream;
+
+pub use lineage::{Legacy, Lineage};
 
 use std::cell::{Cell, RefCell};
 use std::io;
@@ -35,23 +39,21 @@ use std::net::UdpSocket;
 use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::thread::{self, JoinHandle};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use quinn::crypto::rustls::QuicServerConfig;
-use quinn::{Connection, Endpoint, EndpointConfig, Incoming, ServerConfig, TransportConfig, VarInt};
+use quinn::{Connection, Endpoint, Incoming, ServerConfig, TransportConfig, VarInt};
 use tokio::sync::watch;
-use tokio::task::{JoinSet, LocalSet};
+use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 
 use self::stream::Answerer;
 use super::budget::Budget;
 use super::desk::Desk;
-use super::seats::{Seated, Seats};
-use super::supervise::supervise;
+use super::seats::{Seated, Seats, look_until_stopped};
 use super::tcp::crowd::{Caps, Crowd};
-use super::tcp::runtime;
-use super::{Edge, Stop};
+use super::{Edge, Stop, supervise};
 use crate::answer::Transport;
 use crate::limits;
 use crate::telemetry::Telemetry;
@@ -73,13 +75,14 @@ mod code {
     pub(super) const UNSPECIFIED_ERROR: VarInt = VarInt::from_u32(5);
 }
 
-/// Starts a worker for each socket. `tls` says how hands are shaken; its ALPN is `doq`.
+/// Starts a worker for each socket. `tls` says how hands are shaken; its ALPN is `doq`. The lineage says whose connections are to be ended.
 ///
 /// # Errors
 /// The system's, when a thread or a runtime cannot be had; or a configuration without TLS 1.3.
 pub(super) fn start(
     sockets: Vec<UdpSocket>,
     tls: &Arc<rustls::ServerConfig>,
+    lineage: &Lineage,
     edge: &Edge,
     telemetry: &Telemetry,
     stop: &Arc<Stop>,
@@ -89,21 +92,14 @@ pub(super) fn start(
     let crowd = Arc::new(Crowd::new(limits.caps));
     let mut threads = Vec::with_capacity(sockets.len());
     for (index, socket) in sockets.into_iter().enumerate() {
-        let mut first = Some(runtime()?);
         let (edge, counters, crowd, config) = (edge.clone(), telemetry.counters(Transport::Quic), Arc::clone(&crowd), config.clone());
-        let (name, stop, kept) = (format!("aya-quic-{index}"), Arc::clone(stop), socket);
-        let thread = thread::Builder::new().name(name.clone()).spawn(move || {
-            supervise(&name, &stop, &counters.tally, || {
-                let runtime = first.take().map_or_else(runtime, Ok)?;
-                // The connections of a worker that died went with it.
-                counters.tally.set_open(0);
-                let seats = Rc::new(Seats::new(Arc::clone(&crowd), edge.clock.clone(), Arc::clone(&counters.tally)));
-                let desk = RefCell::new(Desk::new(&edge, counters.clone()));
-                let worker = Rc::new(Worker { desk, seats, limits, unvalidated: Cell::new(0) });
-                LocalSet::new().block_on(&runtime, serve(&kept, config.clone(), worker, stop.subscribe()))
-            });
-        })?;
-        threads.push(thread);
+        let lineage = lineage.clone();
+        threads.push(supervise::start(format!("aya-quic-{index}"), stop, Arc::clone(&counters.tally), async move |stopped| {
+            let seats = Rc::new(Seats::new(Arc::clone(&crowd), edge.clock.clone(), Arc::clone(&counters.tally)));
+            let desk = RefCell::new(Desk::new(&edge, counters.clone()));
+            let worker = Rc::new(Worker { desk, seats, limits, unvalidated: Cell::new(0) });
+            serve(&socket, &lineage, config.clone(), worker, stopped).await
+        })?);
     }
     Ok(threads)
 }
@@ -182,18 +178,11 @@ struct Worker {
 ///
 /// # Errors
 /// The system's, when the socket cannot be used.
-async fn serve(kept: &UdpSocket, config: ServerConfig, worker: Rc<Worker>, mut stopped: watch::Receiver<bool>) -> io::Result<()> {
-    let endpoint = Endpoint::new(EndpointConfig::default(), Some(config), kept.try_clone()?, Arc::new(quinn::TokioRuntime))?;
+async fn serve(kept: &UdpSocket, lineage: &Lineage, config: ServerConfig, worker: Rc<Worker>, mut stopped: watch::Receiver<bool>) -> io::Result<()> {
+    let endpoint = Endpoint::new(lineage.endpoint_config(kept.local_addr()?), Some(config), kept.try_clone()?, Arc::new(quinn::TokioRuntime))?;
     let mut accepting = JoinSet::new();
     accepting.spawn_local(accept(endpoint.clone(), Rc::clone(&worker), stopped.clone()));
-    loop {
-        tokio::select! {
-            // An error is a sender that is gone: nobody will ask for more either.
-            _ = stopped.wait_for(|stopped| *stopped) => break,
-            Some(Err(died)) = accepting.join_next() => std::panic::resume_unwind(died.into_panic()),
-            () = sleep(Duration::from_millis(limits::WORKER_WAKE_MS)) => worker.desk.borrow_mut().look(),
-        }
-    }
+    look_until_stopped(|| worker.desk.borrow_mut().look(), &mut accepting, &mut stopped).await;
     endpoint.set_server_config(None);
     while accepting.join_next().await.is_some() {}
     worker.seats.drain(worker.limits.drain).await;

@@ -23,6 +23,7 @@
 //! |---|---|---|
 //! | 1035 §4.2.1, §4.2.2 | UDP, TCP with a length prefix | done |
 //! | 7766 §6.2.1, §6.2.1.1, §6.2.3, §7, §8 | pipelining, half-closed clients, idle timeout, one write | done; replies in order |
+//! | 7828 §3.3.1, §3.4 | an idle connection is kept as long as its client was told, except at a cap and in a drain | done |
 //! | 7873 §5.2.3 | BADCOOKIE to a source over its limit | done |
 //! | 9210 §4 | caps, total and per prefix; the most idle goes | done |
 //! | 9715 §3.1 R1, R2 | no fragmentation | done (Linux) |
@@ -41,6 +42,8 @@ pub mod portable;
 mod seats;
 mod supervise;
 pub mod tcp;
+#[cfg(test)]
+mod tests;
 pub mod tls;
 pub mod udp;
 
@@ -58,6 +61,7 @@ use arc_swap::ArcSwap;
 use ipnet::IpNet;
 use tokio::sync::watch;
 
+use self::doq::Lineage;
 use self::tls::{Certificates, Protocol};
 use crate::answer::{Ask, Outcome, Policy, Scratch, answer};
 use crate::clock::Clock;
@@ -183,10 +187,17 @@ impl Server {
     ///
     /// # Errors
     /// The system's, when a thread or a runtime cannot be had.
-    pub fn start_quic(&mut self, bound: Vec<BoundDatagrams>, certificates: &Certificates, edge: &Edge, telemetry: &Telemetry) -> std::io::Result<()> {
+    pub fn start_quic(
+        &mut self,
+        bound: Vec<BoundDatagrams>,
+        certificates: &Certificates,
+        lineage: &Lineage,
+        edge: &Edge,
+        telemetry: &Telemetry,
+    ) -> std::io::Result<()> {
         let tls = Arc::new(certificates.server_config(Protocol::Quic));
         let sockets = bound.into_iter().map(|bound| bound.socket).collect();
-        self.threads.extend(doq::start(sockets, &tls, edge, telemetry, &self.stop)?);
+        self.threads.extend(doq::start(sockets, &tls, lineage, edge, telemetry, &self.stop)?);
         Ok(())
     }
 

@@ -6,7 +6,8 @@
 //! - what hickory-proto cannot decode it answers itself: FORMERR with an empty question and no OPT;
 //! - queries are decoded whole before they are judged;
 //! - names may be compressed differently, and options of the OPT may change their order;
-//! - there are no caps on TCP connections; each is served until it has been silent for [`limits::TCP_IDLE_MS`].
+//! - there are no caps on TCP connections; each is served until it has been silent for [`limits::TCP_KEEPALIVE_MS`], as hickory-server has one
+//!   time-out for all of them, and those who asked were told so much (RFC 7828).
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -77,7 +78,7 @@ fn register(server: &mut Server<Handler>, bound: Bound) {
     }
     for listener in bound.tcp {
         let ready = tokio::net::TcpListener::from_std(listener).expect("an open listener on a runtime with IO");
-        server.register_listener(ready, Duration::from_millis(limits::TCP_IDLE_MS), REPLIES_QUEUED);
+        server.register_listener(ready, Duration::from_millis(limits::TCP_KEEPALIVE_MS), REPLIES_QUEUED);
     }
 }
 

@@ -3,14 +3,16 @@
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::pin::pin;
 use std::rc::Rc;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use super::tcp::connections::{Connections, Fate, Seat};
 use super::tcp::crowd::Crowd;
@@ -35,6 +37,17 @@ impl Seats {
         Self { connections: RefCell::new(Connections::new(crowd)), clock, tally }
     }
 
+    /// Who sits there, for a test to meddle with.
+    #[cfg(test)]
+    pub(super) fn connections(&self) -> std::cell::RefMut<'_, Connections> {
+        self.connections.borrow_mut()
+    }
+
+    /// What tells the time.
+    pub(super) fn clock(&self) -> &Clock {
+        &self.clock
+    }
+
     /// The present moment.
     pub(super) fn now(&self) -> Moment {
         self.clock.now()
@@ -57,15 +70,49 @@ impl Seats {
         Seated { seat, seats: Rc::clone(self) }
     }
 
+    /// Serves all listeners until told to stop, then drains: each connection is attended with its seat, and the world is looked at now and then.
+    /// `kept` holds the listeners open if this worker dies; who is told to stop lets go of them, so that newcomers turn elsewhere.
+    ///
+    /// # Errors
+    /// The system's, when the listeners cannot be listened on.
+    pub(super) async fn serve<A: Future<Output = ()> + 'static>(
+        self: &Rc<Self>,
+        kept: &RefCell<Vec<TcpListener>>,
+        mut stopped: watch::Receiver<bool>,
+        look: impl Fn(),
+        attend: impl Fn(TcpStream, SocketAddr, Seated) -> A + 'static,
+    ) -> io::Result<()> {
+        let listeners = kept.borrow().iter().map(TcpListener::try_clone).collect::<io::Result<Vec<_>>>()?;
+        let attend = Rc::new(attend);
+        let mut accepting = JoinSet::new();
+        for listener in listeners {
+            let (listener, seats) = (tokio::net::TcpListener::from_std(listener)?, Rc::clone(self));
+            let (attend, stopped) = (Rc::clone(&attend), stopped.clone());
+            accepting.spawn_local(async move { seats.accept(listener, &*attend, stopped).await });
+        }
+        look_until_stopped(look, &mut accepting, &mut stopped).await;
+        while accepting.join_next().await.is_some() {}
+        kept.borrow_mut().clear();
+        self.connections.borrow().call_last();
+        self.drain(Duration::from_millis(limits::DRAIN_MS)).await;
+        Ok(())
+    }
+
     /// Accepts the connections of one listener until told to stop, each with its seat.
-    pub(super) async fn accept(self: &Rc<Self>, listener: TcpListener, mut stopped: watch::Receiver<bool>, attend: impl Fn(TcpStream, SocketAddr, Seated)) {
+    async fn accept<A: Future<Output = ()> + 'static>(
+        self: &Rc<Self>,
+        listener: tokio::net::TcpListener,
+        attend: &impl Fn(TcpStream, SocketAddr, Seated) -> A,
+        mut stopped: watch::Receiver<bool>,
+    ) {
+        let mut stopped = pin!(stopped.wait_for(|stopped| *stopped));
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
-                _ = stopped.wait_for(|stopped| *stopped) => return,
+                _ = &mut stopped => return,
             };
             match accepted {
-                Ok((stream, peer)) => attend(stream, peer, self.seat(peer.ip())),
+                Ok((stream, peer)) => drop(tokio::task::spawn_local(attend(stream, peer, self.seat(peer.ip())))),
                 Err(error) => {
                     self.tally.count_socket_error();
                     if is_out_of_descriptors(&error) && self.connections.borrow_mut().evict_most_idle() {
@@ -103,6 +150,11 @@ impl Seated {
         self.seats.connections.borrow_mut().touch(&self.seat);
     }
 
+    /// What is to become of its connection; the task is woken when that changes.
+    pub(super) fn fate(&self, context: &Context<'_>) -> Fate {
+        self.seat.fate(context)
+    }
+
     /// Does something as long as the seat is not taken away; `None` if it was.
     pub(super) async fn keeps<T>(&self, what: impl Future<Output = T>) -> Option<T> {
         tokio::select! {
@@ -113,7 +165,7 @@ impl Seated {
 
     /// Waits until the connection has to go.
     async fn evicted(&self) {
-        poll_fn(|context| if self.seat.fate(context) == Fate::Go { Poll::Ready(()) } else { Poll::Pending }).await;
+        poll_fn(|context| if self.fate(context) == Fate::Go { Poll::Ready(()) } else { Poll::Pending }).await;
     }
 }
 
@@ -122,6 +174,18 @@ impl Drop for Seated {
         let mut connections = self.seats.connections.borrow_mut();
         connections.leave(&self.seat);
         self.seats.tally.set_open(connections.len());
+    }
+}
+
+/// Looks at the world at least every [`limits::WORKER_WAKE_MS`] until told to stop. A task that dies takes its worker with it.
+pub(super) async fn look_until_stopped(look: impl Fn(), accepting: &mut JoinSet<()>, stopped: &mut watch::Receiver<bool>) {
+    loop {
+        tokio::select! {
+            // An error is a sender that is gone: nobody will ask for more either.
+            _ = stopped.wait_for(|stopped| *stopped) => return,
+            Some(Err(died)) = accepting.join_next() => std::panic::resume_unwind(died.into_panic()),
+            () = tokio::time::sleep(Duration::from_millis(limits::WORKER_WAKE_MS)) => look(),
+        }
     }
 }
 

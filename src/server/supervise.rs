@@ -9,14 +9,45 @@
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::thread;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
+
+use tokio::runtime::Runtime;
+use tokio::sync::watch;
+use tokio::task::LocalSet;
 
 use super::Stop;
 use crate::clock::Stopwatch;
 use crate::limits::{WORKER_RESTART_MAX_MS, WORKER_RESTART_MS, WORKER_STEADY_MS};
 use crate::telemetry::tally::Tally;
 use crate::units::Micros;
+
+/// Starts a worker of connections on a thread with a small runtime of its own. The body is run anew after a panic, and told when to stop.
+///
+/// # Errors
+/// The system's, when a thread or a runtime cannot be had.
+pub(super) fn start(
+    name: String,
+    stop: &Arc<Stop>,
+    tally: Arc<Tally>,
+    mut body: impl AsyncFnMut(watch::Receiver<bool>) -> io::Result<()> + Send + 'static,
+) -> io::Result<JoinHandle<()>> {
+    let (mut first, stop) = (Some(runtime()?), Arc::clone(stop));
+    thread::Builder::new().name(name.clone()).spawn(move || {
+        supervise(&name, &stop, &tally, || {
+            let runtime = first.take().map_or_else(runtime, Ok)?;
+            // The connections of a worker that died went with it.
+            tally.set_open(0);
+            LocalSet::new().block_on(&runtime, body(stop.subscribe()))
+        });
+    })
+}
+
+/// A worker's own small runtime.
+fn runtime() -> io::Result<Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()
+}
 
 /// Runs a worker's body on this thread until it returns, and again whenever it panics or fails. Whatever the body must not lose (sockets,
 /// counters) it borrows; whatever may be broken by a panic (buffers, decisions) it makes anew.

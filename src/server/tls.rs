@@ -11,7 +11,7 @@
 //! |---|---|---|
 //! | 7858 §3.2 | ALPN `dot`, or none at all | done |
 //! | 8484 §5.2 | ALPN `h2`, `http/1.1` | done |
-//! | 9250 §4.1.1 | ALPN `doq`, TLS 1.3 | done |
+//! | 9250 §4.1 | ALPN `doq`, TLS 1.3 | done |
 //! | 8310 §9, 9325 §3.1.1 | TLS 1.2 at least | done |
 //! | 8446 §4.6.1, 5077 | session tickets, their keys rotated | done |
 

@@ -15,14 +15,16 @@ mod pick;
 mod rendezvous;
 mod score;
 mod settle;
+mod shares;
 mod witness;
 
 pub use cells::{Cells, Plain};
 pub use decision::{Candidate, Chosen, Decision, Reason, Verdict};
 pub use eligible::binds;
+pub use shares::ALL_CLIENTS;
 pub use witness::{Exclusion, Recorder, Relaxation, Silent, Step, Witness};
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::IpAddr;
 
 use crate::catalog::ServiceId;
 use crate::geo::{ClientSets, Geo, Place};
@@ -75,12 +77,6 @@ impl Client {
     #[inline]
     pub fn sets(&self, geo: &Geo) -> ClientSets {
         geo.sets(self.place, self.address, self.source_len)
-    }
-
-    /// Another client at the same place, whose prefix has nothing to do with this one's: to see how clients are shared.
-    #[must_use]
-    pub fn drawn(&self, number: u32) -> Self {
-        Self { address: IpAddr::V4(Ipv4Addr::from_bits(number << 8)), source_len: V4_HASHED_MAX, ..*self }
     }
 
     /// How many bits shares of clients are told apart by: min(source, /24 or /56).

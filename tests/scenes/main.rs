@@ -163,6 +163,7 @@ fn play_share(world: &World, text: &str) -> Result<(), String> {
         let (chosen, _) = ask(world, &format!("{service} from {address}/24"))?;
         *counts.entry(&world.catalog.endpoint(chosen.endpoints()[0]).name).or_default() += 1;
     }
+    let told = told_shares(world, &format!("{service} from {base}/24"))?;
     for share in expected.split(',') {
         let (name, percent) = share.trim().split_once(' ').ok_or("no share")?;
         let wanted = percent.trim().parse::<f64>().unwrap();
@@ -170,12 +171,31 @@ fn play_share(world: &World, text: &str) -> Result<(), String> {
         if (found - wanted).abs() > 1.5 {
             return Err(format!("{name} has {found:.1} %"));
         }
+        let told = told.get(name).copied().unwrap_or(0.0);
+        if (told - found).abs() > 1.5 {
+            return Err(format!("{name} is told to have {told:.1} %, and has {found:.1} %"));
+        }
     }
     if counts.is_empty() { Ok(()) } else { Err(format!("others have some, too: {counts:?}")) }
 }
 
+/// What share of the clients at a place the decision says each endpoint has, in percent.
+fn told_shares(world: &World, question: &str) -> Result<BTreeMap<String, f64>, String> {
+    let ask = asked(world, question)?;
+    let shares = steer::decide(&ask, world, &mut Silent).shares(world);
+    #[expect(clippy::cast_precision_loss, reason = "a test compares with three digits")]
+    let percent = |share: u64| share as f64 * 100.0 / steer::ALL_CLIENTS as f64;
+    Ok(shares.into_iter().map(|(id, share)| (world.catalog.endpoint(id).name.to_string(), percent(share))).collect())
+}
+
 /// Asks and decides.
 fn ask(world: &World, question: &str) -> Result<(Chosen, ServiceId), String> {
+    let ask = asked(world, question)?;
+    Ok((steer::decide(&ask, world, &mut Silent).choose(&ask.client, world), ask.service))
+}
+
+/// What is asked.
+fn asked(world: &World, question: &str) -> Result<Ask, String> {
     let (what, from) = question.split_once(" from ").ok_or("no from")?;
     let (service, family) = match what.trim().split_once(' ') {
         Some((service, "AAAA")) => (service, Family::V6),
@@ -187,8 +207,7 @@ fn ask(world: &World, question: &str) -> Result<(Chosen, ServiceId), String> {
     let address: IpAddr = address.parse().map_err(|_| "no address".to_owned())?;
     let len = if len.is_empty() { if address.is_ipv4() { 32 } else { 128 } } else { len.parse().unwrap() };
     let service = service_named(world, service)?;
-    let ask = Ask { service, client: Client::at(address, len, &world.geo), family };
-    Ok((steer::decide(&ask, world, &mut Silent).choose(&ask.client, world), service))
+    Ok(Ask { service, client: Client::at(address, len, &world.geo), family })
 }
 
 /// The service of this label.

@@ -6,6 +6,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
 use super::{Options, StartError};
+use crate::server::doq::Lineage;
 use crate::server::tls::Certificates;
 use crate::server::{self, BoundDatagrams, BoundStreams, Edge, Given, Server};
 use crate::telemetry::Telemetry;
@@ -44,10 +45,18 @@ impl Encrypted {
     }
 
     /// Starts the workers of all that was bound.
-    pub(super) fn start(self, server: &mut Server, path: &str, certificates: &Certificates, edge: &Edge, telemetry: &Telemetry) -> io::Result<()> {
+    pub(super) fn start(
+        self,
+        server: &mut Server,
+        path: &str,
+        certificates: &Certificates,
+        lineage: &Lineage,
+        edge: &Edge,
+        telemetry: &Telemetry,
+    ) -> io::Result<()> {
         server.start_tls(self.tls, certificates, edge, telemetry)?;
         server.start_https(self.https, path, certificates, edge, telemetry)?;
-        server.start_quic(self.quic, certificates, edge, telemetry)
+        server.start_quic(self.quic, certificates, lineage, edge, telemetry)
     }
 
     /// All of them, as another process can have them.

@@ -175,7 +175,8 @@ impl Intents {
                 continue;
             }
             shift.touched.push(id);
-            let kind = |said: Option<Said>| said.map(|said| (said.id, if matches!(said.deed, Deed::Draining(_)) { Deed::Draining(Permille(0)) } else { said.deed }));
+            let kind =
+                |said: Option<Said>| said.map(|said| (said.id, if matches!(said.deed, Deed::Draining(_)) { Deed::Draining(Permille(0)) } else { said.deed }));
             if kind(was) == kind(is) {
                 continue;
             }

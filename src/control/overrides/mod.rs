@@ -26,7 +26,7 @@ mod selector;
 pub use action::{Action, ActionError};
 pub use intents::IntentChange;
 pub(super) use intents::{Intents, Shift};
-pub use moved::{Moved, ServiceMoved, moved};
+pub use moved::{Moved, ServiceMoved, Way, moved};
 pub use propose::{Clear, Proposal, Refusal, Set, Unsafe, Which, Wish, propose};
 pub(super) use safety::refuse_reload;
 pub use selector::{Selector, SelectorError};
@@ -168,7 +168,8 @@ impl Words {
     pub fn parse(text: &str) -> Result<Self, WordsError> {
         let text = text.trim();
         // What turns the direction of writing is none of Unicode's control characters, and worse than they are in a log.
-        let turns = |character: char| matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2028}' | '\u{2029}' | '\u{2066}'..='\u{2069}');
+        let turns =
+            |character: char| matches!(character, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2028}' | '\u{2029}' | '\u{2066}'..='\u{2069}');
         match text {
             "" => Err(WordsError::Empty),
             _ if text.len() > OVERRIDE_WORDS_OCTETS_MAX => Err(WordsError::TooLong),

@@ -33,8 +33,19 @@ pub struct ServiceMoved {
     pub service: Box<str>,
     /// Share of its clients.
     pub clients: Permille,
-    /// From which endpoint to which, with the share of the service's clients; the largest first. An endpoint is absent where there is no answer.
-    pub ways: Vec<(Option<Box<str>>, Option<Box<str>>, Permille)>,
+    /// From where to where; the most clients first.
+    pub ways: Vec<Way>,
+}
+
+/// Clients of a service that would go from one endpoint to another. An endpoint is absent where there is no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Way {
+    /// Where they go now.
+    pub from: Option<Box<str>>,
+    /// Where they would go.
+    pub to: Option<Box<str>>,
+    /// Share of the service's clients.
+    pub clients: Permille,
 }
 
 /// Tells who would move between two worlds of one catalog and geography: a deterministic sample of places, services and clients.
@@ -54,8 +65,9 @@ pub fn moved(before: &World, after: &World) -> Moved {
         sum += gone;
         if gone > 0 {
             let name = |endpoint: Option<EndpointId>| endpoint.map(|id| catalog.endpoint(id).name.clone());
-            let mut ways: Vec<_> = ways.into_iter().map(|((from, to), count)| (name(from), name(to), share(count, drawn))).collect();
-            ways.sort_by(|one, other| other.2.cmp(&one.2).then_with(|| (&one.0, &one.1).cmp(&(&other.0, &other.1))));
+            let way = |((from, to), count)| Way { from: name(from), to: name(to), clients: share(count, drawn) };
+            let mut ways: Vec<Way> = ways.into_iter().map(way).collect();
+            ways.sort_by(|one, other| other.clients.cmp(&one.clients).then_with(|| (&one.from, &one.to).cmp(&(&other.from, &other.to))));
             told.push(ServiceMoved { service: catalog.service(*id).name.to_string().into(), clients: share(gone, drawn), ways });
         }
     }
@@ -70,13 +82,18 @@ pub fn moved(before: &World, after: &World) -> Moved {
 fn ways(service: ServiceId, places: &[LocalityId], before: &World, after: &World) -> BTreeMap<(Option<EndpointId>, Option<EndpointId>), usize> {
     let mut ways = BTreeMap::new();
     for &locality in places {
-        let mut client = Client::at(Ipv4Addr::UNSPECIFIED.into(), V4_HASHED_MAX, &before.geo);
-        client.place = Place { locality, leaf: V4_HASHED_MAX, wide: false };
-        let ask = Ask { service, client, family: Family::Any };
+        // Where a drawn address is has nothing to do with the place that it stands for.
+        let place = Place { locality, leaf: V4_HASHED_MAX, wide: false };
+        let drawn = |number: u32| {
+            let bits = number.wrapping_mul(0x9e_3779).wrapping_add(u32::from(locality.0)) << 8;
+            let mut client = Client::at(Ipv4Addr::from_bits(bits).into(), V4_HASHED_MAX, &before.geo);
+            client.place = place;
+            client
+        };
+        let ask = Ask { service, client: drawn(0), family: Family::Any };
         let (was, is) = (decide(&ask, before, &mut Silent), decide(&ask, after, &mut Silent));
         for number in 0..MOVED_CLIENTS {
-            // Far apart, so that the clients of neighbouring places are not the same.
-            let client = client.drawn(number.wrapping_mul(0x9e_3779).wrapping_add(u32::from(locality.0)));
+            let client = drawn(number);
             let first = |decision: &Decision, world: &World| {
                 let chosen = decision.choose(&client, world);
                 if chosen.verdict == Verdict::Serve { chosen.endpoints().first().copied() } else { None }

@@ -1,7 +1,7 @@
 //! From what an operator wishes to the overrides that would be in force, or to why not. Pure: changes nothing.
 
 use super::safety::{Classes, broken};
-use super::{Action, Moved, Move, Override, Overrides, Selector, Words, moved, rank};
+use super::{Action, Move, Moved, Override, Overrides, Selector, Words, moved, rank};
 use crate::catalog::{Catalog, EndpointId};
 use crate::health::{Intent, Status};
 use crate::limits::{OVERRIDE_LIFE_MS_MAX, OVERRIDE_LIFE_MS_MIN, OVERRIDES_MAX, SAFETY_SPAN_MS_MAX};
@@ -161,13 +161,13 @@ pub fn propose(world: &World, present: &Overrides, wish: &Wish, now: Moment) -> 
     let mut present = present.in_force(now);
     present.moves.retain(|moved| now.millis_since(moved.at) <= u64::from(SAFETY_SPAN_MS_MAX));
     match wish {
-        Wish::Set(set) => propose_set(world, present, set, now),
-        Wish::Clear(clear) => propose_clear(world, present, clear),
+        Wish::Set(set) => propose_set(world, &present, set, now),
+        Wish::Clear(clear) => propose_clear(world, &present, clear),
     }
 }
 
 /// With one more.
-fn propose_set(world: &World, present: Overrides, set: &Set, now: Moment) -> Result<Proposal, Refusal> {
+fn propose_set(world: &World, present: &Overrides, set: &Set, now: Moment) -> Result<Proposal, Refusal> {
     if !(OVERRIDE_LIFE_MS_MIN..=OVERRIDE_LIFE_MS_MAX).contains(&set.life_ms) {
         return Err(Refusal::Life);
     }
@@ -195,11 +195,11 @@ fn propose_set(world: &World, present: Overrides, set: &Set, now: Moment) -> Res
         expires: now.plus_millis(set.life_ms),
     };
     next.all.push(made.clone());
-    let (before, after) = (in_the_end(world, &present), in_the_end(world, &next));
+    let (before, after) = (in_the_end(world, present), in_the_end(world, &next));
     let moved = moved(&before, &after);
     let mut forced = Vec::new();
     if before.statuses.of.iter().zip(&after.statuses.of).any(|(was, is)| restricts(is) < restricts(was)) {
-        forced = unsafe_of(&before, &after, &moved, &present, now);
+        forced = unsafe_of(&before, &after, &moved, present, now);
         if moved.clients > Permille(0) {
             next.remember(Move { at: now, share: moved.clients });
         }
@@ -211,7 +211,7 @@ fn propose_set(world: &World, present: Overrides, set: &Set, now: Moment) -> Res
 }
 
 /// With fewer.
-fn propose_clear(world: &World, present: Overrides, clear: &Clear) -> Result<Proposal, Refusal> {
+fn propose_clear(world: &World, present: &Overrides, clear: &Clear) -> Result<Proposal, Refusal> {
     let mut next = present.clone();
     let gone: Vec<Override> = match &clear.which {
         Which::Id(id) => next.all.extract_if(.., |one| one.id == *id).collect(),
@@ -231,7 +231,7 @@ fn propose_clear(world: &World, present: Overrides, clear: &Clear) -> Result<Pro
             }
         });
     }
-    let moved = moved(&in_the_end(world, &present), &in_the_end(world, &next));
+    let moved = moved(&in_the_end(world, present), &in_the_end(world, &next));
     Ok(Proposal { next, made: None, endpoints: 0, gone, moved, forced: Vec::new() })
 }
 

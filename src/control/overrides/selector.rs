@@ -236,6 +236,6 @@ mod tests {
         assert!(told("cloud:").contains("cloud:* is any"));
         assert!(told("cloud:é").contains("characters that no name has"));
         assert!(told(&"cloud:a ".repeat(100)).contains("longer than"));
-        assert!(told(&(0..9).map(|word| format!("cloud:{word} ")).collect::<String>()).contains("more than 8 words"));
+        assert!(told("cloud:1 cloud:2 cloud:3 cloud:4 cloud:5 cloud:6 cloud:7 cloud:8 cloud:9").contains("more than 8 words"));
     }
 }

@@ -2,48 +2,21 @@
 
 use quinn::crypto::rustls::QuicClientConfig;
 use quinn::{ClientConfig, ConnectionError};
+use tokio::task::LocalSet;
 
 use super::*;
 use crate::clock::Clock;
-use crate::geo::Geo;
-use crate::server::Policies;
-use crate::world::World;
+use crate::server::tests::{edge, trust};
 
 /// Longer than any limit that a test sets, shorter than those it does not.
 const PATIENCE: Duration = Duration::from_secs(60);
-
-/// A certificate for one test: how the server shakes hands, and how a client that trusts it does.
-fn trust(names: &[&[u8]]) -> (Arc<rustls::ServerConfig>, Arc<rustls::ClientConfig>) {
-    let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
-    let certificate = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap().self_signed(&key).unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let server = rustls::ServerConfig::builder_with_provider(Arc::clone(&provider)).with_protocol_versions(&[&rustls::version::TLS13]).unwrap();
-    let der = rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der()).unwrap();
-    let mut server = server.with_no_client_auth().with_single_cert(vec![certificate.der().clone()], der).unwrap();
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add(certificate.der().clone()).unwrap();
-    let client = rustls::ClientConfig::builder_with_provider(provider).with_protocol_versions(&[&rustls::version::TLS13]).unwrap();
-    let mut client = client.with_root_certificates(roots).with_no_client_auth();
-    server.alpn_protocols = names.iter().map(|name| name.to_vec()).collect();
-    client.alpn_protocols.clone_from(&server.alpn_protocols);
-    (Arc::new(server), Arc::new(client))
-}
-
-/// An edge without any zone.
-fn edge() -> (Edge, Telemetry) {
-    let catalog = Arc::default();
-    let telemetry = Telemetry::new(1, &catalog);
-    let geo = Arc::new(Geo::without_databases(&catalog));
-    let worlds = crate::publish::Worlds::fixed(World::unmeasured(1, catalog, geo).into());
-    (Edge { worlds, policy: Policies::default(), rates: Arc::default(), clock: Clock::system() }, telemetry)
-}
 
 /// Serves under these limits while a client does its part with a connection.
 fn serve_while<F: Future<Output = ()>>(limits: Limits, client: impl FnOnce(Connection) -> F) {
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     socket.set_nonblocking(true).unwrap();
     let address = socket.local_addr().unwrap();
-    let (edge, telemetry) = edge();
+    let (edge, telemetry) = edge(Clock::system());
     let (server, config) = trust(&[b"doq"]);
     let counters = telemetry.counters(Transport::Quic);
     let seats = Rc::new(Seats::new(Arc::new(Crowd::new(limits.caps)), edge.clock.clone(), Arc::clone(&counters.tally)));
@@ -54,7 +27,7 @@ fn serve_while<F: Future<Output = ()>>(limits: Limits, client: impl FnOnce(Conne
     let (stop, stopped) = watch::channel(false);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     LocalSet::new().block_on(&runtime, async {
-        let serving = tokio::task::spawn_local(async move { serve(&socket, server, worker, stopped).await });
+        let serving = tokio::task::spawn_local(async move { serve(&socket, &Lineage::after(None).unwrap(), server, worker, stopped).await });
         let mut endpoint = Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
         endpoint.set_default_client_config(ClientConfig::new(Arc::new(QuicClientConfig::try_from(config).unwrap())));
         let connection = endpoint.connect(address, "localhost").unwrap().await.unwrap();

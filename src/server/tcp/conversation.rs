@@ -12,11 +12,12 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::connections::{Fate, Seat};
+use super::connections::Fate;
 use super::deadline::Deadline;
 use super::desk::Next;
 use super::{Times, Worker};
 use crate::limits;
+use crate::server::seats::Seated;
 use crate::units::Moment;
 
 /// What a conversation is held over.
@@ -30,8 +31,8 @@ pub(super) struct Conversation<S> {
     stream: S,
     /// The client.
     source: IpAddr,
-    /// Its seat.
-    seat: Rc<Seat>,
+    /// Its seat, free again when the conversation is over.
+    seat: Seated,
     /// What it shares with the others.
     worker: Rc<Worker>,
     /// Received, not answered yet.
@@ -56,6 +57,8 @@ pub(super) struct Conversation<S> {
 struct Waits {
     /// The next message: since the last whole one, or the beginning.
     idle: Moment,
+    /// How long that may take: what the client was told last, if it was told anything (RFC 7828 §3.3.1).
+    idle_ms: u64,
     /// The rest of a message.
     message: Option<Moment>,
     /// That the client takes its replies.
@@ -72,7 +75,7 @@ impl Waits {
         let due = match (self.reply.or(self.message), self.last_call) {
             (Some(began), _) => began.plus_millis(times.message_ms),
             (None, Some(told)) => told.plus_millis(limits::DRAIN_LAST_CALL_MS),
-            (None, None) => self.idle.plus_millis(times.idle_ms),
+            (None, None) => self.idle.plus_millis(self.idle_ms),
         };
         due.min(self.end)
     }
@@ -91,10 +94,11 @@ enum End {
 
 impl<S: Stream> Conversation<S> {
     /// About to begin.
-    pub(super) fn new(stream: S, source: IpAddr, seat: Rc<Seat>, worker: Rc<Worker>) -> Self {
-        let now = worker.clock.now();
-        let times = Waits { idle: now, message: None, reply: None, last_call: None, end: now.plus_millis(worker.limits.times.life_ms) };
-        let deadline = Deadline::new(&worker.clock, times.due(&worker.limits.times));
+    pub(super) fn new(stream: S, source: IpAddr, seat: Seated, worker: Rc<Worker>) -> Self {
+        let now = worker.seats.now();
+        let Times { idle_ms, life_ms, .. } = worker.limits.times;
+        let times = Waits { idle: now, idle_ms, message: None, reply: None, last_call: None, end: now.plus_millis(life_ms) };
+        let deadline = Deadline::new(worker.seats.clock(), times.due(&worker.limits.times));
         let (held, unsent) = (Vec::new(), Vec::new());
         Self { stream, source, seat, worker, held, again: false, unsent, sent: 0, unflushed: false, closing: false, times, deadline }
     }
@@ -107,7 +111,7 @@ impl<S: Stream> Conversation<S> {
             return;
         }
         // Over TLS this is a close_notify (RFC 8446 §6.1). Who does not take it in time misses nothing else.
-        let until = self.worker.clock.now().plus_millis(if end == End::Evicted { 0 } else { self.worker.limits.times.message_ms });
+        let until = self.worker.seats.now().plus_millis(if end == End::Evicted { 0 } else { self.worker.limits.times.message_ms });
         poll_fn(|context| match Pin::new(&mut self.stream).poll_shutdown(context) {
             Poll::Ready(_) => Poll::Ready(()),
             Poll::Pending => self.deadline.poll(until, context),
@@ -120,7 +124,7 @@ impl<S: Stream> Conversation<S> {
         match self.seat.fate(context) {
             Fate::Stay => {}
             Fate::LastCall if self.times.last_call.is_some() => {}
-            Fate::LastCall => self.times.last_call = Some(self.worker.clock.now()),
+            Fate::LastCall => self.times.last_call = Some(self.worker.seats.now()),
             Fate::Go => return Poll::Ready(End::Evicted),
         }
         loop {
@@ -186,11 +190,12 @@ impl<S: Stream> Conversation<S> {
     fn answer(&mut self, input: &[u8], context: &mut Context<'_>) -> io::Result<usize> {
         let worker = Rc::clone(&self.worker);
         let mut desk = worker.desk.borrow_mut();
-        let now = worker.clock.now();
+        let now = worker.seats.now();
         let mut taken = 0;
         let next = loop {
             let turn = desk.answer(&input[taken..], self.source, now);
             taken += turn.taken;
+            self.times.idle_ms = turn.promised_ms.unwrap_or(self.times.idle_ms);
             self.send(desk.replies(&turn), now, context)?;
             if turn.next != Next::Again || !self.unsent.is_empty() {
                 break turn.next;
@@ -200,7 +205,7 @@ impl<S: Stream> Conversation<S> {
         self.closing = next == Next::Close;
         if taken > 0 {
             self.times.idle = now;
-            worker.connections.borrow_mut().touch(&self.seat);
+            self.seat.touch();
         }
         let is_partial = next == Next::Wait && taken < input.len();
         self.times.message = if !is_partial {

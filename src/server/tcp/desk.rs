@@ -73,6 +73,8 @@ pub(super) struct Turn {
     pub(super) len: usize,
     /// What is left.
     pub(super) next: Next,
+    /// The idle time in milliseconds that the client was told to count on, if it asked for it.
+    pub(super) promised_ms: Option<u64>,
 }
 
 impl Desk {
@@ -99,7 +101,7 @@ impl Desk {
         let policy = self.policies.load();
         let ask = Ask { source, transport: self.counters.tally.transport, now, policy: &policy };
         let book = self.counters.open(world);
-        let mut turn = Turn { taken: 0, len: 0, next: Next::Again };
+        let mut turn = Turn { taken: 0, len: 0, next: Next::Again, promised_ms: None };
         for _ in 0..limits::TCP_IN_FLIGHT_MAX {
             let Some(room) = self.output.get_mut(turn.len..turn.len + PREFIX_OCTETS + limits::TCP_MESSAGE_MAX) else { return turn };
             let query = match Frame::at(&input[turn.taken..]) {
@@ -115,6 +117,9 @@ impl Desk {
             match answer_or_silence(query, &ask, world, &mut self.scratch, reply) {
                 Ok(outcome) => {
                     book.record(&outcome);
+                    if outcome.keepalive {
+                        turn.promised_ms = Some(policy.keepalive_ms);
+                    }
                     if let (true, Ok(len)) = (outcome.len > 0, u16::try_from(outcome.len)) {
                         prefix.copy_from_slice(&len.to_be_bytes());
                         turn.len += PREFIX_OCTETS + outcome.len;

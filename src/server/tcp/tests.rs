@@ -2,18 +2,21 @@
 
 use std::collections::VecDeque;
 use std::io::{Read, Write};
-use std::net::{Shutdown, SocketAddr};
+use std::net::Shutdown;
 use std::pin::Pin;
 use std::task::{Context, Waker};
+use std::thread;
+use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::task::LocalSet;
 
 use super::*;
-use crate::clock::Hand;
-use crate::geo::Geo;
+use crate::answer::Policy;
+use crate::clock::{Clock, Hand};
 use crate::server::Policies;
+use crate::server::tests::edge;
 use crate::units::Moment;
-use crate::world::World;
 
 /// Longer than anything takes that is going to happen at all.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -72,20 +75,13 @@ impl AsyncWrite for Scripted {
     }
 }
 
-/// An edge that serves no zone: every query is refused.
-fn edge(clock: Clock) -> (Edge, Telemetry) {
-    let catalog = Arc::default();
-    let telemetry = Telemetry::new(2, &catalog);
-    let geo = Geo::without_databases(&catalog).into();
-    (
-        Edge { worlds: crate::publish::Worlds::fixed(World::unmeasured(1, catalog, geo).into()), policy: Policies::default(), rates: Arc::default(), clock },
-        telemetry,
-    )
-}
-
 /// A worker of such an edge.
 fn worker(clock: Clock, limits: Limits) -> Rc<Worker> {
-    let (edge, telemetry) = edge(clock);
+    worker_of(edge(clock), limits)
+}
+
+/// A worker.
+fn worker_of((edge, telemetry): (Edge, Telemetry), limits: Limits) -> Rc<Worker> {
     Worker::new(&edge, telemetry.counters(Transport::Tcp), Arc::new(Crowd::new(limits.caps)), None, limits)
 }
 
@@ -93,6 +89,7 @@ fn worker(clock: Clock, limits: Limits) -> Rc<Worker> {
 struct Talk {
     script: Rc<RefCell<Script>>,
     worker: Rc<Worker>,
+    policies: Policies,
     hand: Hand,
     hold: Option<Pin<Box<dyn Future<Output = ()>>>>,
 }
@@ -101,16 +98,13 @@ impl Talk {
     /// With a client that takes whatever it is sent.
     fn new() -> Self {
         let (clock, hand) = Clock::by_hand(START);
-        let worker = worker(clock, Limits::default());
+        let (edge, telemetry) = edge(clock);
+        let policies = Arc::clone(&edge.policy);
+        let worker = worker_of((edge, telemetry), Limits::default());
         let script = Rc::new(RefCell::new(Script { takes: usize::MAX, ..Script::default() }));
         let (stream, source) = (Scripted(Rc::clone(&script)), IpAddr::from([192, 0, 2, 1]));
-        let seated = worker.seat(source);
-        let conversation = Conversation::new(stream, source, Rc::clone(&seated.seat), Rc::clone(&worker));
-        let hold = Box::pin(async move {
-            conversation.hold().await;
-            drop(seated);
-        });
-        Self { script, worker, hand, hold: Some(hold) }
+        let hold = Box::pin(Conversation::new(stream, source, worker.seats.seat(source), Rc::clone(&worker)).hold());
+        Self { script, worker, policies, hand, hold: Some(hold) }
     }
 
     /// The client sends this.
@@ -160,6 +154,14 @@ fn query(id: u16) -> Vec<u8> {
     vec![0, 17, high, low, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 1]
 }
 
+/// A query that wants to know how long its connection is kept when it is idle (RFC 7828 §3.2.1).
+fn curious(id: u16) -> Vec<u8> {
+    let mut query = query(id);
+    query.extend([0, 0, 41, 4, 208, 0, 0, 0, 0, 0, 4, 0, 11, 0, 0]);
+    (query[1], query[13]) = (32, 1);
+    query
+}
+
 /// Many queries, one behind the other.
 fn queries(ids: std::ops::Range<u16>) -> Vec<u8> {
     ids.flat_map(query).collect()
@@ -184,7 +186,7 @@ fn rfc7766_7_a_half_closed_client_is_answered_and_then_taken_leave_of() {
     talk.go_on();
     assert_eq!(talk.replies(), [0, 1, 2]);
     assert!(talk.is_over() && talk.script.borrow().is_shut);
-    assert!(talk.worker.connections.borrow().is_empty());
+    assert!(talk.worker.seats.connections().is_empty());
 }
 
 #[test]
@@ -218,6 +220,47 @@ fn rfc7766_6_2_3_an_idle_connection_ends_ten_seconds_after_its_last_message() {
     assert_eq!((talk.replies(), talk.script.borrow().is_shut), (vec![1], true));
     let mut silent = Talk::new();
     assert!(!silent.at(9_999).is_over() && silent.at(10_000).is_over());
+}
+
+#[test]
+fn rfc7828_3_3_1_a_connection_is_kept_as_long_as_its_client_was_told() {
+    let told = limits::TCP_KEEPALIVE_MS;
+    let mut talk = Talk::new();
+    talk.send(&[query(1), curious(2), query(3)].concat());
+    assert!(!talk.at(told - 1).is_over());
+    // What was told holds for what follows, too, whether that asks again or not.
+    talk.send(&query(4));
+    assert!(!talk.at(2 * told - 2).is_over());
+    assert!(talk.at(2 * told - 1).is_over() && talk.script.borrow().is_shut);
+    assert_eq!(talk.replies(), [1, 2, 3, 4]);
+}
+
+#[test]
+fn rfc7828_3_3_2_the_last_word_on_the_idle_time_holds() {
+    let mut talk = Talk::new();
+    talk.send(&curious(1));
+    let policy = Policy { keepalive_ms: 3_000, ..Policy::default() };
+    talk.policies.store(policy.into());
+    assert!(!talk.at(20_000).send(&query(2)).at(40_000).is_over(), "nothing else was said yet");
+    talk.send(&curious(3));
+    assert!(!talk.at(42_999).is_over() && talk.at(43_000).is_over());
+}
+
+#[test]
+fn rfc7828_3_4_who_was_told_to_stay_goes_at_the_cap_when_the_node_stops_and_after_an_hour_all_the_same() {
+    let mut talk = Talk::new();
+    talk.send(&curious(1));
+    talk.worker.seats.connections().evict_most_idle();
+    assert!(talk.go_on().is_over());
+    let mut talk = Talk::new();
+    talk.send(&curious(1));
+    talk.worker.seats.connections().call_last();
+    assert!(talk.go_on().at(limits::DRAIN_LAST_CALL_MS).is_over());
+    let mut talk = Talk::new();
+    for second in (0..3_600).step_by(30) {
+        assert!(!talk.at(second * 1_000).send(&curious(1)).is_over(), "{second}");
+    }
+    assert!(!talk.at(3_599_999).is_over() && talk.at(3_600_000).is_over());
 }
 
 #[test]
@@ -294,16 +337,16 @@ fn a_large_message_is_answered_and_its_room_given_back() {
 fn who_has_to_go_is_taken_leave_of_and_who_is_called_last_is_answered_first() {
     let mut talk = Talk::new();
     talk.send(&query(1));
-    talk.worker.connections.borrow_mut().evict_most_idle();
+    talk.worker.seats.connections().evict_most_idle();
     assert!(talk.go_on().is_over() && talk.script.borrow().is_shut);
     let mut talk = Talk::new();
     talk.send(&query(1)[..5]);
-    talk.worker.connections.borrow().call_last();
+    talk.worker.seats.connections().call_last();
     assert!(!talk.go_on().at(1_000).is_over());
     talk.send(&query(1)[5..]);
     assert_eq!((talk.replies(), talk.is_over()), (vec![1], true));
     let mut idle = Talk::new();
-    idle.worker.connections.borrow().call_last();
+    idle.worker.seats.connections().call_last();
     assert!(!idle.go_on().is_over() && idle.at(limits::DRAIN_LAST_CALL_MS).is_over());
 }
 

@@ -1,16 +1,24 @@
 //! What the data path stands: wildcard addresses, worlds that change under load, a change of processes. Every query has one try.
 #![allow(clippy::unwrap_used, clippy::missing_docs_in_private_items, missing_docs, reason = "a test that cannot do what it says has failed")]
 
+#[path = "../support/encrypted.rs"]
+mod encrypted;
+mod encrypted_handover;
+#[allow(dead_code, unreachable_pub, reason = "a workshop of other tests")]
+#[path = "../encrypted/http.rs"]
+mod http;
+#[path = "../support/process.rs"]
+mod process;
+#[path = "../support/mod.rs"]
 mod support;
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::Duration;
 
@@ -23,6 +31,7 @@ use aya_gslb::server::{self, Edge, Engine, Policies, Server};
 use aya_gslb::telemetry::Telemetry;
 use aya_gslb::world::World;
 use hickory_proto::op::Message;
+use process::{Process, address};
 use support::ask::query;
 use support::{A, endpoint, world};
 
@@ -36,6 +45,11 @@ impl Drop for Finish<'_> {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
     }
+}
+
+/// Waits for something that is going to happen.
+async fn soon<T>(what: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, what).await.expect("it did not happen")
 }
 
 fn client() -> UdpSocket {
@@ -151,65 +165,24 @@ struct Folder(PathBuf);
 
 impl Folder {
     fn new(name: &str) -> Self {
+        Self::with(name, ZONE)
+    }
+
+    fn with(name: &str, zone: &str) -> Self {
         let folder = std::env::temp_dir().join(format!("aya-survival-{name}-{}", std::process::id()));
         std::fs::create_dir_all(folder.join("zones")).unwrap();
-        std::fs::write(folder.join("zones/test.toml"), ZONE).unwrap();
+        std::fs::write(folder.join("zones/test.toml"), zone).unwrap();
         Self(folder)
+    }
+
+    fn zones(&self) -> PathBuf {
+        self.0.join("zones")
     }
 }
 
 impl Drop for Folder {
     fn drop(&mut self) {
         let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-/// `aya serve` as a process, with its log lines as they come.
-struct Process {
-    child: Child,
-    log: mpsc::Receiver<String>,
-}
-
-impl Process {
-    fn command(folder: &Folder, more: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_aya"));
-        command.args(["serve", "--log-format", "json", "--geoip", "geoip", "--zones"]).arg(folder.0.join("zones")).args(more);
-        command.stderr(Stdio::piped()).stdin(Stdio::null());
-        command
-    }
-
-    fn start(mut command: Command) -> Self {
-        let mut child = command.spawn().unwrap();
-        let lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        let (tell, log) = mpsc::channel();
-        thread::spawn(move || lines.map_while(Result::ok).try_for_each(|line| tell.send(line)));
-        Self { child, log }
-    }
-
-    /// Waits for a log line with this text.
-    fn wait_for(&self, text: &str) -> String {
-        loop {
-            let line = self.log.recv_timeout(3 * PATIENCE).unwrap_or_else(|error| panic!("no {text:?}: {error}"));
-            if line.contains(text) {
-                return line;
-            }
-        }
-    }
-
-    fn signal(&self, signal: &str) {
-        assert!(Command::new("sh").args(["-c", &format!("kill -{signal} {}", self.child.id())]).status().unwrap().success());
-    }
-
-    fn assert_ends_well(&mut self) {
-        self.wait_for("stopped");
-        assert_eq!(self.child.wait().unwrap().code(), Some(0));
-    }
-}
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
     }
 }
 
@@ -241,11 +214,11 @@ fn a_node_that_is_replaced_under_load_loses_no_query_over_udp_or_tcp() {
     let path = folder.0.join("handover.sock");
     let serve = |listen: &str, workers: &str| {
         let more = ["--listen", listen, "--workers", workers, "--admin", "127.0.0.1:0", "--handover", path.to_str().unwrap()];
-        Process::start(Process::command(&folder, &more))
+        Process::start(Process::command(&folder.zones(), &more))
     };
     let mut old = serve("127.0.0.1:0", "2");
     let serving = old.wait_for("\"serving\"");
-    let address: SocketAddr = serving.split(r#""listen":""#).nth(1).unwrap().split('"').next().unwrap().parse().unwrap();
+    let address = address(&serving, "listen");
     let octets = query("api.test.example", A).octets();
     let (done, answered) = (AtomicBool::new(false), AtomicUsize::new(0));
     let hammer = |ask: fn(SocketAddr, &[u8]) -> Vec<String>| {
@@ -274,7 +247,7 @@ fn a_node_that_is_replaced_under_load_loses_no_query_over_udp_or_tcp() {
             some_more();
         }
         // A successor whose files are wrong changes nothing.
-        let broken = Process::start(Process::command(&folder, &["--handover", path.to_str().unwrap(), "--zones", "no/such/folder"]));
+        let broken = Process::start(Process::command(&folder.zones(), &["--handover", path.to_str().unwrap(), "--zones", "no/such/folder"]));
         broken.wait_for("no/such/folder");
         some_more();
         drop(finish);
@@ -318,7 +291,7 @@ fn sockets_of_a_service_manager_are_answered_on_and_what_comes_between_two_proce
     let manager = UnixDatagram::bind(&path).unwrap();
     manager.set_read_timeout(Some(3 * PATIENCE)).unwrap();
     let activate = || {
-        let mut command = Process::command(&folder, &["--admin", "off", "--workers", "2"]);
+        let mut command = Process::command(&folder.zones(), &["--admin", "off", "--workers", "2"]);
         // The descriptors 0 and 1, rather than 3 and 4.
         command.stdin(OwnedFd::from(udp.try_clone().unwrap())).stdout(OwnedFd::from(tcp.try_clone().unwrap()));
         command.env("LISTEN_FDS", "2").env("LISTEN_FDS_FIRST_FD", "0").env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "200000");
