@@ -303,7 +303,10 @@ pub fn spawn(start: Start) -> ControlHandle {
     let kept = keeper.as_ref().map(|keeper| keeper.load());
     let lost = matches!(kept, Some(None));
     let restored = state.as_deref().and_then(read_state).map(Event::Restored);
-    let overridden = kept.flatten().map(|overrides| Event::Overridden { overrides: Arc::new(overrides), why: "as before the restart".into() });
+    let overridden = kept
+        .flatten()
+        .filter(|kept| *kept != Overrides::default())
+        .map(|overrides| Event::Overridden { overrides: Arc::new(overrides), why: "as before the restart".into() });
     // Nobody listens yet: what was restored is in the first world, its changes are no news.
     let effects = controller.handle_all(restored.into_iter().chain(overridden), clock.now());
     if let Some(world) = effects.publish {

@@ -11,6 +11,7 @@
 //! - A reload is all or nothing: on any error the old world stays, and the error is told and counted.
 
 mod encrypted;
+mod logs;
 
 use std::io;
 use std::net::SocketAddr;
@@ -24,12 +25,13 @@ use tokio::sync::{broadcast, watch};
 use tokio::task::JoinHandle;
 
 use self::encrypted::{Encrypted, load_certificate};
+use self::logs::{log_changes, log_intents};
 use super::load::{Content, LoadError, Loaded, age_lints, newly_undated};
 use super::policy::{SecretError, Wishes};
 use crate::admin::{self, Admin, Context, Listeners};
 use crate::catalog::ProbeSpec;
 use crate::clock::Clock;
-use crate::control::{Change, IntentChange};
+use crate::control::Change;
 use crate::geo::SourceInfo;
 use crate::health::Observation;
 use crate::limits;
@@ -41,7 +43,6 @@ use crate::server::tls::{self, CertificateError, CertificateFiles, Certificates}
 use crate::server::{self, Bound, Edge, Engine, Given, Policies, RateLimits, Server};
 use crate::telemetry::{Reloaded, Telemetry};
 use crate::units::Moment;
-use crate::world::Note;
 
 /// What a node is to be.
 #[derive(Clone, Debug)]
@@ -565,34 +566,6 @@ fn make_state_folder(folder: PathBuf) -> Result<PathBuf, StartError> {
 
 /// The file of health in the state folder.
 const STATE_FILE: &str = "health.state";
-
-/// Logs every change of health.
-async fn log_changes(mut changes: broadcast::Receiver<Change>) {
-    loop {
-        match changes.recv().await {
-            Ok(change) => {
-                tracing::info!(endpoint = %change.endpoint, from = %change.from, to = %change.to, why = %change.why, "health changed");
-            }
-            Err(broadcast::error::RecvError::Lagged(missed)) => tracing::warn!(missed, "more changes of health than could be logged"),
-            Err(broadcast::error::RecvError::Closed) => return,
-        }
-    }
-}
-
-/// Logs over which endpoints another override has the say.
-async fn log_intents(mut intents: broadcast::Receiver<IntentChange>) {
-    loop {
-        match intents.recv().await {
-            Ok(change) => {
-                let told = |note: Option<&Note>| note.map_or_else(|| "no override".to_owned(), |note| note.deed.to_string());
-                let (from, to) = (told(change.from.as_ref()), told(change.to.as_ref()));
-                tracing::info!(endpoint = %change.endpoint, from, to, why = %change.why, "intent changed");
-            }
-            Err(broadcast::error::RecvError::Lagged(missed)) => tracing::warn!(missed, "more changes of intent than could be logged"),
-            Err(broadcast::error::RecvError::Closed) => return,
-        }
-    }
-}
 
 /// Folds histogram samples now and then, so that they do not pile up where nobody scrapes.
 async fn keep_up(telemetry: std::sync::Weak<Telemetry>) {

@@ -11,7 +11,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use aya_gslb::clock::Clock;
-use aya_gslb::control::overrides::{Clear, Overrides, Which, Wish};
+use aya_gslb::control::overrides::{Clear, Overrides, Selector, Which, Wish};
 use aya_gslb::state_file;
 
 use crate::durable::{folder, start};
@@ -21,7 +21,8 @@ use crate::small::{act, words};
 const SELECTORS: usize = 5;
 
 fn selector(number: usize) -> String {
-    format!("region:{}aws-us-* service:shop", "*".repeat(number))
+    let endpoints = ["aws-eu-west-1", "gcp-europe-west3", "aws-us-east-1"];
+    format!("service:{} endpoint:{}", ["api", "shop"][number / 3], endpoints[number % 3]).parse::<Selector>().unwrap().to_string()
 }
 
 /// Sets and clears overrides without end; says what it tries, and what it was told is done.
@@ -32,7 +33,8 @@ fn write_for_ever(folder: &Path) -> ! {
         let mut out = std::io::stdout();
         let known: Vec<String> = control.overrides().all.iter().map(|one| one.selector.to_string()).collect();
         let mut set: Vec<bool> = (0..SELECTORS).map(|number| known.contains(&selector(number))).collect();
-        println!();
+        // The test harness has begun a line of its own.
+        writeln!(out).unwrap();
         for round in 0_u64.. {
             let number = usize::try_from(round * 7 % 31).unwrap() % SELECTORS;
             let why = format!("{}-{round}", std::process::id());
@@ -131,6 +133,8 @@ fn kill_one(folder: &Path, dice: u64, known: &mut BTreeMap<usize, Known>) -> u64
     child.kill().unwrap();
     child.wait().unwrap();
     reader.join().unwrap();
-    told.try_iter().for_each(|line| take(&line));
+    for line in told.try_iter() {
+        take(&line);
+    }
     acknowledged
 }

@@ -45,12 +45,12 @@ fn an_override_ends_by_itself_and_says_so_once() {
 fn one_that_ended_while_the_process_was_away_is_never_in_force() {
     let mut before = Desk::new(ZONE);
     before.set(drain("cloud:aws"));
-    let last = before.set(Action::Out.of("region:gcp-* service:shop", 30 * MINUTE));
+    let last = before.set(Action::Weight(Permille(300)).of("region:gcp-* service:shop", 30 * MINUTE));
     let kept = Arc::clone(before.controller.overrides());
     let mut after = Desk::new(ZONE);
     after.now = last.expires;
     after.controller.handle(Event::Overridden { overrides: kept, why: "as before the restart".into() }, after.now);
-    assert_eq!(after.status("shop", "gcp-europe-west3").intent, Intent::None);
+    assert_eq!(after.status("shop", "gcp-europe-west3"), Status::UNMEASURED);
     assert_eq!(after.status("shop", "aws-eu-west-1").intent, Intent::Drain);
     assert_eq!(after.set(act("service:api region:aws-us-*", Action::In)).id, last.id + 1, "no number is given twice");
 }
@@ -193,7 +193,12 @@ fn explanations_name_the_override() {
     let told = explain(&Question { service, family: Family::V4, address: AMERICAN.into(), source_len: 24 }, desk.world());
     let text = told.to_string();
     assert!(text.contains("out: it is drained by anna until 02:13 UTC: maintenance"), "{text}");
-    assert!(text.contains("keeps 40.0 % of its clients (as an operator wishes)] · held to 40 % of its clients by anna until 02:13 UTC: maintenance"), "{text}");
+    assert!(
+        text.contains(
+            "keeps 40.0 % of its clients (as an operator wishes), share 100.00 %] · held to 40 % of its clients by anna until 02:13 UTC: maintenance"
+        ),
+        "{text}"
+    );
     assert_eq!(text.matches("drained by anna").count(), 2, "each endpoint says it once: {text}");
     assert!(told.brief(5).iter().any(|line| line.contains("drained by anna")), "{:?}", told.brief(5));
 }

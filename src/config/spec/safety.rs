@@ -14,10 +14,11 @@ pub(super) fn read(top: &mut Table<'_, '_>, all: &mut Option<(Place, Safety)>) {
     let Some(mut table) = top.table("safety", &keys::SAFETY, "safety") else { return };
     let min_regions = table.whole("min-regions", 1..=SAFETY_REGIONS_MAX).and_then(|regions| u8::try_from(regions).ok()).unwrap_or(0);
     let gate_ms = span(&mut table, "gate", 0).unwrap_or(0);
+    let share_place = table.place_of("max-moved");
     let share = table.take::<Share>("max-moved").map(|share| share.0);
     let per_place = table.place_of("per");
     let per_ms = span(&mut table, "per", SAFETY_SPAN_MS_MIN);
-    if let (None, Some(place)) = (share, per_place) {
+    if let (None, Some(place)) = (share_place, per_place) {
         table.report(Finding::at(Code::MissingKey, place, "safety has `per` without `max-moved`").label("of what share?"));
     }
     table.done();

@@ -74,6 +74,7 @@ pub(super) fn broken<'a>(classes: &mut Classes<'a>, service: &'a Service, before
     let out = |statuses: &[Status]| those(statuses, |status| status.intent == Intent::Out);
     let (alive, was_open, is_open) = (alive(before) & alive(after), open(before), open(after));
     let (was_in, is_in) = (!out(before), !out(after));
+    let mut few = None;
     for lawful in classes.lawful(service) {
         let (was, is) = (lawful & alive & was_open, lawful & alive & is_open);
         // What is out gives no answer even when everything is down, so it must not be the last, whatever the probes say.
@@ -82,10 +83,10 @@ pub(super) fn broken<'a>(classes: &mut Classes<'a>, service: &'a Service, before
         }
         let left = regions(service, is);
         if left < least && left < regions(service, was) {
-            return Some(Unsafe::FewRegions { service: name(), left, least });
+            few = few.or_else(|| Some(Unsafe::FewRegions { service: name(), left, least }));
         }
     }
-    None
+    few
 }
 
 /// Refuses a catalog with which the overrides in force leave a service to fewer regions than `[safety]` asks for, or a class of clients to
