@@ -465,7 +465,11 @@ impl Task {
                 };
                 for one in proposal.made.iter().chain(&proposal.gone) {
                     let (id, selector, action) = (one.id, one.selector.to_string(), one.action.to_string());
-                    tracing::warn!(id, selector, action, %who, %why, forced = ?proposal.forced, "override {deed}");
+                    if proposal.forced.is_empty() {
+                        tracing::info!(id, selector, action, %who, %why, "override {deed}");
+                    } else {
+                        tracing::warn!(id, selector, action, %who, %why, past = ?proposal.forced, "override {deed}");
+                    }
                 }
                 let why = format!("{deed} by {who}: {why}").into();
                 self.handle([Event::Overridden { overrides: Arc::new(proposal.next.clone()), why }]);

@@ -200,7 +200,7 @@ impl OverrideView {
             selector: one.selector.to_string(),
             action: one.action.to_string(),
             over_seconds,
-            now: one.deed(now).to_string().trim_end_matches(',').to_owned(),
+            now: one.deed(now).to_string(),
             why: one.why.to_string(),
             who: one.who.to_string(),
             made: time(one.made),

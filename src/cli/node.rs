@@ -69,7 +69,7 @@ pub struct Options {
     pub pin: bool,
     /// What carries the queries.
     pub engine: Engine,
-    /// The folder in which health outlives the process, if it is to.
+    /// The folder in which health and overrides outlive the process, if they are to.
     pub state: Option<PathBuf>,
     /// Where the admin API listens; loopback only.
     pub admin: Option<SocketAddr>,

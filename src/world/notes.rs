@@ -74,7 +74,7 @@ impl fmt::Display for Deed {
         match self {
             Self::In => f.write_str("forced in"),
             Self::Held(share) => write!(f, "held to {share} of its clients"),
-            Self::Draining(share) => write!(f, "draining, with {share} of its clients left,"),
+            Self::Draining(share) => write!(f, "draining, with {share} of its clients left"),
             Self::Drained => f.write_str("drained"),
             Self::Out => f.write_str("taken out"),
         }
@@ -84,7 +84,8 @@ impl fmt::Display for Deed {
 /// As in `drained by anna until 14:05 UTC: maintenance`; with the day where the time alone does not tell it.
 impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} by {} until ", self.deed, self.who)?;
+        let comma = if matches!(self.deed, Deed::Draining(_)) { "," } else { "" };
+        write!(f, "{}{comma} by {} until ", self.deed, self.who)?;
         if self.until.millis_since(self.made) >= 86_400_000 {
             write!(f, "{} ", self.until.day())?;
         }
@@ -100,6 +101,8 @@ mod tests {
     fn a_note_says_who_did_what_until_when_and_why() {
         let note = Note { id: 1, deed: Deed::Drained, who: "anna".into(), why: "maintenance".into(), made: Moment(0), until: Moment(50_700_000) };
         assert_eq!(note.to_string(), "drained by anna until 14:05 UTC: maintenance");
+        let gradual = Note { deed: Deed::Draining(Permille(900)), ..note.clone() };
+        assert_eq!(gradual.to_string(), "draining, with 90 % of its clients left, by anna until 14:05 UTC: maintenance");
         let longer = Note { deed: Deed::Held(Permille(400)), until: Moment(86_400_000 + 50_700_000), ..note };
         assert_eq!(longer.to_string(), "held to 40 % of its clients by anna until 1970-01-02 14:05 UTC: maintenance");
     }

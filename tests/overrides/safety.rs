@@ -144,3 +144,14 @@ fn no_rule_holds_up_the_removal_of_what_is_down_nor_counts_it_as_left() {
     assert!(matches!(broken(&desk.refused(drain("service:shop region:aws-us-*"))), Unsafe::LastEndpoint { .. }), "what is down is nobody to fall back on");
     desk.set(drain("service:shop region:gcp-*")); // nobody is moved from what is down
 }
+
+#[test]
+fn each_family_that_is_decided_by_itself_keeps_an_endpoint() {
+    let both = "a = [\"192.0.2.31\"]\naaaa = [\"2001:db8::31\"]";
+    let toml = format!(
+        "{ZONE}\n[service.six]\nfamilies = \"separate\"\n[service.six.endpoint.aws-eu-west-1]\n{both}\n[service.six.endpoint.gcp-europe-west3]\na = [\"192.0.2.32\"]\n"
+    );
+    let mut desk = Desk::new(&toml);
+    assert!(matches!(broken(&desk.refused(drain("service:six region:aws-*"))), Unsafe::LastEndpoint { .. }), "nobody else has IPv6");
+    desk.set(drain("service:six region:gcp-*"));
+}

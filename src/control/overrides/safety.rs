@@ -6,7 +6,7 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::propose::Unsafe;
-use crate::catalog::{Bits, Catalog, RegionSet, ResidencyId, Service};
+use crate::catalog::{Bits, Catalog, Families, RegionSet, ResidencyId, Service};
 use crate::control::Refused;
 use crate::geo::{ClientSets, Geo};
 use crate::health::{Intent, Status};
@@ -29,7 +29,7 @@ impl<'a> Classes<'a> {
         Self { catalog, sets: sets.into_iter().collect(), known: HashMap::new() }
     }
 
-    /// For each class of clients of a service the endpoints that are lawful for it and have what it requires.
+    /// For each class of clients of a service, and each family of addresses that is decided by itself, the endpoints that are lawful for it and have what it requires.
     fn lawful(&mut self, service: &'a Service) -> impl Iterator<Item = Bits> {
         let (catalog, sets) = (self.catalog, &self.sets);
         let masks = self.known.entry(&service.residency).or_insert_with(|| {
@@ -38,9 +38,15 @@ impl<'a> Classes<'a> {
             sets.iter().map(binding).collect::<BTreeSet<Bits>>().into_iter().collect()
         });
         let lineup = &service.lineup;
-        masks.iter().map(|mask| {
+        // Where each family of addresses is decided by itself, each must be left.
+        let families = match service.families {
+            Families::Together => [Bits::MAX, 0],
+            Families::Separate => [lineup.v4, lineup.v6],
+        };
+        masks.iter().flat_map(move |mask| {
             let bound = lineup.lawful.iter().enumerate().filter(|(index, _)| mask >> index & 1 == 1);
-            bound.fold(lineup.all() & lineup.able, |left, (_, lawful)| left & lawful)
+            let lawful = bound.fold(lineup.all() & lineup.able, |left, (_, lawful)| left & lawful);
+            families.into_iter().filter(|family| *family != 0).map(move |family| lawful & family)
         })
     }
 }
