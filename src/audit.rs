@@ -67,14 +67,14 @@ impl Entry {
     /// About an override.
     fn about(what: What, one: &Override, who: Option<&str>, why: &str, at: Moment) -> Self {
         Self {
-            at: time(at),
+            at: at.to_string(),
             what,
             who: who.map(str::to_owned),
             why: why.to_owned(),
             id: Some(one.id),
             selector: Some(one.selector.to_string()),
             action: Some(one.action.to_string()),
-            expires: Some(time(one.expires)),
+            expires: Some(one.expires.to_string()),
             rules: Vec::new(),
         }
     }
@@ -124,7 +124,7 @@ impl Entry {
                 Which::Selector(selector) => (None, Some(selector.to_string()), Some("clear".to_owned())),
             },
         };
-        Self { at: time(at), what, who: Some(who.to_owned()), why: why.to_owned(), id, selector, action, expires: None, rules: Vec::new() }
+        Self { at: at.to_string(), what, who: Some(who.to_owned()), why: why.to_owned(), id, selector, action, expires: None, rules: Vec::new() }
     }
 }
 
@@ -134,12 +134,6 @@ fn who_and_why(wish: &Wish) -> (&str, &str) {
         Wish::Set(set) => (set.who.as_str(), set.why.as_str()),
         Wish::Clear(clear) => (clear.who.as_str(), clear.why.as_str()),
     }
-}
-
-/// A moment as RFC 3339 writes it.
-fn time(at: Moment) -> String {
-    let millis = i64::try_from(at.0).unwrap_or(i64::MAX);
-    jiff::Timestamp::from_millisecond(millis).unwrap_or_default().to_string()
 }
 
 /// The trail on the disk.
@@ -237,7 +231,7 @@ mod tests {
     }
 
     fn entry(why: &str) -> Entry {
-        let (at, why) = (time(Moment(1_700_000_000_000)), why.to_owned());
+        let (at, why) = (Moment(1_700_000_000_000).to_string(), why.to_owned());
         Entry { at, what: What::Expired, who: None, why, id: Some(7), selector: None, action: None, expires: None, rules: Vec::new() }
     }
 

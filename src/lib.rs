@@ -17,7 +17,7 @@ pub mod units;
 pub mod wire;
 pub mod world;
 
-// Touching the outside. `config` reads files and nothing else; of `probe` the schedule is pure.
+// Touching the outside. `config` reads files and nothing else; of `probe` and `resolve` the schedules are pure.
 #[cfg(feature = "serve")]
 pub mod admin;
 #[cfg(feature = "serve")]
@@ -30,6 +30,7 @@ pub mod config;
 pub mod probe;
 #[cfg(feature = "serve")]
 pub mod publish;
+pub mod resolve;
 #[cfg(feature = "serve")]
 pub mod server;
 #[cfg(feature = "serve")]

@@ -120,6 +120,24 @@ pub const V6_HASHED_MAX: u8 = 56;
 pub const WORKER_WAKE_MS: u64 = 250;
 /// Most probes under way at once.
 pub const PROBES_IN_FLIGHT_MAX: usize = 512;
+/// Least time for which an alias is not looked up again, in milliseconds, whatever its TTL: some load balancers say none at all.
+pub const ALIAS_FRESH_MIN_MS: u64 = 5_000;
+/// Longest such time, in milliseconds: an hour, after which a name that was moved is noticed whatever its TTL was.
+pub const ALIAS_FRESH_MAX_MS: u64 = 3_600_000;
+/// Milliseconds until a look-up that failed is made again; twice as many after each further failure.
+pub const ALIAS_RETRY_MS: u64 = 2_000;
+/// At most so many: who has no addresses waits no longer than a minute once the name is there.
+pub const ALIAS_RETRY_MAX_MS: u64 = 60_000;
+/// Milliseconds that one look-up may take, the following of CNAMEs and a second try included.
+pub const ALIAS_LOOKUP_MS: u64 = 5_000;
+/// Milliseconds that one question to a name server may take.
+pub const ALIAS_QUERY_MS: u64 = 2_000;
+/// Milliseconds after its time within which a look-up must have brought anything, or nobody looks: a look-up with its wait for room.
+pub const ALIAS_LATE_MS: u64 = 15_000;
+/// Milliseconds for which the last good addresses of an alias are given while nothing better can be found: a day, in which people notice.
+pub const ALIAS_KEPT_MS: u64 = 86_400_000;
+/// Look-ups of aliases under way at once.
+pub const ALIAS_LOOKUPS_MAX: usize = 64;
 /// Events that wait for the controller; what does not fit is dropped and counted.
 pub const EVENTS_QUEUED_MAX: usize = 16_384;
 /// Longest time that a node waits for its first round of probes before it is ready all the same, in milliseconds.
@@ -336,6 +354,9 @@ const STEERED_REPLY_MAX: usize = 12 + NAME_OCTETS_MAX + 4 + STEERED_ADDRESSES_MA
 const _: () = assert!(STEERED_REPLY_MAX <= UDP_REPLY_MAX, "every steered answer fits one datagram");
 const _: () = assert!(STEERED_REPLY_MAX + 4 + COOKIE_OCTETS <= UDP_REPLY_MAX, "and so does its cookie");
 const _: () = assert!(STEERED_REPLY_MAX + 6 <= UDP_REPLY_MAX, "or an extended error without text; beside a cookie it may have to yield");
+const _: () = assert!(ANSWERS_MAX <= STEERED_ADDRESSES_MAX, "every endpoint of an answer has room for an address");
+const _: () = assert!(ALIAS_LATE_MS > 2 * ALIAS_LOOKUP_MS, "a look-up that takes its time is not late");
+const _: () = assert!(READY_DEADLINE_MS > ALIAS_LOOKUP_MS, "a first look-up may fail before the node is ready");
 const _: () = assert!(EDE_TEXT_OCTETS_MAX < 256, "a text's length is an octet");
 const _: () = assert!(TCP_KEEPALIVE_MS < TCP_LIFE_MS && TCP_KEEPALIVE_MS >= TCP_IDLE_MS, "who asks is not worse off");
 const _: () = assert!(TCP_KEEPALIVE_MS / 100 <= u16::MAX as u64, "it has 16 bits of tenths of a second");

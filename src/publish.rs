@@ -3,6 +3,7 @@
 //! Workers load the world without a lock. The writer keeps every world that it replaced until nobody else holds it, and frees it
 //! itself: a worker never pays for dropping a catalog.
 
+mod bench;
 mod keeper;
 
 pub use keeper::NotGranted;
@@ -19,14 +20,16 @@ use crate::audit::Entry;
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::control::overrides::{Override, Overrides, Proposal, Wish};
-use crate::control::{Change, Controller, Effects, Event, IntentChange, Plan, Refused};
+use crate::control::{AliasChange, Change, Controller, Effects, Event, IntentChange, Plan, Refused};
 use crate::geo::Geo;
 use crate::limits::{AUDIT_QUEUED_MAX, CHANGES_QUEUED_MAX, CONTROL_TICK_MS, EVENTS_AT_ONCE_MAX, EVENTS_QUEUED_MAX, PROPOSALS_QUEUED_MAX};
-use crate::probe::{self, Meter, Prober, Roots};
+use crate::probe::{self, Meter, Prober, Roots, Targets};
+use crate::resolve::{self, NameServers};
 use crate::state_file;
 use crate::units::Moment;
 use crate::world::World;
-use keeper::{Done, Job, Keeper, work};
+use bench::Bench;
+use keeper::{Done, Job, Keeper};
 
 /// The workers' end: hands out the world. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -123,6 +126,10 @@ pub struct Start {
     pub seed: u64,
     /// Counts what probes do.
     pub meter: Arc<dyn Meter>,
+    /// Whom aliases are asked of.
+    pub name_servers: NameServers,
+    /// Counts what look-ups do.
+    pub lookups: Arc<dyn resolve::Meter>,
 }
 
 /// The rest of the program's hold on the controller. When it and its clones are gone, the controller writes its state and ends, and the
@@ -290,10 +297,10 @@ impl ControlHandle {
     }
 }
 
-/// Starts the controller and the probes on the present tokio runtime. The first world is published when this returns, and what the state
+/// Starts the controller, the probes and the look-ups on the present tokio runtime. The first world is published when this returns, and what the state
 /// file and the overrides' file hold is in it.
 pub fn spawn(start: Start) -> ControlHandle {
-    let Start { catalog, geo, clock, state, overrides, roots, seed, meter } = start;
+    let Start { catalog, geo, clock, state, overrides, roots, seed, meter, name_servers, lookups } = start;
     for complaint in roots.complaints() {
         tracing::warn!(complaint, "trusted certificates");
     }
@@ -319,14 +326,16 @@ pub fn spawn(start: Start) -> ControlHandle {
     let (intents, _) = broadcast::channel(CHANGES_QUEUED_MAX);
     let (tell_overrides, overrides) = watch::channel(Arc::clone(controller.overrides()));
     let (plans, plan) = watch::channel(controller.plan());
+    let (targets, target) = watch::channel(Targets::of(controller.world()));
     let (readiness, ready) = watch::channel(controller.is_ready());
     let worlds = publisher.worlds();
     let handle = ControlHandle { commands, wishes, events: events.clone(), worlds, changes: changes.clone(), intents: intents.clone(), overrides, lost, ready };
     let prober = Prober::new(clock.clone(), roots);
-    tokio::spawn(probe::run(plan, events, prober, clock.clone(), seed, meter));
+    tokio::spawn(resolve::run(plan.clone(), events.clone(), name_servers, clock.clone(), seed, Arc::clone(&lookups)));
+    tokio::spawn(probe::run(plan, target, events, prober, clock.clone(), seed, meter));
     let (jobs, job) = (Vec::new(), None);
     let bench = Bench { keeper, job, jobs, entries: Vec::new(), overrides: tell_overrides, intents };
-    let task = Task { controller, publisher, clock, plans, changes, readiness, state, writing: None, unwritten: false, bench };
+    let task = Task { controller, publisher, clock, plans, targets, lookups, changes, readiness, state, writing: None, unwritten: false, bench };
     tokio::spawn(task.run(observed, asked, wished));
     handle
 }
@@ -339,8 +348,12 @@ struct Task {
     publisher: Publisher,
     /// Tells the time.
     clock: Clock,
-    /// Tells the probes what to ask. When it goes, they end.
+    /// Tells probes and look-ups what to ask. When it goes, they end.
     plans: watch::Sender<Plan>,
+    /// Tells the probes what aliases were resolved to.
+    targets: watch::Sender<Targets>,
+    /// Counts what look-ups do.
+    lookups: Arc<dyn resolve::Meter>,
     /// Tells changes of health.
     changes: broadcast::Sender<Change>,
     /// Tells readiness.
@@ -353,53 +366,6 @@ struct Task {
     unwritten: bool,
     /// What is done beside, for overrides.
     bench: Bench,
-}
-
-/// What is done for overrides beside the controller, one job after the other.
-struct Bench {
-    /// Where they are kept, if they are.
-    keeper: Option<Arc<Keeper>>,
-    /// The job under way, and who waits for it.
-    job: Option<(JoinHandle<Done>, Option<Reply>)>,
-    /// Jobs that nobody waits for and that come next; at most one of each kind.
-    jobs: Vec<Job>,
-    /// What has happened by itself and is to be written down; at most [`AUDIT_QUEUED_MAX`].
-    entries: Vec<Entry>,
-    /// Tells the overrides in force.
-    overrides: watch::Sender<Arc<Overrides>>,
-    /// Tells changes of what is intended.
-    intents: broadcast::Sender<IntentChange>,
-}
-
-impl Bench {
-    /// Begins a job.
-    fn begin(&mut self, job: Job, reply: Option<Reply>) {
-        let keeper = self.keeper.clone();
-        self.job = Some((tokio::task::spawn_blocking(move || work(keeper.as_deref(), job)), reply));
-    }
-
-    /// Begins what nobody waits for, if there is anything and nothing else is under way.
-    fn go_on(&mut self) {
-        if self.job.is_none() {
-            let entries = std::mem::take(&mut self.entries);
-            if let Some(job) = self.jobs.pop() {
-                self.entries = entries;
-                self.begin(job, None);
-            } else if !entries.is_empty() {
-                self.begin(Job::Tell(entries), None);
-            }
-        }
-    }
-
-    /// Waits for the job under way; for ever if there is none.
-    async fn done(&mut self) -> (Option<Done>, Option<Reply>) {
-        let Some((job, reply)) = &mut self.job else { return std::future::pending().await };
-        // A job that panicked has been reported by the panic hook; who waits for it is told that nothing came of it.
-        let done = job.await.ok();
-        let reply = reply.take();
-        self.job = None;
-        (done, reply)
-    }
 }
 
 impl Task {
@@ -496,9 +462,17 @@ impl Task {
     /// Handles events and carries out what follows.
     fn handle(&mut self, events: impl IntoIterator<Item = Event>) -> Option<Refused> {
         let now = self.clock.now();
-        let Effects { publish, changes, intents, intents_untold, expired, persist, plan, refusal, dropped: _ } = self.controller.handle_all(events, now);
+        let Effects { publish, changes, aliases, unusable, intents, intents_untold, expired, persist, plan, refusal, dropped: _ } =
+            self.controller.handle_all(events, now);
         if let Some(world) = publish {
+            if !self.targets.borrow().are_of(&world) {
+                self.targets.send_replace(Targets::of(&world));
+            }
             self.publisher.publish(world);
+        }
+        aliases.iter().for_each(log_alias);
+        if unusable > 0 {
+            self.lookups.unusable(unusable);
         }
         for change in changes {
             // Nobody need listen.
@@ -555,6 +529,16 @@ impl Task {
                 tracing::warn!(%error, source, "health will not outlive the process");
             }
         }));
+    }
+}
+
+/// Logs what is otherwise about an alias.
+fn log_alias(change: &AliasChange) {
+    let (alias, of, news) = (&change.alias, change.of.as_str(), change.news.to_string());
+    if change.news.is_trouble() {
+        tracing::warn!(%alias, r#type = of, news, "alias");
+    } else {
+        tracing::info!(%alias, r#type = of, news, "alias");
     }
 }
 

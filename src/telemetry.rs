@@ -23,10 +23,11 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
 use self::tally::{Counters, Ledger, Ledgers, Tally};
 use crate::answer::Transport;
 use crate::catalog::{Catalog, EndpointId, ProbeSpec};
+use crate::control::Lookup;
 use crate::health::{Observation, ProbeFailure, ProbeOutcome};
 use crate::limits;
 use crate::units::Moment;
-use crate::world::World;
+use crate::world::{LookupFailure, World};
 
 /// What a metric is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,6 +109,14 @@ metrics! {
     PROBE_RTT = "aya_probe_rtt_seconds", Histogram, Seconds, ["region"], "Time that probes which passed took, by the endpoint's region";
     /// Health.
     HEALTH = "aya_endpoint_health", Gauge, Count, ["service", "endpoint"], "Health as measured: 1 up, 0.5 degraded, 0 down, -1 unknown";
+    /// Look-ups.
+    LOOKUPS = "aya_alias_lookups_total", Counter, Count, ["outcome"], "Look-ups of aliases, by outcome";
+    /// Addresses left out.
+    UNUSABLE = "aya_alias_addresses_unusable_total", Counter, Count, [], "Addresses that look-ups of aliases brought and no client can use";
+    /// Aliases without addresses.
+    UNRESOLVED = "aya_aliases_unresolved", Gauge, Count, ["type"], "Aliases without an address of a type that endpoints want";
+    /// Age of held addresses.
+    HELD = "aya_alias_held_seconds", Gauge, Seconds, [], "Age of the oldest addresses of an alias that are held while look-ups fail; 0 when none are";
     /// Generation.
     GENERATION = "aya_world_generation", Gauge, Count, [], "Generation of the world that queries are answered from";
     /// Age of the statuses.
@@ -149,6 +158,8 @@ metrics! {
 
 /// Upper bounds of the buckets of probe times, in seconds.
 const RTT_BUCKETS: [f64; 12] = [0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0];
+/// What a look-up that brought addresses is counted as.
+const FOUND: &str = "found";
 /// Outcomes of reloads.
 const RELOAD_OUTCOMES: [&str; 2] = ["applied", "refused"];
 /// The values of a metric without labels.
@@ -196,6 +207,10 @@ pub struct Telemetry {
     reloads: [Counter; 2],
     /// Events that found the controller's queue full.
     dropped: Counter,
+    /// Look-ups by outcome: found, then the kinds of failure.
+    lookups: [Counter; 1 + LookupFailure::KINDS.len()],
+    /// Addresses left out.
+    unusable: Counter,
     /// What each probe judges.
     probed: Mutex<Probed>,
     /// Histograms of probe times by region.
@@ -253,6 +268,12 @@ impl Telemetry {
         }
         let dropped = counter(&lasting, &DROPPED, NONE);
         dropped.absolute(0);
+        let kind = |place: usize| place.checked_sub(1).map_or(FOUND, |place| LookupFailure::KINDS[place]);
+        let lookups = std::array::from_fn(|place| counter(&lasting, &LOOKUPS, &[kind(place)]));
+        let unusable = counter(&lasting, &UNUSABLE, NONE);
+        for counter in lookups.iter().chain([&unusable]) {
+            counter.absolute(0);
+        }
         gauge(&lasting, &BUILD, &[env!("CARGO_PKG_VERSION")]).set(1.0);
         let ledgers = Ledgers { current: Ledger::new(Arc::clone(catalog), workers), previous: None };
         Self {
@@ -263,6 +284,8 @@ impl Telemetry {
             workers,
             reloads,
             dropped,
+            lookups,
+            unusable,
             probed: Mutex::new(Probed::of(catalog)),
             probe_rtt: Mutex::default(),
         }
@@ -333,6 +356,20 @@ impl Telemetry {
         counter(&self.lasting, &WISHES, &[WISH_OUTCOMES[outcome as usize]]).increment(1);
     }
 
+    /// Counts a look-up of an alias.
+    pub fn count_lookup(&self, lookup: &Lookup) {
+        let place = match &lookup.outcome {
+            Ok(_) => 0,
+            Err(failure) => LookupFailure::KINDS.iter().position(|kind| *kind == failure.kind()).map_or(0, |place| place + 1),
+        };
+        self.lookups[place].increment(1);
+    }
+
+    /// Counts addresses of aliases that no client can use.
+    pub fn count_unusable(&self, addresses: u32) {
+        self.unusable.increment(u64::from(addresses));
+    }
+
     /// Says when the certificate in use ends.
     pub fn set_certificate_end(&self, end: Moment) {
         gauge(&self.lasting, &CERTIFICATE_END, NONE).set(scrape::seconds(end.0));
@@ -397,7 +434,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// Whether a metric lasts as long as the node, rather than being summed for each scrape.
 fn is_lasting(metric: &Metric) -> bool {
     metric.kind == Kind::Histogram
-        || [RELOADS.name, DROPPED.name, BUILD.name, CERTIFICATE_END.name, CERTIFICATES.name, OVERRIDES_LOST.name, WISHES.name].contains(&metric.name)
+        || [RELOADS.name, DROPPED.name, LOOKUPS.name, UNUSABLE.name, BUILD.name, CERTIFICATE_END.name, CERTIFICATES.name, OVERRIDES_LOST.name, WISHES.name]
+            .contains(&metric.name)
 }
 
 /// Describes the metrics of one recorder.

@@ -62,12 +62,6 @@ impl Moment {
     pub const fn time_of_day(self) -> TimeOfDay {
         TimeOfDay { minutes: self.0 / 60_000 % 1_440 }
     }
-
-    /// The day in UTC, as in `2026-11-26`.
-    #[must_use]
-    pub const fn day(self) -> Day {
-        Day { days: self.0 / 86_400_000 }
-    }
 }
 
 /// A time of day in UTC, to the minute.
@@ -84,25 +78,22 @@ impl fmt::Display for TimeOfDay {
     }
 }
 
-/// A day of the calendar in UTC.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Day {
-    /// Days since the Unix epoch.
-    days: u64,
-}
-
-/// As in `2026-11-26`. Counted from the first of March, so that the day that leap years add comes last.
-impl fmt::Display for Day {
+/// In UTC to the second, as in `2026-11-26T12:00:00Z` (RFC 3339 §5.6).
+impl fmt::Display for Moment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let days = self.days + 719_468; // from 0000-03-01 to 1970-01-01
-        let (era, day_of_era) = (days / 146_097, days % 146_097);
-        let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+        /// Days of 400 years, after which the calendar repeats itself.
+        const ERA: u64 = 146_097;
+        let seconds = self.0 / 1_000;
+        // Years begin in March here, so that the leap day is the last of a year.
+        let days = seconds / 86_400 + 719_468;
+        let day_of_era = days % ERA;
+        let year_of_era = (day_of_era - day_of_era / 1_460 + day_of_era / 36_524 - day_of_era / (ERA - 1)) / 365;
         let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
         let month_from_march = (5 * day_of_year + 2) / 153;
         let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
         let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
-        let year = 400 * era + year_of_era + u64::from(month <= 2);
-        write!(f, "{year:04}-{month:02}-{day:02}")
+        let year = year_of_era + days / ERA * 400 + u64::from(month <= 2);
+        write!(f, "{year:04}-{month:02}-{day:02}T{:02}:{:02}:{:02}Z", seconds / 3_600 % 24, seconds / 60 % 60, seconds % 60)
     }
 }
 
@@ -168,17 +159,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn moments_read_as_days_and_times_of_the_calendar() {
-        let told = |millis| format!("{} {}", Moment(millis).day(), Moment(millis).time_of_day());
-        assert_eq!(told(0), "1970-01-01 00:00");
-        assert_eq!(told(951_782_400_000 + 59 * 60_000), "2000-02-29 00:59");
-        assert_eq!(told(1_700_000_000_000), "2023-11-14 22:13");
-        assert_eq!(told(4_107_542_399_999), "2100-02-28 23:59");
-        assert_eq!(told(4_107_542_400_000), "2100-03-01 00:00", "a century that is no leap year");
+    fn times_of_day_and_shares_read_as_people_write_them() {
+        assert_eq!([0, 1_700_000_000_000].map(|millis| Moment(millis).time_of_day().to_string()), ["00:00", "22:13"]);
+        assert_eq!([1000, 400, 125, 0].map(|share| Permille(share).to_string()), ["100 %", "40 %", "12.5 %", "0 %"]);
     }
 
     #[test]
-    fn shares_read_as_percentages() {
-        assert_eq!([1000, 400, 125, 0].map(|share| Permille(share).to_string()), ["100 %", "40 %", "12.5 %", "0 %"]);
+    fn a_moment_is_written_in_the_calendar_of_people() {
+        let told = |seconds: u64| Moment(seconds * 1_000 + 999).to_string();
+        assert_eq!(told(0), "1970-01-01T00:00:00Z");
+        assert_eq!(told(951_782_400), "2000-02-29T00:00:00Z");
+        assert_eq!(told(951_868_800), "2000-03-01T00:00:00Z");
+        assert_eq!(told(1_709_251_199), "2024-02-29T23:59:59Z");
+        assert_eq!(told(1_767_225_599), "2025-12-31T23:59:59Z");
+        assert_eq!(told(1_795_651_200), "2026-11-26T00:00:00Z");
+        assert_eq!(told(4_107_542_400), "2100-03-01T00:00:00Z");
     }
 }

@@ -1,12 +1,15 @@
 //! What a query may know: the immutable snapshot that queries are answered from. Published, never changed.
 
 mod notes;
+mod resolved;
 
 pub use notes::{Deed, Note, Notes};
+pub use resolved::{Held, LookupFailure, Resolved, Trouble};
 
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
-use crate::catalog::{Catalog, EndpointId, Service, ServiceId};
+use crate::catalog::{AddressTypes, Aliased, Catalog, Endpoint, EndpointId, Service, ServiceId};
 use crate::geo::Geo;
 use crate::health::Status;
 use crate::units::Moment;
@@ -26,6 +29,15 @@ pub struct World {
     pub notes: Arc<Notes>,
 }
 
+/// The addresses that an endpoint gives to an answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Addresses<'w> {
+    /// IPv4.
+    pub a: &'w [Ipv4Addr],
+    /// IPv6.
+    pub aaaa: &'w [Ipv6Addr],
+}
+
 /// The statuses of all endpoints. Publishing copies these only.
 #[derive(Clone, Debug, Default)]
 pub struct Statuses {
@@ -36,6 +48,8 @@ pub struct Statuses {
     /// By service: the number of its situation, which names all that a decision for it reads beside the client; 0 where no other service could
     /// be in the same one. Services in one situation are decided alike, whenever that was.
     pub situations: Box<[u64]>,
+    /// By alias: what it was resolved to.
+    pub resolved: Arc<[Arc<Resolved>]>,
     /// Whether the statuses are held without fresh observations (EDE 3, RFC 8914 §4.4).
     pub stale: bool,
     /// When the newest observation in them was made.
@@ -43,13 +57,14 @@ pub struct Statuses {
 }
 
 impl World {
-    /// A world in which nothing has been measured yet.
+    /// A world in which nothing has been measured or looked up yet.
     #[must_use]
     pub fn unmeasured(generation: u64, catalog: Arc<Catalog>, geo: Arc<Geo>) -> Self {
         let statuses = Statuses {
-            of: vec![Status::UNMEASURED; catalog.endpoints.len()].into(),
+            of: catalog.endpoints.iter().map(unmeasured).collect(),
             versions: vec![generation; catalog.services.len()].into(),
             situations: vec![0; catalog.services.len()].into(),
+            resolved: vec![Arc::default(); catalog.aliases.len()].into(),
             stale: false,
             observed: Moment(0),
         };
@@ -61,6 +76,25 @@ impl World {
     #[inline]
     pub fn status(&self, endpoint: EndpointId) -> &Status {
         &self.statuses.of[endpoint.index()]
+    }
+
+    /// The addresses that an endpoint gives to an answer: its own, or what its alias was resolved to.
+    #[must_use]
+    #[inline]
+    pub fn addresses<'w>(&'w self, endpoint: &'w Endpoint) -> Addresses<'w> {
+        match endpoint.alias {
+            None => Addresses { a: &endpoint.a, aaaa: &endpoint.aaaa },
+            Some(alias) => self.resolved(alias),
+        }
+    }
+
+    /// The addresses that an aliased endpoint gives to an answer.
+    fn resolved(&self, alias: Aliased) -> Addresses<'_> {
+        let Some(resolved) = self.statuses.resolved.get(alias.id.index()) else { return Addresses::default() };
+        Addresses {
+            a: if alias.types.a { first(&resolved.a.addresses, alias.most) } else { &[] },
+            aaaa: if alias.types.aaaa { first(&resolved.aaaa.addresses, alias.most) } else { &[] },
+        }
     }
 
     /// The statuses of a service's endpoints, in their order.
@@ -83,4 +117,15 @@ impl World {
     pub fn situation(&self, service: ServiceId) -> u64 {
         self.statuses.situations[service.index()]
     }
+}
+
+/// The status of an endpoint that nobody has measured, and whose alias nobody has looked up.
+fn unmeasured(endpoint: &Endpoint) -> Status {
+    let lacks = endpoint.alias.map_or(AddressTypes::NONE, |alias| alias.types);
+    Status { lacks, moving: !lacks.is_empty(), ..Status::UNMEASURED }
+}
+
+/// The first so many.
+fn first<T>(all: &[T], most: u8) -> &[T] {
+    &all[..all.len().min(usize::from(most))]
 }

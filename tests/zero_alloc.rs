@@ -14,11 +14,14 @@ use std::time::Duration;
 
 use aya_gslb::answer::{Ask, CookieSecrets, Policy, Scratch, Transport, answer, answer_limited};
 use aya_gslb::clock::Clock;
+use aya_gslb::config::{SourceFile, compile};
+use aya_gslb::geo::Geo;
+use aya_gslb::health::Status;
 use aya_gslb::publish::Publisher;
 use aya_gslb::server::{self, Edge, Engine, Policies, Server};
 use aya_gslb::telemetry::Telemetry;
 use aya_gslb::units::Moment;
-use aya_gslb::world::World;
+use aya_gslb::world::{Held, Resolved, World};
 use support::ask::query;
 use support::*;
 
@@ -148,6 +151,35 @@ fn answering_allocates_nothing() {
         // Every cell goes cold.
         world.generation += 1;
         world.statuses.versions.fill(world.generation);
+    }
+}
+
+#[test]
+fn answering_with_what_a_name_was_resolved_to_allocates_nothing() {
+    let zone = "zone = \"example.com\"\n[ns]\nns1 = [\"192.0.2.53\"]\nns2 = [\"198.51.100.53\"]\n[service.\"@\"]\nprobe = []\nhttps = { alpn = [\"h2\"] }\n\
+        [service.\"@\".endpoint.aws-eu-west-1]\nalias = \"lb.example.net\"\nalias-types = [\"A\", \"AAAA\"]\n";
+    let source = SourceFile { name: "example.com.toml".into(), text: zone.into() };
+    let catalog = compile(vec![source], &|_, _| Err("none".into())).unwrap_or_else(|failure| panic!("{failure}")).catalog;
+    let geo = Geo::without_databases(&catalog);
+    let mut world = World::unmeasured(1, Arc::new(catalog), Arc::new(geo));
+    let (mut scratch, mut reply, policy) = (Scratch::default(), vec![0; 65_535], Policy::default());
+    for addresses in [0, 1, 8] {
+        let held = |octet: u8| (1..=addresses).map(move |last| (octet, last));
+        let a = Held { addresses: held(192).map(|(first, last)| Ipv4Addr::new(first, 0, 2, last)).collect(), trouble: None };
+        let aaaa = Held { addresses: held(1).map(|(_, last)| Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, last.into())).collect(), trouble: None };
+        world.statuses.resolved = [Arc::new(Resolved { a, aaaa })].into();
+        world.generation += 1;
+        world.statuses.versions.fill(world.generation);
+        if addresses > 0 {
+            world.statuses.of.fill(Status::UP);
+        }
+        for (qtype, turn) in [A, AAAA, HTTPS].into_iter().flat_map(|qtype| (0..3).map(move |turn| (qtype, turn))) {
+            let (octets, source) = (query("example.com", qtype).udp_size(1232).octets(), Ipv4Addr::new(198, 51, 100, 9).into());
+            let before = CALLS.get();
+            let outcome = answer(&octets, &Ask { source, transport: Transport::Udp, now: Moment(1), policy: &policy }, &world, &mut scratch, &mut reply);
+            assert_eq!(CALLS.get(), before, "{addresses} addresses, type {qtype}, turn {turn}");
+            assert_eq!(outcome.steered.unwrap().endpoint.is_some(), addresses > 0);
+        }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The paths and what they tell.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use axum::Router;
@@ -13,11 +14,12 @@ use axum::routing::get;
 use serde::{Deserialize, Serialize};
 
 use super::Context;
-use crate::catalog::EndpointId;
+use crate::catalog::{Endpoint, EndpointId};
 use crate::explain::{self, RequestError};
 use crate::geo::{Extent, SourceInfo};
 use crate::limits;
 use crate::units::Moment;
+use crate::world::World;
 
 /// Everything.
 pub(super) fn admin(context: Context) -> Router {
@@ -257,6 +259,21 @@ struct EndpointStatus {
     intent: Option<String>,
     /// Whether it is probed at all.
     probed: bool,
+    /// The name that its addresses are looked up by, if they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    alias: Option<String>,
+    /// The addresses that it was resolved to.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    resolved: Vec<IpAddr>,
+    /// Why they are not fresh, if they are not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unsettled: Option<String>,
+}
+
+/// The addresses that an endpoint gives.
+fn addresses_of(endpoint: &Endpoint, world: &World) -> Vec<IpAddr> {
+    let addresses = world.addresses(endpoint);
+    addresses.a.iter().copied().map(IpAddr::V4).chain(addresses.aaaa.iter().copied().map(IpAddr::V6)).collect()
 }
 
 /// The world.
@@ -272,6 +289,9 @@ async fn status(State(context): State<Context>) -> Json<StatusView> {
         moving: status.moving,
         intent: world.notes.about(id).map(ToString::to_string),
         probed: !endpoint.probes.is_empty(),
+        alias: endpoint.alias.map(|alias| catalog.alias(alias.id).name.to_string()),
+        resolved: if endpoint.alias.is_some() { addresses_of(endpoint, &world) } else { Vec::new() },
+        unsettled: explain::unsettled(endpoint, &world),
     });
     let now = context.clock.now();
     let geography = GeographyStatus {

@@ -183,11 +183,6 @@ fn percent(share: Permille) -> f64 {
     f64::from(share.0) / 10.0
 }
 
-/// A moment as RFC 3339 writes it.
-fn time(at: Moment) -> String {
-    jiff::Timestamp::from_millisecond(i64::try_from(at.0).unwrap_or(i64::MAX)).unwrap_or_default().to_string()
-}
-
 impl OverrideView {
     /// Of an override, now.
     fn of(one: &Override, endpoints: usize, now: Moment) -> Self {
@@ -203,8 +198,8 @@ impl OverrideView {
             now: one.deed(now).to_string(),
             why: one.why.to_string(),
             who: one.who.to_string(),
-            made: time(one.made),
-            expires: time(one.expires),
+            made: one.made.to_string(),
+            expires: one.expires.to_string(),
             expires_in_seconds: one.expires.millis_since(now).div_ceil(1_000),
             endpoints,
         }

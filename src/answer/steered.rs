@@ -3,11 +3,11 @@
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::{Asked, Said, Steered, Turn};
-use crate::catalog::{AnswerKind, Endpoint, Families, HttpsTemplate, RrSet, Service, ServiceId, ZoneId};
+use crate::catalog::{AnswerKind, Families, HttpsTemplate, RrSet, Service, ServiceId, ZoneId};
 use crate::limits::STEERED_ADDRESSES_MAX;
 use crate::steer::{self, Chosen, Family, Reason, Verdict};
 use crate::wire::{Ede, Owner, Rcode, Section, Set, rtype};
-use crate::world::World;
+use crate::world::{Addresses, World};
 
 impl<'a> Turn<'a> {
     /// Answers for a service. What is not steered there is static, or NODATA for everybody.
@@ -62,9 +62,9 @@ impl<'a> Turn<'a> {
         if chosen.verdict != Verdict::Serve {
             return self.nothing(served, &chosen, said);
         }
-        let (ttl, catalog) = (served.ttl(&chosen), &self.world.catalog);
-        let endpoints = chosen.endpoints().iter().map(|&id| catalog.endpoint(id));
-        self.reply.need(Section::Answer, |set| put_https(set, ttl, template, endpoints));
+        let (ttl, world) = (served.ttl(&chosen), self.world);
+        let hints = chosen.endpoints().iter().map(|&id| world.addresses(world.catalog.endpoint(id)));
+        self.reply.need(Section::Answer, |set| put_https(set, ttl, template, hints));
         self.put_addresses(Section::Additional, served, &chosen, rtype::A);
         self.put_addresses(Section::Additional, served, &chosen, rtype::AAAA);
         said
@@ -121,11 +121,11 @@ impl<'a> Turn<'a> {
 pub(super) fn write_addresses(set: &mut Set<'_>, world: &World, service: &Service, chosen: &Chosen, rtype: u16) {
     let ttl = ttl_of(service, chosen);
     for &id in chosen.endpoints() {
-        let endpoint = world.catalog.endpoint(id);
+        let addresses = world.addresses(world.catalog.endpoint(id));
         if rtype == rtype::A {
-            endpoint.a.iter().for_each(|address| set.address(rtype, ttl, address.octets()));
+            addresses.a.iter().for_each(|address| set.address(rtype, ttl, address.octets()));
         } else {
-            endpoint.aaaa.iter().for_each(|address| set.address(rtype, ttl, address.octets()));
+            addresses.aaaa.iter().for_each(|address| set.address(rtype, ttl, address.octets()));
         }
     }
 }
@@ -165,14 +165,14 @@ const IPV4HINT: u16 = 4;
 const IPV6HINT: u16 = 6;
 
 /// Writes an HTTPS record with the target `.`, its parameters in ascending order (RFC 9460 §2.2).
-fn put_https<'e>(set: &mut Set<'_>, ttl: u32, template: &HttpsTemplate, endpoints: impl Iterator<Item = &'e Endpoint> + Clone) {
+fn put_https<'e>(set: &mut Set<'_>, ttl: u32, template: &HttpsTemplate, hints: impl Iterator<Item = Addresses<'e>> + Clone) {
     set.record_with(Owner::QNAME, rtype::HTTPS, ttl, |set| {
         set.put(&template.priority.to_be_bytes());
         set.put(&[0]);
         set.put_slice(&template.before_hints);
-        put_hint(set, IPV4HINT, endpoints.clone().flat_map(|endpoint| &endpoint.a).map(Ipv4Addr::octets));
+        put_hint(set, IPV4HINT, hints.clone().flat_map(|addresses| addresses.a).map(Ipv4Addr::octets));
         set.put_slice(&template.between_hints);
-        put_hint(set, IPV6HINT, endpoints.flat_map(|endpoint| &endpoint.aaaa).map(Ipv6Addr::octets));
+        put_hint(set, IPV6HINT, hints.flat_map(|addresses| addresses.aaaa).map(Ipv6Addr::octets));
         set.put_slice(&template.after_hints);
     });
 }

@@ -3,7 +3,7 @@
 //! Derived from the endpoints when the catalog is compiled, so that a decision touches two cache lines a service instead of one an
 //! endpoint, and asks "which of them" with one `and`.
 
-use super::{Endpoint, GeoRule, RegionId, Residency, ResidencyId};
+use super::{AddressType, Endpoint, GeoRule, RegionId, Residency, ResidencyId};
 use crate::limits::{ENDPOINTS_PER_SERVICE_MAX, SCORE_TERM_MAX, TIERS_MAX};
 
 /// Bits of a service's endpoints, the first endpoint the lowest bit.
@@ -26,9 +26,9 @@ pub struct Lineup {
     pub preferred: Bits,
     /// Those with a weight above zero.
     pub weighty: Bits,
-    /// Those with IPv4 addresses.
+    /// Those with IPv4 addresses, or that should have them by an alias.
     pub v4: Bits,
-    /// Those with IPv6 addresses.
+    /// Those with IPv6 addresses, or that should have them by an alias.
     pub v6: Bits,
     /// Those of each tier.
     pub tiers: [Bits; TIERS_MAX],
@@ -72,8 +72,8 @@ impl Lineup {
             resort: those(&|endpoint| endpoint.last_resort),
             preferred: those(&|endpoint| endpoint.preferred),
             weighty: those(&|endpoint| endpoint.weight > 0),
-            v4: those(&|endpoint| !endpoint.a.is_empty()),
-            v6: those(&|endpoint| !endpoint.aaaa.is_empty()),
+            v4: those(&|endpoint| endpoint.declares(AddressType::A)),
+            v6: those(&|endpoint| endpoint.declares(AddressType::Aaaa)),
             tiers,
             lawful: rules.iter().map(|id| those(&|endpoint| residencies[id.index()].regions.has(endpoint.region))).collect(),
             near: geo.iter().map(|rule| those(&|endpoint| rule.regions.has(endpoint.region))).collect(),

@@ -8,6 +8,7 @@
 //! - Indices (`ServiceId`, …) are valid within one catalog only; across a reload things are known by their names.
 //! - The endpoints of a service are contiguous.
 
+mod alias;
 pub mod known;
 mod lineup;
 mod name;
@@ -19,6 +20,7 @@ mod safety;
 mod service;
 mod zone;
 
+pub use alias::{AddressType, AddressTypes, Alias, Aliased, unusable};
 pub use lineup::{Bits, Lineup, Row};
 pub use name::{Name, NameError};
 pub use owner::{Content, HASH_START, Node, NodeId, OwnerNames, RrSet, fold_case, hash_name, hash_word};
@@ -27,8 +29,8 @@ pub use profile::Profiles;
 pub use region::{Region, RegionSet, RegionSetIter, glob};
 pub use safety::{MovedMax, Safety};
 pub use service::{
-    AnswerKind, By, Endpoint, Families, GeoRule, HttpsTemplate, Load, Price, ProbeKind, ProbeSpec, ProbeTarget, Requirement, Service, StatusRange, WhenAllDown,
-    WhenNoneLeft,
+    AnswerKind, By, Endpoint, Families, GeoRule, HttpsTemplate, Load, Price, ProbeHost, ProbeKind, ProbeSpec, ProbeTarget, Requirement, Service, StatusRange,
+    WhenAllDown, WhenNoneLeft,
 };
 pub use zone::{Soa, Zone};
 
@@ -74,6 +76,10 @@ index! {
     ClientSetId(u8)
 }
 index! {
+    /// Index into [`Catalog::aliases`].
+    AliasId(u32)
+}
+index! {
     /// Index into [`Catalog::probes`].
     ProbeId(u32)
 }
@@ -101,6 +107,8 @@ pub struct Catalog {
     pub latencies: Box<[LatencyRow]>,
     /// The operator's own knowledge of prefixes, which overrides every database.
     pub networks: Box<[Network]>,
+    /// Names that endpoints take their addresses from, by name.
+    pub aliases: Box<[Alias]>,
     /// What is probed: identical probes of several endpoints are one.
     pub probes: Box<[ProbeSpec]>,
     /// What operators may not do by accident.
@@ -135,6 +143,19 @@ impl Catalog {
             .iter()
             .zip(first..)
             .map(|(endpoint, index)| (EndpointId(index), endpoint))
+    }
+
+    /// The alias of this index.
+    #[must_use]
+    pub fn alias(&self, id: AliasId) -> &Alias {
+        &self.aliases[id.index()]
+    }
+
+    /// The alias of this name.
+    #[must_use]
+    pub fn alias_named(&self, name: &Name) -> Option<AliasId> {
+        let index = self.aliases.binary_search_by(|alias| alias.name.cmp(name)).ok()?;
+        u32::try_from(index).ok().map(AliasId)
     }
 
     /// The region called `name`, in any case.

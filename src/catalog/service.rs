@@ -1,9 +1,10 @@
 //! A service, its endpoints, how it is steered and how it is probed.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::Range;
 
-use super::{ClientSetId, EndpointId, Lineup, Name, ProbeId, RegionId, RegionSet, ResidencyId, ServiceId, ZoneId};
+use super::{AddressType, Aliased, ClientSetId, EndpointId, Lineup, Name, ProbeId, RegionId, RegionSet, ResidencyId, ServiceId, ZoneId};
 use crate::units::{MicroUsd, Micros, Permille, Ttl};
 
 /// An owner name whose answer is steered.
@@ -191,6 +192,8 @@ pub struct Endpoint {
     pub aaaa: Box<[Ipv6Addr]>,
     /// Canonical name, for `cname` services.
     pub cname: Option<Name>,
+    /// The name that its addresses are looked up by; it has none of its own then.
+    pub alias: Option<Aliased>,
     /// Labels, sorted by key.
     pub labels: Box<[(Box<str>, Box<str>)]>,
     /// Its probes; all must pass. Empty: never measured.
@@ -198,6 +201,16 @@ pub struct Endpoint {
 }
 
 impl Endpoint {
+    /// Whether it has addresses of this type, or should have them by its alias.
+    #[must_use]
+    pub fn declares(&self, of: AddressType) -> bool {
+        let written = match of {
+            AddressType::A => !self.a.is_empty(),
+            AddressType::Aaaa => !self.aaaa.is_empty(),
+        };
+        written || self.alias.is_some_and(|alias| alias.types.has(of))
+    }
+
     /// The seed of an endpoint of this name in the service of this name: FNV-1a over both, then stirred.
     #[must_use]
     pub fn seed_of(service: &Name, endpoint: &str) -> u64 {
@@ -221,7 +234,7 @@ pub struct Price {
 /// What is asked of a target, how often, and how it is judged. Identical ones are one.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ProbeSpec {
-    /// The address that is asked.
+    /// Where it is asked.
     pub target: ProbeTarget,
     /// What is asked and expected.
     pub kind: ProbeKind,
@@ -237,13 +250,38 @@ pub struct ProbeSpec {
     pub slow_ms: u32,
 }
 
-/// Where a probe goes: an address of the endpoint, or what `probe-at` says.
+/// Where a probe goes: an address of the endpoint, its alias, or what `probe-at` says.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ProbeTarget {
-    /// The address.
-    pub address: IpAddr,
+    /// The host.
+    pub host: ProbeHost,
     /// The port.
     pub port: u16,
+}
+
+/// The host of a probe.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ProbeHost {
+    /// An address.
+    Address(IpAddr),
+    /// The addresses that an alias was resolved to, in turn.
+    Alias(Name),
+}
+
+impl From<IpAddr> for ProbeHost {
+    fn from(address: IpAddr) -> Self {
+        Self::Address(address)
+    }
+}
+
+/// As in `192.0.2.1:443`, `[2001:db8::1]:443`, `lb.example.net:443`.
+impl fmt::Display for ProbeTarget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.host {
+            ProbeHost::Address(address) => SocketAddr::new(*address, self.port).fmt(f),
+            ProbeHost::Alias(name) => write!(f, "{name}:{}", self.port),
+        }
+    }
 }
 
 /// What is asked and what counts as success.

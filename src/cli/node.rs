@@ -12,6 +12,7 @@
 
 mod encrypted;
 mod logs;
+mod meter;
 
 use std::io;
 use std::net::SocketAddr;
@@ -26,17 +27,17 @@ use tokio::task::JoinHandle;
 
 use self::encrypted::{Encrypted, load_certificate};
 use self::logs::{log_changes, log_intents};
+use self::meter::ProbeMeter;
 use super::load::{Content, LoadError, Loaded, age_lints, newly_undated};
 use super::policy::{SecretError, Wishes};
 use crate::admin::{self, Admin, Context, Listeners};
-use crate::catalog::ProbeSpec;
 use crate::clock::Clock;
 use crate::control::Change;
 use crate::geo::SourceInfo;
-use crate::health::Observation;
 use crate::limits;
-use crate::probe::{Meter, Roots};
+use crate::probe::Roots;
 use crate::publish::{self, ControlHandle, NotTaken, Worlds};
+use crate::resolve::NameServers;
 use crate::server::doq::Lineage;
 use crate::server::handover::{self, HandoverError, Offer, Predecessor, Successor};
 use crate::server::tls::{self, CertificateError, CertificateFiles, Certificates};
@@ -79,6 +80,8 @@ pub struct Options {
     pub allow_shrink: bool,
     /// The certificates that probes trust.
     pub roots: Roots,
+    /// Whom aliases are asked of.
+    pub name_servers: NameServers,
     /// What is wanted of every reply.
     pub wishes: Wishes,
     /// How much is replied to one prefix over UDP.
@@ -106,6 +109,7 @@ impl Options {
             metrics: None,
             allow_shrink: false,
             roots: Roots::of_system(),
+            name_servers: NameServers::System,
             wishes: Wishes::default(),
             rates: RateLimits::default(),
         }
@@ -390,6 +394,8 @@ impl Node {
                 roots: options.roots.clone(),
                 seed: u64::from(std::process::id()),
                 meter: Arc::new(ProbeMeter(Arc::clone(&telemetry))),
+                name_servers: options.name_servers.clone(),
+                lookups: Arc::new(ProbeMeter(Arc::clone(&telemetry))),
             })
         };
         runtime.spawn(log_changes(control.changes()));
@@ -540,19 +546,6 @@ fn log_lints(loaded: &Loaded, before: &[SourceInfo], now: Moment) {
     }
     for database in newly_undated(sources, before) {
         tracing::info!(database, "this geography file has no build date: nobody can tell its age");
-    }
-}
-
-/// Counts what probes do.
-struct ProbeMeter(Arc<Telemetry>);
-
-impl Meter for ProbeMeter {
-    fn probed(&self, spec: &ProbeSpec, observation: &Observation) {
-        self.0.count_probe(spec, observation);
-    }
-
-    fn dropped(&self) {
-        self.0.count_dropped(1);
     }
 }
 

@@ -26,6 +26,7 @@ use super::policy::PolicyArgs;
 use super::{Exit, chain, manager, tell_error};
 use crate::limits;
 use crate::probe::Roots;
+use crate::resolve::NameServers;
 use crate::server::tls::CertificateFiles;
 use crate::server::{self, Engine, Given, doh};
 
@@ -69,6 +70,10 @@ pub struct ServeArgs {
     /// Address that tells /metrics, /healthz and /readyz only; any address.
     #[arg(long, env = "AYA_METRICS")]
     metrics: Option<SocketAddr>,
+    /// Address, or address and port, of a recursive resolver that the hosts of `alias` are looked up with; may be given several times; by default
+    /// those of the system.
+    #[arg(long, env = "AYA_RESOLVER", value_name = "ADDRESS", value_delimiter = ',', value_parser = address_of::<PORT>)]
+    resolver: Vec<SocketAddr>,
     /// What carries the queries.
     #[arg(long, env = "AYA_ENGINE", value_enum, default_value_t)]
     engine: Engine,
@@ -185,6 +190,7 @@ impl ServeArgs {
             metrics: self.metrics,
             allow_shrink: self.allow_shrink,
             roots: Roots::of_system(),
+            name_servers: if self.resolver.is_empty() { NameServers::System } else { NameServers::Of(self.resolver.clone()) },
             wishes: self.policy.wishes(),
             rates: self.policy.rates(),
         }
@@ -479,6 +485,15 @@ mod tests {
         assert_eq!(options.certificate, Some(CertificateFiles { chain: "chain.pem".into(), key: "key.pem".into() }));
         assert!(Line::try_parse_from(["aya"].iter().chain(&listen)).is_err());
         assert!(Line::try_parse_from(["aya"].iter().chain(&files[..2])).is_err());
+    }
+
+    #[test]
+    fn aliases_are_looked_up_with_the_name_servers_of_the_system_or_with_those_that_are_named() {
+        let read = |line: &[&str]| Line::try_parse_from(line).map(|line| line.serve.options(&Given::default()).name_servers);
+        assert_eq!(read(&["aya"]).unwrap(), NameServers::System);
+        let named = read(&["aya", "--resolver", "192.0.2.53", "--resolver", "[2001:db8::53]:5353"]).unwrap();
+        assert_eq!(named, NameServers::Of(vec!["192.0.2.53:53".parse().unwrap(), "[2001:db8::53]:5353".parse().unwrap()]));
+        assert!(read(&["aya", "--resolver", "resolver.example.net"]).is_err());
     }
 
     #[test]

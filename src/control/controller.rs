@@ -3,14 +3,17 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::aliases::Aliases;
 use super::overrides::{Intents, Overrides, Shift, refuse_reload};
 use super::roster::{self, Carried};
 use super::state::{addresses_digest, spec_digest};
-use super::{Change, Effects, EndpointName, EndpointState, Event, Plan, ProbeState, Refused, Situations, State, Why, probe_label};
-use crate::catalog::{Catalog, EndpointId, ProbeId};
+use super::{
+    AliasChange, AliasNews, Change, Effects, EndpointName, EndpointState, Event, Lookup, Plan, ProbeState, Refused, Situations, State, Why, probe_label,
+};
+use crate::catalog::{AddressType, AliasId, Catalog, EndpointId, ProbeHost, ProbeId};
 use crate::geo::Geo;
 use crate::health::{Health, Observation, Rule, Status, Tracker, of_all};
-use crate::limits::{READY_DEADLINE_MS, STATE_REFRESH_MS, STATE_WRITE_MS, WORLD_REFRESH_MS};
+use crate::limits::{ALIAS_LOOKUP_MS, READY_DEADLINE_MS, STATE_REFRESH_MS, STATE_WRITE_MS, WORLD_REFRESH_MS};
 use crate::units::Moment;
 use crate::world::{Statuses, World};
 
@@ -29,6 +32,10 @@ pub struct Controller {
     trackers: Box<[Tracker]>,
     /// For each probe the endpoints that it judges.
     users: Users,
+    /// What aliases were resolved to.
+    aliases: Aliases,
+    /// For each alias the endpoints that have it.
+    aliased: Users,
     /// For each probe of the epoch before, what it is now: observations under way across a reload are not lost.
     carried: Box<[Option<ProbeId>]>,
     /// The statuses to be published next.
@@ -49,11 +56,11 @@ pub struct Controller {
     unsaved: bool,
     /// When it was last written.
     saved: Moment,
-    /// Whether each probe was asked since the start; `None` once the node is ready.
+    /// Whether each probe was asked and each alias looked up since the start; `None` once the node is ready.
     first_round: Option<FirstRound>,
 }
 
-/// The wait for the first round of probes.
+/// The wait for the first round of probes and look-ups.
 #[derive(Debug)]
 struct FirstRound {
     /// For each probe whether it was asked.
@@ -64,12 +71,12 @@ struct FirstRound {
     deadline: Moment,
 }
 
-/// For each probe the endpoints that it judges, as ranges of one list.
+/// For each probe the endpoints that it judges, or for each alias those that have it, as ranges of one list.
 #[derive(Debug, Default)]
 struct Users {
-    /// Where each probe's range begins; one more at the end.
+    /// Where each one's range begins; one more at the end.
     starts: Box<[u32]>,
-    /// The endpoints, probe by probe.
+    /// The endpoints, one by one.
     endpoints: Box<[EndpointId]>,
 }
 
@@ -85,7 +92,9 @@ impl Controller {
         Self {
             epoch: 1,
             trackers: vec![Tracker::default(); probes].into(),
-            users: Users::of(&catalog),
+            users: Users::of_probes(&catalog),
+            aliases: Aliases::of(&catalog, now),
+            aliased: Users::of_aliases(&catalog),
             carried: Box::default(),
             statuses: world.statuses.of.to_vec(),
             versions: world.statuses.versions.to_vec(),
@@ -96,7 +105,7 @@ impl Controller {
             fresh_until: deadline.plus_millis(fresh_ms_max(&catalog)),
             unsaved: false,
             saved: now,
-            first_round: (probes > 0).then(|| FirstRound { asked: vec![false; probes].into(), left: probes, deadline }),
+            first_round: (probes + catalog.aliases.len() > 0).then(|| FirstRound { asked: vec![false; probes].into(), left: probes, deadline }),
             world: Arc::new(world),
             catalog,
             geo,
@@ -115,7 +124,7 @@ impl Controller {
         Plan { epoch: self.epoch, catalog: Arc::clone(&self.catalog), fresh: vec![true; self.trackers.len()].into() }
     }
 
-    /// Whether every probe was asked at least once, or the longest wait for that is over. Once ready, always ready.
+    /// Whether every probe was asked and every alias looked up at least once, or the longest wait for that is over. Once ready, always ready.
     #[must_use]
     pub const fn is_ready(&self) -> bool {
         self.first_round.is_none()
@@ -144,6 +153,7 @@ impl Controller {
         for event in events {
             match event {
                 Event::Observed { epoch, probe, observation } => self.observe(epoch, probe, &observation, now, &mut effects),
+                Event::Resolved { epoch, alias, of, lookup } => self.resolve(epoch, alias, of, &lookup, &mut effects),
                 Event::Reloaded { catalog, geo, allow_shrink } => self.reload(catalog, geo, allow_shrink, now, &mut effects),
                 Event::GeographyChanged { geo, digest } => self.change_geography(geo, digest, &mut effects),
                 Event::Restored(state) => self.restore(&state, now, &mut effects),
@@ -172,11 +182,11 @@ impl Controller {
             (!probes.is_empty()).then(|| EndpointState {
                 service: catalog.service(endpoint.service).name.to_string().into(),
                 endpoint: endpoint.name.clone(),
-                addresses: addresses_digest(endpoint),
+                addresses: addresses_digest(catalog, endpoint),
                 probes,
             })
         });
-        State { saved: now.0, endpoints: endpoints.collect() }
+        State { saved: now.0, endpoints: endpoints.collect(), aliases: self.aliases.state(catalog) }
     }
 
     /// Takes in one observation.
@@ -185,11 +195,11 @@ impl Controller {
             effects.dropped += 1;
             return;
         };
-        if let Some(round) = &mut self.first_round {
-            round.left -= usize::from(!std::mem::replace(&mut round.asked[probe.index()], true));
-        }
         let catalog = Arc::clone(&self.catalog);
         let spec = &catalog.probes[probe.index()];
+        if let Some(round) = &mut self.first_round {
+            round.ask(probe);
+        }
         let rule = Rule::of(spec);
         let verdict = self.trackers[probe.index()].observe(observation, &rule);
         if !verdict.evidence {
@@ -212,9 +222,49 @@ impl Controller {
         if epoch + 1 == self.epoch { self.carried.get(probe.index()).copied().flatten() } else { None }
     }
 
+    /// Takes in one look-up.
+    fn resolve(&mut self, epoch: u64, alias: AliasId, of: AddressType, lookup: &Lookup, effects: &mut Effects) {
+        let current = if epoch == self.epoch { Some(alias) } else { self.aliases.carried(alias).filter(|_| epoch.checked_add(1) == Some(self.epoch)) };
+        let Some(id) = current.filter(|id| id.index() < self.catalog.aliases.len()) else {
+            effects.dropped += 1;
+            return;
+        };
+        let taken = self.aliases.take(id, of, lookup);
+        effects.unusable += taken.unusable;
+        for news in taken.news {
+            self.tell_of_alias(id, of, news, lookup.at, effects);
+        }
+        self.judge_aliased(id);
+        if let Some(round) = &mut self.first_round
+            && self.aliases.is_in_vain(&self.catalog, id)
+        {
+            // Nobody can be asked.
+            let name = &self.catalog.alias(id).name;
+            for (spec, probe) in self.catalog.probes.iter().zip((0..).map(ProbeId)) {
+                if matches!(&spec.target.host, ProbeHost::Alias(host) if host == name) {
+                    round.ask(probe);
+                }
+            }
+        }
+    }
+
+    /// Tells what is otherwise about an alias.
+    fn tell_of_alias(&mut self, id: AliasId, of: AddressType, news: AliasNews, at: Moment, effects: &mut Effects) {
+        self.unsaved |= matches!(news, AliasNews::Resolved(_) | AliasNews::LetGo);
+        effects.aliases.push(AliasChange { alias: self.catalog.alias(id).name.to_string().into(), of, news, at });
+    }
+
+    /// Judges anew every endpoint that has the alias.
+    fn judge_aliased(&mut self, id: AliasId) {
+        for index in self.aliased.range(id.index()) {
+            // Look-ups change no health.
+            self.judge(self.aliased.endpoints[index]);
+        }
+    }
+
     /// Judges anew every endpoint that the probe is of.
     fn judge_users(&mut self, probe: ProbeId, now: Moment, why: impl Fn() -> Why, effects: &mut Effects) {
-        for index in self.users.range(probe) {
+        for index in self.users.range(probe.index()) {
             let id = self.users.endpoints[index];
             if let Some((from, to)) = self.judge(id) {
                 let endpoint = EndpointName::of(&self.catalog, id);
@@ -227,9 +277,10 @@ impl Controller {
     fn judge(&mut self, id: EndpointId) -> Option<(Health, Health)> {
         let endpoint = self.catalog.endpoint(id);
         let (health, moving) = of_all(endpoint.probes.iter().map(|probe| &self.trackers[probe.index()]));
+        let (lacks, unsettled) = (self.aliases.lacks(endpoint), self.aliases.is_moving(endpoint));
         let status = &mut self.statuses[id.index()];
         let before = *status;
-        (status.health, status.moving) = (health, moving);
+        (status.health, status.moving, status.lacks) = (health, moving || unsettled, lacks);
         self.intents.mark(id, status);
         if *status != before {
             self.versions[endpoint.service.index()] = self.world.generation + 1;
@@ -267,7 +318,9 @@ impl Controller {
         self.epoch += 1;
         self.intents = intents;
         self.trackers = trackers;
-        self.users = Users::of(&catalog);
+        self.users = Users::of_probes(&catalog);
+        self.aliases.carry(&self.catalog, &catalog, now);
+        self.aliased = Users::of_aliases(&catalog);
         self.carried = probes;
         self.statuses = statuses;
         self.versions = vec![self.world.generation + 1; catalog.services.len()];
@@ -332,10 +385,14 @@ impl Controller {
         let catalog = Arc::clone(&self.catalog);
         let known: HashMap<(String, &str), EndpointId> =
             roster::by_name(&catalog).into_iter().map(|((service, endpoint), id)| ((service.to_string(), endpoint), id)).collect();
+        self.aliases.restore(&catalog, &state.aliases, now);
+        for id in (0..).map(AliasId).take(catalog.aliases.len()) {
+            self.judge_aliased(id);
+        }
         for kept in &state.endpoints {
             let Some(&id) = known.get(&(kept.service.to_string(), &*kept.endpoint)) else { continue };
             let endpoint = catalog.endpoint(id);
-            if addresses_digest(endpoint) != kept.addresses {
+            if addresses_digest(&catalog, endpoint) != kept.addresses {
                 continue;
             }
             for &probe in &endpoint.probes {
@@ -354,7 +411,12 @@ impl Controller {
 
     /// Does what time alone makes due, and publishes if anything is new.
     fn look_at_the_clock(&mut self, now: Moment, effects: &mut Effects) {
-        if self.first_round.as_ref().is_some_and(|round| now >= round.deadline || round.left == 0) {
+        for (id, of, news) in self.aliases.expire(&self.catalog, now) {
+            self.tell_of_alias(id, of, news, now, effects);
+            self.judge_aliased(id);
+        }
+        let is_over = |round: &FirstRound| now >= round.deadline || round.left == 0 && self.aliases.unasked(&self.catalog) == 0;
+        if self.first_round.as_ref().is_some_and(is_over) {
             self.first_round = None;
         }
         if let Some(shift) = self.intents.pass(&self.catalog, now) {
@@ -363,11 +425,12 @@ impl Controller {
         let stale = !self.trackers.is_empty() && now > self.fresh_until;
         let published = &self.world.statuses;
         let aged = self.observed.millis_since(published.observed) >= WORLD_REFRESH_MS;
-        if self.touched || stale != published.stale || aged {
+        if self.touched || self.aliases.has_changed() || stale != published.stale || aged {
             self.publish(stale, effects);
         }
         let since = now.millis_since(self.saved);
-        if !self.trackers.is_empty() && since >= if self.unsaved { STATE_WRITE_MS } else { STATE_REFRESH_MS } {
+        let is_worth_it = !self.trackers.is_empty() || !self.catalog.aliases.is_empty();
+        if is_worth_it && since >= if self.unsaved { STATE_WRITE_MS } else { STATE_REFRESH_MS } {
             effects.persist = true;
             self.unsaved = false;
             self.saved = now;
@@ -381,6 +444,7 @@ impl Controller {
             of: self.statuses.as_slice().into(),
             versions: self.versions.as_slice().into(),
             situations: self.world.statuses.situations.clone(),
+            resolved: self.aliases.publish(),
             stale,
             observed: self.observed,
         };
@@ -392,18 +456,34 @@ impl Controller {
     }
 }
 
+impl FirstRound {
+    /// A probe was asked, or cannot be.
+    fn ask(&mut self, probe: ProbeId) {
+        self.left -= usize::from(!std::mem::replace(&mut self.asked[probe.index()], true));
+    }
+}
+
 impl Users {
     /// Turns the catalog's endpoint → probes around.
-    fn of(catalog: &Catalog) -> Self {
-        let mut pairs: Vec<(ProbeId, EndpointId)> = Vec::new();
-        for (endpoint, id) in catalog.endpoints.iter().zip((0..).map(EndpointId)) {
-            pairs.extend(endpoint.probes.iter().map(|&probe| (probe, id)));
-        }
+    fn of_probes(catalog: &Catalog) -> Self {
+        let endpoints = catalog.endpoints.iter().zip((0..).map(EndpointId));
+        Self::of(catalog.probes.len(), endpoints.flat_map(|(endpoint, id)| endpoint.probes.iter().map(move |probe| (probe.index(), id))))
+    }
+
+    /// Turns the catalog's endpoint → alias around.
+    fn of_aliases(catalog: &Catalog) -> Self {
+        let endpoints = catalog.endpoints.iter().zip((0..).map(EndpointId));
+        Self::of(catalog.aliases.len(), endpoints.filter_map(|(endpoint, id)| endpoint.alias.map(|alias| (alias.id.index(), id))))
+    }
+
+    /// Of so many things, each of which pairs say the endpoints of.
+    fn of(count: usize, pairs: impl Iterator<Item = (usize, EndpointId)>) -> Self {
+        let mut pairs: Vec<(usize, EndpointId)> = pairs.collect();
         pairs.sort_unstable();
         pairs.dedup();
-        let mut starts = vec![0_u32; catalog.probes.len() + 1];
-        for (probe, _) in &pairs {
-            starts[probe.index() + 1] += 1;
+        let mut starts = vec![0_u32; count + 1];
+        for (thing, _) in &pairs {
+            starts[thing + 1] += 1;
         }
         for index in 1..starts.len() {
             starts[index] += starts[index - 1];
@@ -411,16 +491,18 @@ impl Users {
         Self { starts: starts.into(), endpoints: pairs.into_iter().map(|(_, id)| id).collect() }
     }
 
-    /// Where in `endpoints` those of a probe stand.
-    fn range(&self, probe: ProbeId) -> std::ops::Range<usize> {
-        self.starts[probe.index()] as usize..self.starts[probe.index() + 1] as usize
+    /// Where in `endpoints` those of a thing stand.
+    fn range(&self, thing: usize) -> std::ops::Range<usize> {
+        self.starts[thing] as usize..self.starts[thing + 1] as usize
     }
 }
 
-/// Milliseconds within which a first round of all probes must be complete: the longest interval and time-out, at most [`READY_DEADLINE_MS`].
+/// Milliseconds within which a first round of all probes and look-ups must be complete: the longest interval and time-out, at most
+/// [`READY_DEADLINE_MS`]; a look-up may take its time before.
 fn first_round_ms(catalog: &Catalog) -> u64 {
     let longest = catalog.probes.iter().map(|spec| u64::from(spec.interval_ms) + u64::from(spec.timeout_ms)).max();
-    longest.unwrap_or(0).min(READY_DEADLINE_MS)
+    let lookup = if catalog.aliases.is_empty() { 0 } else { ALIAS_LOOKUP_MS };
+    (longest.unwrap_or(0) + lookup).min(READY_DEADLINE_MS)
 }
 
 /// Milliseconds for which an observation of the slowest probe is fresh.

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::AliasChange;
 use super::overrides::{IntentChange, Override};
 use crate::catalog::{Catalog, EndpointId, ProbeKind, ProbeSpec};
 use crate::geo::Loss;
@@ -23,13 +24,17 @@ pub struct Effects {
     pub intents_untold: usize,
     /// Overrides that ended by themselves.
     pub expired: Vec<Override>,
+    /// What is otherwise about aliases, in the order in which it happened.
+    pub aliases: Vec<AliasChange>,
+    /// Addresses that look-ups brought and no client can use.
+    pub unusable: u32,
     /// Whether [`super::Controller::state`] is due to be written.
     pub persist: bool,
     /// What is to be probed from now on.
     pub plan: Option<Plan>,
     /// Why a reload or a geography was not taken.
     pub refusal: Option<Refused>,
-    /// Observations of plans too old to be understood.
+    /// Observations and look-ups of plans too old to be understood.
     pub dropped: u32,
 }
 
@@ -38,7 +43,7 @@ pub struct Effects {
 pub struct Plan {
     /// Greater with every plan.
     pub epoch: u64,
-    /// Its probes are the plan.
+    /// Its probes and aliases are the plan.
     pub catalog: Arc<Catalog>,
     /// For each probe, whether it starts afresh: it is asked at once, even if an identical one was in the plan before.
     pub fresh: Arc<[bool]>,
@@ -131,7 +136,7 @@ impl fmt::Display for Why {
 /// Names a probe for people, as in `https 192.0.2.10:443/healthz`.
 #[must_use]
 pub fn probe_label(spec: &ProbeSpec) -> String {
-    let at = std::net::SocketAddr::new(spec.target.address, spec.target.port);
+    let at = &spec.target;
     match &spec.kind {
         ProbeKind::Http { tls, path, .. } => format!("{} {at}{path}", if *tls { "https" } else { "http" }),
         ProbeKind::Tcp => format!("tcp {at}"),

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::State;
 use super::overrides::Overrides;
-use crate::catalog::{Catalog, ProbeId};
+use super::{Lookup, State};
+use crate::catalog::{AddressType, AliasId, Catalog, ProbeId};
 use crate::geo::Geo;
 use crate::health::Observation;
 
@@ -19,6 +19,17 @@ pub enum Event {
         probe: ProbeId,
         /// What came of it.
         observation: Observation,
+    },
+    /// An alias was looked up.
+    Resolved {
+        /// The epoch of the plan that `alias` is of, as with observations.
+        epoch: u64,
+        /// The alias, an index into that plan's catalog.
+        alias: AliasId,
+        /// The type of addresses.
+        of: AddressType,
+        /// What came of it.
+        lookup: Lookup,
     },
     /// Operators changed their files, and the files are right.
     Reloaded {

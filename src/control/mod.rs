@@ -10,10 +10,12 @@
 //! - An override is in force only after it was written ([`Event::Overridden`]); it ends by the controller's clock.
 //! - Across a reload an endpoint keeps its health if service, name, addresses and probes are the same; else it starts afresh.
 //! - Statuses are held when observations cease: [`crate::world::Statuses::stale`] says so, nothing else changes.
+//! - The last good addresses of an alias are held while look-ups fail, for a limited time; a look-up that brings the same ones makes no world.
 //! - Nothing here delays or limits the removal of an endpoint that is down.
 //!
 //! Overrides meet health where [`Controller`] puts a status together; damping and drills are to come, and will, too.
 
+mod aliases;
 mod controller;
 mod effect;
 mod event;
@@ -22,9 +24,10 @@ mod roster;
 mod situations;
 mod state;
 
+pub use aliases::{AliasChange, AliasNews, Found, Lookup};
 pub use controller::Controller;
 pub use effect::{Change, Effects, EndpointName, Plan, Refused, Why, probe_label};
 pub use event::Event;
 pub use overrides::IntentChange;
 pub use situations::Situations;
-pub use state::{EndpointState, ProbeState, State, addresses_digest, spec_digest};
+pub use state::{AliasState, EndpointState, ProbeState, State, addresses_digest, spec_digest};

@@ -3,7 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use super::Refused;
-use crate::catalog::{Catalog, Endpoint, EndpointId, Name, ProbeId};
+use super::state::alias_of;
+use crate::catalog::{Alias, Catalog, Endpoint, EndpointId, Name, ProbeId};
 use crate::geo::{Geo, losses};
 
 /// An endpoint's key in one catalog.
@@ -44,7 +45,8 @@ pub(super) fn carried(old: &Catalog, new: &Catalog) -> Carried {
 fn is_same(old: &Catalog, before: &Endpoint, new: &Catalog, after: &Endpoint) -> bool {
     let specs_before = before.probes.iter().map(|id| &old.probes[id.index()]);
     let specs_after = after.probes.iter().map(|id| &new.probes[id.index()]);
-    before.a == after.a && before.aaaa == after.aaaa && before.cname == after.cname && specs_before.eq(specs_after)
+    let alias = |catalog, endpoint: &Endpoint| alias_of(catalog, endpoint).map(|alias: &Alias| alias.name.clone());
+    before.a == after.a && before.aaaa == after.aaaa && before.cname == after.cname && alias(old, before) == alias(new, after) && specs_before.eq(specs_after)
 }
 
 /// Refuses a geography that has lost more than half of the addresses whose country is known.

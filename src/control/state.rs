@@ -3,10 +3,11 @@
 //! Plain data; `state_file` reads and writes it. Keys are stable: adding one is compatible, renaming one is not.
 
 use std::hash::{Hash, Hasher};
+use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::{Endpoint, ProbeSpec};
+use crate::catalog::{AddressType, Alias, Catalog, Endpoint, ProbeSpec};
 use crate::health::Health;
 
 /// Everything that is kept.
@@ -17,6 +18,24 @@ pub struct State {
     pub saved: u64,
     /// Endpoints of which something is known, in the catalog's order.
     pub endpoints: Vec<EndpointState>,
+    /// Aliases that were resolved, in the catalog's order.
+    #[serde(default)]
+    pub aliases: Vec<AliasState>,
+}
+
+/// What is kept of an alias.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct AliasState {
+    /// Its name.
+    pub name: Box<str>,
+    /// The type of the addresses.
+    #[serde(rename = "type")]
+    pub of: AddressType,
+    /// The addresses.
+    pub addresses: Box<[IpAddr]>,
+    /// When they were found, in milliseconds since the Unix epoch.
+    pub found: u64,
 }
 
 /// What is kept of an endpoint.
@@ -53,8 +72,17 @@ pub fn spec_digest(spec: &ProbeSpec) -> u64 {
 
 /// Tells apart what an endpoint answers with.
 #[must_use]
-pub fn addresses_digest(endpoint: &Endpoint) -> u64 {
-    digest(&(&endpoint.a, &endpoint.aaaa, &endpoint.cname))
+pub fn addresses_digest(catalog: &Catalog, endpoint: &Endpoint) -> u64 {
+    let written = (&endpoint.a, &endpoint.aaaa, &endpoint.cname);
+    match alias_of(catalog, endpoint) {
+        None => digest(&written),
+        Some(alias) => digest(&(written, &alias.name)),
+    }
+}
+
+/// The alias of an endpoint.
+pub(super) fn alias_of<'c>(catalog: &'c Catalog, endpoint: &Endpoint) -> Option<&'c Alias> {
+    endpoint.alias.map(|alias| catalog.alias(alias.id))
 }
 
 /// FNV-1a over what the value hashes: std's own hasher does not promise to stay the same from release to release.

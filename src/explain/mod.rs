@@ -13,7 +13,7 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
-use crate::catalog::{AnswerKind, By, EndpointId, RegionSet, Service, ServiceId};
+use crate::catalog::{AddressTypes, AnswerKind, By, Endpoint, EndpointId, RegionSet, Service, ServiceId};
 use crate::geo::{ClientSets, Place, RttSource};
 use crate::health::{Health, Intent, Status};
 use crate::steer::{self, ALL_CLIENTS, Ask, Candidate, Chosen, Client, Exclusion, Family, Recorder, Relaxation, Step, Verdict};
@@ -116,6 +116,12 @@ pub struct EndpointView {
     pub excluded: Option<String>,
     /// What it would put into the answer.
     pub addresses: Vec<String>,
+    /// The name that its addresses are looked up by, if they are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alias: Option<String>,
+    /// Why what the alias was resolved to is not fresh, if it is not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unsettled: Option<String>,
 }
 
 /// The terms of a score, in microseconds.
@@ -152,13 +158,16 @@ pub fn with_regions_down(world: &World, regions: &RegionSet) -> World {
     world
 }
 
-/// The world with every endpoint that nobody measured taken as up: for explanations from files alone.
+/// The world with every endpoint that nobody measured taken as up, and every alias as resolved: for explanations from files alone.
 #[must_use]
 pub fn as_if_measured_up(world: &World) -> World {
     let mut world = world.clone();
     for status in &mut world.statuses.of {
         if status.health == Health::Unknown {
             status.health = Health::Up;
+        }
+        if !status.lacks.is_empty() {
+            (status.lacks, status.moving) = (AddressTypes::NONE, false);
         }
     }
     world
@@ -294,11 +303,12 @@ fn endpoint_view(id: EndpointId, question: &Question, world: &World, place: Plac
     match world.catalog.service(question.service).kind {
         AnswerKind::Cname => addresses.extend(endpoint.cname.iter().map(ToString::to_string)),
         AnswerKind::Addresses => {
+            let given = world.addresses(endpoint);
             if question.family != Family::V6 {
-                addresses.extend(endpoint.a.iter().map(ToString::to_string));
+                addresses.extend(given.a.iter().map(ToString::to_string));
             }
             if question.family != Family::V4 {
-                addresses.extend(endpoint.aaaa.iter().map(ToString::to_string));
+                addresses.extend(given.aaaa.iter().map(ToString::to_string));
             }
         }
     }
@@ -312,7 +322,17 @@ fn endpoint_view(id: EndpointId, question: &Question, world: &World, place: Plac
         bill: bill_view(id, world, place, seen.steps),
         excluded: excluded.map(|exclusion| exclusion_text(exclusion, id, world)),
         addresses,
+        alias: endpoint.alias.map(|alias| world.catalog.alias(alias.id).name.to_string()),
+        unsettled: unsettled(endpoint, world),
     }
+}
+
+/// Why what an endpoint's alias was resolved to is not fresh, if it is not.
+#[must_use]
+pub fn unsettled(endpoint: &Endpoint, world: &World) -> Option<String> {
+    let alias = endpoint.alias?;
+    let resolved = world.statuses.resolved.get(alias.id.index())?;
+    alias.types.iter().find_map(|of| resolved.trouble(of).map(|trouble| format!("{} {trouble}", of.as_str())))
 }
 
 /// The bill that the witness saw.
@@ -367,6 +387,13 @@ fn exclusion_text(exclusion: Exclusion, id: EndpointId, world: &World) -> String
     let service = world.catalog.service(endpoint.service);
     match exclusion {
         Exclusion::Family => "it has no address of the asked family".to_owned(),
+        Exclusion::Unresolved => {
+            let alias = endpoint.alias.map(|alias| world.catalog.alias(alias.id).name.to_string()).unwrap_or_default();
+            match unsettled(endpoint, world) {
+                Some(why) => format!("no address: {alias} was not resolved: {why}"),
+                None => format!("no address: {alias} was not resolved yet"),
+            }
+        }
         Exclusion::Residency(rule) => {
             let country = &world.catalog.region(endpoint.region).country;
             format!("residency \"{}\" does not allow a region in {country} for this client", world.catalog.residencies[rule.index()].name)

@@ -33,9 +33,18 @@ impl fmt::Display for Explanation {
         }
         match self.verdict {
             "serve" => {
-                let answer: Vec<&str> =
-                    self.endpoints.iter().filter(|view| view.answer.is_some()).flat_map(|view| &view.addresses).map(String::as_str).collect();
-                write!(f, "answer: {}", if answer.is_empty() { "no record of this type".to_owned() } else { answer.join(", ") })?;
+                let answered = || self.endpoints.iter().filter(|view| view.answer.is_some());
+                let answer: Vec<&str> = answered().flat_map(|view| &view.addresses).map(String::as_str).collect();
+                let aliases: Vec<String> = answered().filter_map(|view| view.alias.as_ref()).map(|alias| format!("what {alias} is resolved to")).collect();
+                write!(
+                    f,
+                    "answer: {}",
+                    match (answer.is_empty(), aliases.is_empty()) {
+                        (false, _) => answer.join(", "),
+                        (true, false) => aliases.join(", "),
+                        (true, true) => "no record of this type".to_owned(),
+                    }
+                )?;
             }
             other => write!(f, "answer: {}", other.to_uppercase())?,
         }
@@ -53,7 +62,10 @@ impl EndpointView {
             (None, None) => " ",
         };
         let share = self.share.map(|share| format!(", share {}.{:02} %", share / 100, share % 100)).unwrap_or_default();
-        let mut tail = self.excluded.as_ref().map(|why| format!(" · out: {why}")).unwrap_or_default();
+        let mut tail = match &self.excluded {
+            Some(why) => format!(" · out: {why}"),
+            None => self.unsettled.as_ref().map(|why| format!(" · {} is not fresh: {why}", self.alias.as_deref().unwrap_or_default())).unwrap_or_default(),
+        };
         if let Some(intent) = self.untold_intent() {
             tail.push_str(&format!(" · {intent}"));
         }

@@ -19,6 +19,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::catalog::AddressTypes;
 use crate::units::{Micros, Moment, Permille};
 
 /// What was measured.
@@ -69,7 +70,7 @@ pub struct Status {
     pub health: Health,
     /// What the operator intends.
     pub intent: Intent,
-    /// Something is changing: a first failed probe, `degraded`, a ramp, an announced drill. Answers that it matters to carry `ttl.moving`.
+    /// Something is changing: a first failed probe, `degraded`, a ramp, an announced drill, an alias that cannot be looked up. Answers that it matters to carry `ttl.moving`.
     pub moving: bool,
     /// Share of its usual clients that it takes while it ramps up; the whole otherwise.
     pub ramp: Permille,
@@ -81,6 +82,8 @@ pub struct Status {
     pub load: Permille,
     /// Further microseconds on the score (a cold region, …).
     pub penalty: Micros,
+    /// The types of addresses that it should have by its `alias` and has not, as that is not resolved.
+    pub lacks: AddressTypes,
 }
 
 impl Status {
@@ -94,16 +97,18 @@ impl Status {
         share: Permille::WHOLE,
         load: Permille(0),
         penalty: Micros::ZERO,
+        lacks: AddressTypes::NONE,
     };
 
     /// Of an endpoint that is up and at rest.
     pub const UP: Self = Self { health: Health::Up, ..Self::UNMEASURED };
 
-    /// Whether nothing about it is out of the ordinary for eligibility: up, at rest, open to all its clients, and no operator's word on it.
+    /// Whether nothing about it is out of the ordinary for eligibility: up, at rest, with all its addresses, open to all its clients, and no
+    /// operator's word on it.
     #[must_use]
     #[inline]
     pub const fn is_plain(&self) -> bool {
-        matches!(self.health, Health::Up) && matches!(self.intent, Intent::None) && !self.moving && self.keeps_all()
+        matches!(self.health, Health::Up) && matches!(self.intent, Intent::None) && !self.moving && self.keeps_all() && self.lacks.is_empty()
     }
 
     /// Whether it takes all clients that would have it.

@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::io::{self, ErrorKind};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use super::tls::{Roots, TlsConfigs};
@@ -45,11 +45,11 @@ impl Prober {
         Self { clock, tls: TlsConfigs::new(roots) }
     }
 
-    /// Asks once. Takes no longer than the specification's time-out.
-    pub async fn ask(&self, spec: &ProbeSpec) -> Observation {
+    /// Asks once, at an address of the specification's host. Takes no longer than the specification's time-out.
+    pub async fn ask(&self, spec: &ProbeSpec, address: IpAddr) -> Observation {
         let stopwatch = Stopwatch::start();
         let limit = Duration::from_millis(u64::from(spec.timeout_ms));
-        let result = tokio::time::timeout(limit, self.ask_unbounded(spec)).await;
+        let result = tokio::time::timeout(limit, self.ask_unbounded(spec, address)).await;
         let rtt = stopwatch.so_far();
         let outcome = match result {
             Ok(Ok(())) if spec.slow_ms > 0 && rtt > Micros::from_millis(i64::from(spec.slow_ms)) => ProbeOutcome::Slow,
@@ -61,8 +61,8 @@ impl Prober {
     }
 
     /// Asks, for as long as it takes.
-    async fn ask_unbounded(&self, spec: &ProbeSpec) -> Result<(), ProbeFailure> {
-        let target = SocketAddr::new(spec.target.address, spec.target.port);
+    async fn ask_unbounded(&self, spec: &ProbeSpec, address: IpAddr) -> Result<(), ProbeFailure> {
+        let target = SocketAddr::new(address, spec.target.port);
         match &spec.kind {
             ProbeKind::Tcp => tcp::ask(target).await.map(drop),
             ProbeKind::Tls { host, verify } => tls::ask(target, host, self.tls.config(*verify)).await,

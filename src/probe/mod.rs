@@ -4,8 +4,8 @@
 //!
 //! Invariants
 //! - One probe of a specification at a time, and at most [`crate::limits::PROBES_IN_FLIGHT_MAX`] of all.
-//! - Every probe is a new connection to the very address that its specification names: no name is resolved, no redirect followed, no proxy
-//!   asked. A kept connection would hide a server that has stopped accepting.
+//! - Every probe is a new connection to the very address that its specification names, or to one that its alias was resolved to: no name is resolved here,
+//!   no redirect followed, no proxy asked. A kept connection would hide a server that has stopped accepting.
 //! - A failed probe is a value, never an error; a probe that could not be made from here is told apart from one that failed there.
 
 #[cfg(feature = "serve")]
@@ -26,3 +26,5 @@ pub use asking::{Meter, NoMeter, Prober};
 pub(crate) use run::run;
 #[cfg(feature = "serve")]
 pub use tls::Roots;
+
+pub use schedule::Targets;

@@ -7,7 +7,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{Id, JoinSet};
 
 use super::asking::{Meter, Prober};
-use super::schedule::{Key, Schedule};
+use super::schedule::{Key, Schedule, Targets};
 use crate::catalog::ProbeSpec;
 use crate::clock::Clock;
 use crate::control::{Event, Plan};
@@ -19,16 +19,26 @@ use crate::units::Micros;
 type Asked = (ProbeSpec, Observation);
 
 /// Asks as the plans say until their sender is gone; then probes under way are dropped with their connections.
-pub(crate) async fn run(mut plans: watch::Receiver<Plan>, events: mpsc::Sender<Event>, prober: Prober, clock: Clock, seed: u64, meter: Arc<dyn Meter>) {
+pub(crate) async fn run(
+    mut plans: watch::Receiver<Plan>,
+    mut targets: watch::Receiver<Targets>,
+    events: mpsc::Sender<Event>,
+    prober: Prober,
+    clock: Clock,
+    seed: u64,
+    meter: Arc<dyn Meter>,
+) {
     let mut schedule = Schedule::new(seed, PROBES_IN_FLIGHT_MAX);
     let mut tasks: JoinSet<Asked> = JoinSet::new();
     let mut keys: HashMap<Id, Key> = HashMap::new();
     schedule.replan(&plans.borrow_and_update().clone(), clock.now());
     loop {
         while let Some((key, spec)) = schedule.start(clock.now()) {
-            let (prober, spec) = (prober.clone(), spec.clone());
+            let spec = spec.clone();
+            let Some(address) = schedule.aim(key, &targets.borrow().addresses(&spec.target.host)) else { continue };
+            let prober = prober.clone();
             let task = tasks.spawn(async move {
-                let observation = prober.ask(&spec).await;
+                let observation = prober.ask(&spec, address).await;
                 (spec, observation)
             });
             keys.insert(task.id(), key);
@@ -42,6 +52,7 @@ pub(crate) async fn run(mut plans: watch::Receiver<Plan>, events: mpsc::Sender<E
                 }
                 schedule.replan(&plans.borrow_and_update().clone(), clock.now());
             }
+            Ok(()) = targets.changed() => schedule.retarget(&targets.borrow_and_update()),
             Some(joined) = tasks.join_next_with_id() => {
                 let (id, asked) = match joined {
                     Ok((id, asked)) => (id, Ok(asked)),

@@ -3,16 +3,21 @@
 //! At start every probe is due at once; its second turn falls at a place in the interval that a hash of its specification chooses, so
 //! that later turns are spread. Jitter only shortens, by at most a tenth. A target that has begun to fail is asked again after a fifth of
 //! the interval. Intervals are counted from start to start.
+//!
+//! Of an alias the addresses are asked in turn, one each time: the next after a success, the same again while it fails, so that one dead
+//! address of several is found as fast as that of one. Where nothing is resolved, nothing is asked until something is.
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::catalog::{Catalog, ProbeId, ProbeSpec};
+use crate::catalog::{Catalog, Name, ProbeHost, ProbeId, ProbeSpec};
 use crate::control::{Plan, spec_digest};
 use crate::health::{ProbeFailure, ProbeOutcome, wants_recheck};
 use crate::limits::{JITTER_FRACTION, RECHECK_FRACTION};
 use crate::units::Moment;
+use crate::world::{Resolved, World};
 
 /// Names one entry for as long as its specification is in the plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -39,8 +44,60 @@ pub struct Schedule {
     due: BinaryHeap<Reverse<(Moment, Key)>>,
     /// Entries whose turn has come.
     ready: VecDeque<Key>,
+    /// Entries whose turn has come, and whose alias has no address.
+    parked: Vec<Key>,
     /// How many probes are under way, also of plans that are gone.
     in_flight: usize,
+}
+
+/// What aliases were resolved to, as probes see it. Cheap to clone.
+#[derive(Clone, Debug, Default)]
+pub struct Targets {
+    /// The catalog that the aliases are of.
+    catalog: Arc<Catalog>,
+    /// By alias.
+    resolved: Arc<[Arc<Resolved>]>,
+}
+
+impl Targets {
+    /// Those of a world.
+    #[must_use]
+    pub fn of(world: &World) -> Self {
+        Self { catalog: Arc::clone(&world.catalog), resolved: Arc::clone(&world.statuses.resolved) }
+    }
+
+    /// Whether a world has the same.
+    #[must_use]
+    pub fn are_of(&self, world: &World) -> bool {
+        Arc::ptr_eq(&self.resolved, &world.statuses.resolved) && Arc::ptr_eq(&self.catalog, &world.catalog)
+    }
+
+    /// The addresses of a host: those of an alias, IPv4 first, or the one that it is.
+    #[must_use]
+    pub fn addresses(&self, host: &ProbeHost) -> Vec<IpAddr> {
+        match host {
+            ProbeHost::Address(address) => vec![*address],
+            ProbeHost::Alias(name) => self.resolved(name).map(|resolved| addresses_of(resolved).collect()).unwrap_or_default(),
+        }
+    }
+
+    /// Whether a host has any address.
+    fn has_any(&self, host: &ProbeHost) -> bool {
+        match host {
+            ProbeHost::Address(_) => true,
+            ProbeHost::Alias(name) => self.resolved(name).is_some_and(|resolved| addresses_of(resolved).next().is_some()),
+        }
+    }
+
+    /// What an alias was resolved to.
+    fn resolved(&self, name: &Name) -> Option<&Resolved> {
+        self.resolved.get(self.catalog.alias_named(name)?.index()).map(|resolved| &**resolved)
+    }
+}
+
+/// All addresses, IPv4 first.
+fn addresses_of(resolved: &Resolved) -> impl Iterator<Item = IpAddr> {
+    resolved.a.addresses.iter().copied().map(IpAddr::V4).chain(resolved.aaaa.addresses.iter().copied().map(IpAddr::V6))
 }
 
 /// One probe's turns.
@@ -58,6 +115,8 @@ struct Entry {
     turns: u64,
     /// Whether it has found its place in the interval.
     placed: bool,
+    /// The address that was asked last.
+    asked: Option<IpAddr>,
 }
 
 /// What an entry is doing.
@@ -83,6 +142,7 @@ impl Schedule {
             next: 0,
             due: BinaryHeap::new(),
             ready: VecDeque::new(),
+            parked: Vec::new(),
             in_flight: 0,
         }
     }
@@ -95,11 +155,13 @@ impl Schedule {
             let entry = kept.unwrap_or_else(|| {
                 self.next += 1;
                 let hash = mix(spec_digest(spec) ^ self.seed);
-                Entry { key: Key(self.next), hash, turn: Turn::Waits(now), failed: 0, turns: 0, placed: false }
+                Entry { key: Key(self.next), hash, turn: Turn::Waits(now), failed: 0, turns: 0, placed: false, asked: None }
             });
             self.entries.push(entry);
         }
         self.places = self.entries.iter().zip((0..).map(ProbeId)).map(|(entry, id)| (entry.key, id)).collect();
+        // They come to be ready at once, and are parked anew where nothing has changed.
+        self.parked.clear();
         self.ready.retain(|key| self.places.contains_key(key));
         let is_ready: std::collections::HashSet<Key> = self.ready.iter().copied().collect();
         let waits = self.entries.iter().filter_map(|entry| match entry.turn {
@@ -127,6 +189,37 @@ impl Schedule {
         self.entries[place].turn = Turn::UnderWay(now);
         self.in_flight += 1;
         Some((key, &self.catalog.probes[place]))
+    }
+
+    /// The address that a probe that was started is to ask. Where there is none its turn is given back, and comes again when there is one.
+    pub fn aim(&mut self, key: Key, addresses: &[IpAddr]) -> Option<IpAddr> {
+        let entry = &mut self.entries[self.places.get(&key)?.index()];
+        if addresses.is_empty() {
+            if let Turn::UnderWay(since) = entry.turn {
+                entry.turn = Turn::Waits(since);
+                self.in_flight -= 1;
+                self.parked.push(key);
+            }
+            return None;
+        }
+        let next = match entry.asked {
+            Some(last) if entry.failed > 0 && addresses.contains(&last) => Some(last),
+            Some(last) => addresses.iter().find(|address| **address > last).or(addresses.first()).copied(),
+            None => usize::try_from(entry.hash % addresses.len() as u64).ok().and_then(|place| addresses.get(place)).copied(),
+        };
+        entry.asked = next;
+        next
+    }
+
+    /// Lets the probes come to their turns that waited for an alias to have addresses.
+    pub fn retarget(&mut self, targets: &Targets) {
+        let Self { parked, ready, places, catalog, .. } = self;
+        parked.retain(|key| {
+            let host = places.get(key).map(|place| &catalog.probes[place.index()].target.host);
+            let goes = host.is_none_or(|host| targets.has_any(host));
+            ready.extend((goes && host.is_some()).then_some(*key));
+            !goes
+        });
     }
 
     /// Takes back a probe that was asked, and sets its next turn. Returns the epoch and the index that its observation is to be sent

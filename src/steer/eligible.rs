@@ -17,7 +17,8 @@ pub(super) struct Eligible {
     pub(super) verdict: Verdict,
     /// Endpoints that may be answered now. Empty unless the verdict is to serve.
     pub(super) field: Bits,
-    /// Lawful endpoints that are not in the field because of their status (down, drained): their recovery may change the answer.
+    /// Lawful endpoints that are not in the field because of their status (down, drained, without addresses): their recovery may change the
+    /// answer.
     pub(super) missing: Bits,
     /// Lawful endpoints whose status is moving.
     pub(super) moving: Bits,
@@ -42,6 +43,10 @@ struct Facts {
     unknown: Bits,
     /// Status on the move.
     moving: Bits,
+    /// Without the IPv4 addresses that an alias should give it.
+    no_v4: Bits,
+    /// Without the IPv6 addresses that an alias should give it.
+    no_v6: Bits,
     /// Not open to all of its clients.
     thin: Bits,
 }
@@ -53,17 +58,23 @@ pub(super) fn admit(ask: &Ask, world: &World, witness: &mut impl Witness) -> Eli
     let facts = Facts::of(world.statuses_of(service));
     let allowed = allowed(ask, service, world, witness);
     let capable = capable(ask, service);
-    let lawful = allowed & !facts.out & capable & lineup.able;
+    let blank = facts.blank(ask, service);
+    // Those that may be given once they have addresses, and those of them that have.
+    let entitled = allowed & !facts.out & capable & lineup.able;
+    let lawful = entitled & !blank;
+    // The last resort is not measured.
+    let resorts = allowed & !facts.out & capable & !lineup.lacking & !blank;
     for (exclusion, bits) in [
         (Exclusion::Out, allowed & facts.out),
         (Exclusion::Require, allowed & !facts.out & lineup.lacking),
         (Exclusion::LastResort, allowed & !facts.out & !lineup.lacking & lineup.resort),
         (Exclusion::Family, allowed & !facts.out & lineup.able & !capable),
+        (Exclusion::Unresolved, allowed & !facts.out & capable & !lineup.lacking & blank),
         (Exclusion::Down, lawful & facts.down),
     ] {
         see_excluded(bits, exclusion, service, witness);
     }
-    if lawful == 0 {
+    if lawful == 0 && !(entitled != 0 && may_resort(service, resorts)) {
         let verdict = match service.when_none_left {
             WhenNoneLeft::Nodata => Verdict::Nodata,
             WhenNoneLeft::Servfail => Verdict::Servfail,
@@ -73,13 +84,13 @@ pub(super) fn admit(ask: &Ask, world: &World, witness: &mut impl Witness) -> Eli
     let far = far(ask, world, service);
     let alive = lawful & !facts.down;
     let (verdict, field, reason) = if alive == 0 {
-        all_down(service, allowed & !facts.out & capable & !lineup.lacking, lawful, &facts, far, witness)
+        all_down(service, resorts, lawful, &facts, far, witness)
     } else {
         let (field, reason) = narrow(alive, &facts, far, service, witness);
         (Verdict::Serve, field, reason)
     };
-    let missing = lawful & (facts.down | facts.drain) & !field;
-    Eligible { verdict, field, missing, moving: facts.moving & lawful, unknown: facts.unknown & field, thin: facts.thin & field, reason }
+    let missing = entitled & (facts.down | facts.drain | blank) & !field;
+    Eligible { verdict, field, missing, moving: facts.moving & entitled, unknown: facts.unknown & field, thin: facts.thin & field, reason }
 }
 
 impl Facts {
@@ -95,12 +106,31 @@ impl Facts {
                 facts.down |= if status.is_down() { bit } else { 0 };
                 facts.unknown |= if status.is_unknown() { bit } else { 0 };
                 facts.moving |= if status.moving { bit } else { 0 };
+                facts.no_v4 |= if status.lacks.a { bit } else { 0 };
+                facts.no_v6 |= if status.lacks.aaaa { bit } else { 0 };
                 facts.thin |= if status.keeps_all() { 0 } else { bit };
             }
             bit <<= 1;
         }
         facts
     }
+
+    /// The endpoints without an address to answer with: of any family that they should have where one decision is for both, else of the
+    /// family that is asked for.
+    #[inline]
+    fn blank(&self, ask: &Ask, service: &Service) -> Bits {
+        match (service.families, ask.family) {
+            (Families::Together, _) => self.no_v4 | self.no_v6,
+            (Families::Separate, Family::V4) => self.no_v4,
+            (Families::Separate, Family::V6) => self.no_v6,
+            (Families::Separate, Family::Any) => (self.no_v4 | !service.lineup.v4) & (self.no_v6 | !service.lineup.v6) & (self.no_v4 | self.no_v6),
+        }
+    }
+}
+
+/// Whether the service has a last resort that is among these.
+fn may_resort(service: &Service, resorts: Bits) -> bool {
+    matches!(service.when_all_down, WhenAllDown::LastResort(id) if resorts >> (id.0 - service.endpoints.start) & 1 == 1)
 }
 
 /// Whether a residency rule binds a client. A prefix may hold known and unknown places at once: then either binds.
@@ -181,7 +211,7 @@ fn relax(alive: Bits, undrained: Bits, preferred: Bits, service: &Service, witne
     (alive, Reason::Draining)
 }
 
-/// What is answered when every lawful endpoint is down. `resorts` are those that the last resort may be: it is not measured.
+/// What is answered when every lawful endpoint is down, or without an address. `resorts` are those that the last resort may be: it is not measured.
 #[cold]
 fn all_down(service: &Service, resorts: Bits, lawful: Bits, facts: &Facts, far: Bits, witness: &mut impl Witness) -> (Verdict, Bits, Reason) {
     match service.when_all_down {

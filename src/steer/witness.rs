@@ -77,6 +77,8 @@ pub enum Step {
 pub enum Exclusion {
     /// It has no address of the asked type (`families = "separate"`).
     Family,
+    /// It has no address, since its `alias` is not resolved.
+    Unresolved,
     /// A residency rule.
     Residency(ResidencyId),
     /// An operator took it out.

@@ -7,12 +7,12 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
 use super::process::Process;
 use super::tally::{About, Count, Ledger, Limited, RCODES, ReplyClass, Subject};
 use super::{
-    ACCEPTED, AGE, CUT, EVICTED, Folded, GENERATION, GEOIP_AGE, GEOIP_NETWORKS, HANDSHAKES_FAILED, HEALTH, MAX_FDS, Metric, NONE, OPEN, OPEN_FDS, OTHER,
+    ACCEPTED, AGE, CUT, EVICTED, Folded, GENERATION, GEOIP_AGE, GEOIP_NETWORKS, HANDSHAKES_FAILED, HEALTH, HELD, MAX_FDS, Metric, NONE, OPEN, OPEN_FDS, OTHER,
     OVERFLOWS, OVERRIDDEN, OVERRIDES, PANICS, PROBES, QUERIES, READY, REJECTED, RESIDENT, RESPONSES, RESTARTS, RRL_DROPPED, RRL_SLIPPED, RRL_WOULD_DROP,
-    SILENT, SOCKET_ERRORS, STALE, TRUNCATED, Telemetry, UNSENT, counter, describe, gauge, lock,
+    SILENT, SOCKET_ERRORS, STALE, TRUNCATED, Telemetry, UNRESOLVED, UNSENT, counter, describe, gauge, lock,
 };
 use crate::answer::Transport;
-use crate::catalog::Catalog;
+use crate::catalog::{AddressType, Catalog};
 use crate::health::{Health, Status};
 use crate::limits;
 use crate::steer::Reason;
@@ -28,6 +28,7 @@ impl Telemetry {
         self.tell_workers(&scrape);
         self.tell_queries(&scrape);
         tell_world(&scrape, world, ready, now);
+        tell_aliases(&scrape, world, now);
         tell_geography(&scrape, world, now);
         tell_process(&scrape);
         let mut text = scrape.handle().render();
@@ -132,6 +133,18 @@ fn tell_world(scrape: &PrometheusRecorder, world: &World, ready: bool, now: Mome
         let labels = [catalog.service(endpoint.service).name.to_string(), endpoint.name.to_string()];
         gauge(scrape, &HEALTH, &labels).set(health_value(status));
     }
+}
+
+/// What the world's aliases were resolved to.
+fn tell_aliases(scrape: &PrometheusRecorder, world: &World, now: Moment) {
+    let aliases = || world.catalog.aliases.iter().zip(world.statuses.resolved.iter());
+    for of in AddressType::ALL {
+        let unresolved = aliases().filter(|(alias, resolved)| alias.types.has(of) && resolved.lacks(of)).count();
+        gauge(scrape, &UNRESOLVED, &[of.as_str()]).set(float(unresolved as u64));
+    }
+    let troubles = aliases().flat_map(|(alias, resolved)| alias.types.iter().filter_map(|of| resolved.trouble(of)));
+    let oldest = troubles.filter_map(|trouble| trouble.found).map(|found| now.millis_since(found)).max();
+    gauge(scrape, &HELD, NONE).set(seconds(oldest.unwrap_or(0)));
 }
 
 /// The databases that the world's geography was made of.

@@ -86,10 +86,11 @@ impl fmt::Display for Note {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let comma = if matches!(self.deed, Deed::Draining(_)) { "," } else { "" };
         write!(f, "{}{comma} by {} until ", self.deed, self.who)?;
-        if self.until.millis_since(self.made) >= 86_400_000 {
-            write!(f, "{} ", self.until.day())?;
+        if self.until.millis_since(self.made) < 86_400_000 {
+            write!(f, "{} UTC: {}", self.until.time_of_day(), self.why)
+        } else {
+            write!(f, "{}: {}", self.until, self.why)
         }
-        write!(f, "{} UTC: {}", self.until.time_of_day(), self.why)
     }
 }
 
@@ -104,6 +105,6 @@ mod tests {
         let gradual = Note { deed: Deed::Draining(Permille(900)), ..note.clone() };
         assert_eq!(gradual.to_string(), "draining, with 90 % of its clients left, by anna until 14:05 UTC: maintenance");
         let longer = Note { deed: Deed::Held(Permille(400)), until: Moment(86_400_000 + 50_700_000), ..note };
-        assert_eq!(longer.to_string(), "held to 40 % of its clients by anna until 1970-01-02 14:05 UTC: maintenance");
+        assert_eq!(longer.to_string(), "held to 40 % of its clients by anna until 1970-01-02T14:05:00Z: maintenance");
     }
 }

@@ -4,6 +4,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod alias;
 mod rfc1034;
 mod rfc1035;
 mod rfc2181;

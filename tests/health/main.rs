@@ -1,12 +1,16 @@
 //! Health, from a probe on the wire to a world in the workers' hands.
 #![allow(clippy::unwrap_used, clippy::missing_docs_in_private_items, reason = "a test may panic, and its names are sentences")]
 
+mod aliases;
 mod controller;
 mod detection;
+mod lookups;
 #[cfg(feature = "serve")]
 mod probes;
 #[cfg(feature = "serve")]
 mod publishing;
+#[cfg(feature = "serve")]
+mod resolving;
 mod schedule;
 mod small;
 #[cfg(feature = "serve")]

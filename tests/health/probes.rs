@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use aya_gslb::catalog::{ProbeKind, ProbeSpec, ProbeTarget, StatusRange};
+use aya_gslb::catalog::{ProbeHost, ProbeKind, ProbeSpec, ProbeTarget, StatusRange};
 use aya_gslb::clock::{Clock, Stopwatch};
 use aya_gslb::health::{ProbeFailure, ProbeOutcome};
 use aya_gslb::probe::{Prober, Roots};
@@ -35,7 +35,7 @@ const PLAIN: Http =
     Http { method: "GET", host: "api.example.com", tls: false, verify: true, headers: &[], body: None, contains: None, json: &[], first_byte_ms: 0 };
 
 fn spec(target: SocketAddr, kind: ProbeKind) -> ProbeSpec {
-    ProbeSpec { target: ProbeTarget { address: target.ip(), port: target.port() }, kind, ..tcp(1) }
+    ProbeSpec { target: ProbeTarget { host: target.ip().into(), port: target.port() }, kind, ..tcp(1) }
 }
 
 impl Http {
@@ -65,7 +65,8 @@ async fn ask(spec: ProbeSpec) -> ProbeOutcome {
 
 async fn ask_trusting(spec: ProbeSpec, certificates: &[CertificateDer<'static>]) -> ProbeOutcome {
     let roots = Roots::of_certificates(certificates.iter().cloned()).unwrap();
-    Prober::new(Clock::system(), roots).ask(&ProbeSpec { timeout_ms: 20_000, ..spec }).await.outcome
+    let ProbeHost::Address(address) = spec.target.host else { panic!("no address to ask") };
+    Prober::new(Clock::system(), roots).ask(&ProbeSpec { timeout_ms: 20_000, ..spec }, address).await.outcome
 }
 
 async fn listener() -> (TcpListener, SocketAddr) {
@@ -221,7 +222,7 @@ async fn silence_is_a_time_out_within_the_time_out() {
     let (listener, address) = listener().await;
     let prober = Prober::new(Clock::system(), Roots::of_certificates([]).unwrap());
     for kind in [PLAIN.spec(address).kind, ProbeKind::Tls { host: "api.example.com".into(), verify: true }] {
-        let observation = prober.ask(&ProbeSpec { timeout_ms: 30, ..spec(address, kind) }).await;
+        let observation = prober.ask(&ProbeSpec { timeout_ms: 30, ..spec(address, kind) }, address.ip()).await;
         assert_eq!(observation.outcome, ProbeOutcome::Failed(ProbeFailure::TimedOut));
         assert!(observation.rtt >= Micros::from_millis(30), "{}", observation.rtt);
     }

@@ -11,6 +11,7 @@ use aya_gslb::control::{Change, Refused};
 use aya_gslb::health::{Health, Observation};
 use aya_gslb::probe::{Meter, Roots};
 use aya_gslb::publish::{ControlHandle, NotTaken, Publisher, Start, spawn};
+use aya_gslb::resolve::{self, NameServers};
 use aya_gslb::units::Moment;
 use aya_gslb::world::World;
 use tokio::net::TcpListener;
@@ -30,7 +31,7 @@ impl Meter for Count {
 }
 
 fn probe_of(target: SocketAddr) -> ProbeSpec {
-    let target = ProbeTarget { address: target.ip(), port: target.port() };
+    let target = ProbeTarget { host: target.ip().into(), port: target.port() };
     ProbeSpec { target, interval_ms: 20, timeout_ms: 5_000, fall: 2, rise: 2, ..tcp(1) }
 }
 
@@ -40,7 +41,18 @@ fn catalog_of(target: SocketAddr) -> Arc<Catalog> {
 
 fn start(catalog: Arc<Catalog>, state: Option<PathBuf>, meter: Arc<dyn Meter>) -> ControlHandle {
     let roots = Roots::of_certificates([]).unwrap();
-    spawn(Start { catalog, geo: geo(), clock: Clock::system(), state, overrides: None, roots, seed: 1, meter })
+    spawn(Start {
+        catalog,
+        geo: geo(),
+        clock: Clock::system(),
+        state,
+        overrides: None,
+        roots,
+        seed: 1,
+        meter,
+        name_servers: NameServers::Of(Vec::new()),
+        lookups: Arc::new(resolve::NoMeter),
+    })
 }
 
 async fn next(changes: &mut broadcast::Receiver<Change>) -> (Health, Health) {

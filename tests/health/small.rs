@@ -1,11 +1,12 @@
 //! Small catalogs, observations and moments for these tests.
 
+use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, OnceLock};
 
 use aya_gslb::catalog::{
-    AnswerKind, By, Catalog, Endpoint, Families, Lineup, Load, Name, NodeId, Price, ProbeId, ProbeKind, ProbeSpec, ProbeTarget, RegionId, RrSet, Service,
-    ServiceId, Soa, WhenAllDown, WhenNoneLeft, Zone, ZoneId,
+    AddressTypes, Alias, AliasId, Aliased, AnswerKind, By, Catalog, Endpoint, Families, Lineup, Load, Name, NodeId, Price, ProbeId, ProbeKind, ProbeSpec,
+    ProbeTarget, RegionId, RrSet, Service, ServiceId, Soa, WhenAllDown, WhenNoneLeft, Zone, ZoneId,
 };
 use aya_gslb::geo::Geo;
 use aya_gslb::health::{Observation, ProbeFailure, ProbeOutcome};
@@ -22,7 +23,7 @@ pub(crate) fn geo() -> Arc<Geo> {
 /// A TCP probe of 192.0.2.`last` with the default numbers.
 pub(crate) fn tcp(last: u8) -> ProbeSpec {
     ProbeSpec {
-        target: ProbeTarget { address: IpAddr::V4(Ipv4Addr::new(192, 0, 2, last)), port: 443 },
+        target: ProbeTarget { host: IpAddr::V4(Ipv4Addr::new(192, 0, 2, last)).into(), port: 443 },
         kind: ProbeKind::Tcp,
         interval_ms: 5_000,
         timeout_ms: 2_000,
@@ -56,6 +57,8 @@ pub(crate) struct Build {
     endpoints: Vec<Endpoint>,
     zones: Vec<Zone>,
     probes: Vec<ProbeSpec>,
+    aliases: BTreeMap<Name, AddressTypes>,
+    hosts: HashMap<usize, Name>,
 }
 
 impl Build {
@@ -127,6 +130,7 @@ impl Build {
             a: [Ipv4Addr::new(192, 0, 2, last)].into(),
             aaaa: Box::default(),
             cname: None,
+            alias: None,
             labels: Box::default(),
             probes,
         });
@@ -134,13 +138,32 @@ impl Build {
         self
     }
 
-    pub(crate) fn finish(self) -> Arc<Catalog> {
+    /// An endpoint whose addresses are looked up by a name.
+    pub(crate) fn aliased(mut self, name: &str, host: &str, types: AddressTypes, probes: &[ProbeSpec]) -> Self {
+        let alias: Name = host.parse().unwrap();
+        let known = self.aliases.entry(alias.clone()).or_default();
+        *known = known.or(types);
+        self = self.endpoint(name, 0, probes);
+        let endpoint = self.endpoints.last_mut().unwrap();
+        endpoint.a = Box::default();
+        endpoint.alias = Some(Aliased { id: AliasId(0), types, most: 32 });
+        self.hosts.insert(self.endpoints.len() - 1, alias);
+        self
+    }
+
+    pub(crate) fn finish(mut self) -> Arc<Catalog> {
+        let aliases: Box<[Alias]> = self.aliases.into_iter().map(|(name, types)| Alias { name, types }).collect();
+        for (index, host) in self.hosts {
+            let id = aliases.iter().position(|alias| alias.name == host).unwrap();
+            self.endpoints[index].alias.as_mut().unwrap().id = AliasId(u32::try_from(id).unwrap());
+        }
         let digest = self.probes.len() as u64 * 1_000 + self.endpoints.len() as u64;
         Arc::new(Catalog {
             zones: self.zones.into(),
             services: self.services.into(),
             endpoints: self.endpoints.into(),
             probes: self.probes.into(),
+            aliases,
             digest,
             ..self.catalog
         })

@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::PathBuf;
 
-use aya_gslb::control::{EndpointState, ProbeState, State};
+use aya_gslb::catalog::AddressType;
+use aya_gslb::control::{AliasState, EndpointState, ProbeState, State};
 use aya_gslb::health::Health;
 use aya_gslb::state_file::{self, StateFileError};
 
@@ -18,7 +19,9 @@ pub(crate) fn folder(name: &str) -> PathBuf {
 fn state() -> State {
     let probe = ProbeState { spec: u64::MAX, health: Health::Down, observed: 1_700_000_000_000 };
     let endpoint = EndpointState { service: "api.example.com".into(), endpoint: "east".into(), addresses: 7, probes: vec![probe] };
-    State { saved: 1_700_000_000_001, endpoints: vec![endpoint] }
+    let addresses = ["192.0.2.1", "192.0.2.2"].map(|address| address.parse().unwrap()).into();
+    let alias = AliasState { name: "lb.example.net".into(), of: AddressType::A, addresses, found: 1_700_000_000_000 };
+    State { saved: 1_700_000_000_001, endpoints: vec![endpoint], aliases: vec![alias] }
 }
 
 #[test]
@@ -30,6 +33,12 @@ fn what_is_written_is_read_again_and_nothing_is_left_beside_it() {
     state_file::write(&path, &state()).unwrap();
     assert_eq!(state_file::read::<State>(&path).unwrap(), Some(state()));
     assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
+}
+
+#[test]
+fn a_file_of_before_there_were_aliases_is_read_as_one_without() {
+    let state: State = serde_json::from_str(r#"{"saved":1,"endpoints":[]}"#).unwrap();
+    assert_eq!(state, State { saved: 1, ..State::default() });
 }
 
 #[test]

@@ -12,6 +12,7 @@ use aya_gslb::health::{Intent, Observation};
 use aya_gslb::limits::PROPOSALS_QUEUED_MAX;
 use aya_gslb::probe::{Meter, Roots};
 use aya_gslb::publish::{ControlHandle, NotGranted, Start, spawn};
+use aya_gslb::resolve::{self, NameServers};
 use aya_gslb::state_file;
 use aya_gslb::units::{Moment, Permille};
 
@@ -38,7 +39,18 @@ pub(crate) fn folder(name: &str) -> PathBuf {
 pub(crate) fn start(folder: Option<&Path>, clock: Clock) -> ControlHandle {
     let (catalog, geo) = loaded(ZONE);
     let overrides = folder.map(Path::to_owned);
-    spawn(Start { catalog, geo, clock, state: None, overrides, roots: Roots::of_system(), seed: 1, meter: Arc::new(Deaf) })
+    spawn(Start {
+        catalog,
+        geo,
+        clock,
+        state: None,
+        overrides,
+        roots: Roots::of_system(),
+        seed: 1,
+        meter: Arc::new(Deaf),
+        name_servers: NameServers::Of(Vec::new()),
+        lookups: Arc::new(resolve::NoMeter),
+    })
 }
 
 fn started(folder: Option<&Path>) -> (ControlHandle, Hand) {

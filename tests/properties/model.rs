@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use aya_gslb::config::{self, Code, Severity};
 use aya_gslb::geo::Geo;
-use aya_gslb::world::World;
+use aya_gslb::world::{Held, Resolved, World};
 
 /// A seeded source of choices (SplitMix64).
 pub(crate) struct Dice(u64);
@@ -107,6 +107,8 @@ pub(crate) struct EndpointModel {
     weight: u32,
     /// Its bias in milliseconds.
     bias: i64,
+    /// Whether its addresses are looked up by a name.
+    aliased: bool,
 }
 
 /// A service as written.
@@ -179,6 +181,7 @@ impl ServiceModel {
                 label: [None, Some("one"), Some("two")][dice.below(3)],
                 weight: [1, 1, 3, 10, 0][dice.below(5)],
                 bias: [0, 0, 0, -20, 15][dice.below(5)],
+                aliased: dice.one_in(4),
             })
             .collect();
         let mut lines = Vec::new();
@@ -236,7 +239,12 @@ impl ServiceModel {
         text += "\n";
         for (index, endpoint) in self.endpoints.iter().enumerate() {
             text += &format!("[service.{}.endpoint.{}]\nregion = \"{}\"\n", self.name, endpoint.name, endpoint.region);
-            text += &format!("a = [\"192.0.2.{}\"]\naaaa = [\"2001:db8::{number}:{index}\"]\n", number * 20 + index + 1);
+            if endpoint.aliased {
+                // Some services share a name.
+                text += &format!("alias = \"lb{}-{index}.example.net\"\nalias-types = [\"A\", \"AAAA\"]\n", number % 2);
+            } else {
+                text += &format!("a = [\"192.0.2.{}\"]\naaaa = [\"2001:db8::{number}:{index}\"]\n", number * 20 + index + 1);
+            }
             text += &format!("weight = {}\nbias = \"{} ms\"\n", endpoint.weight, endpoint.bias);
             if let Some(label) = endpoint.label {
                 text += &format!("labels = {{ model = \"{label}\" }}\n");
@@ -327,6 +335,7 @@ impl Model {
         let geo = Geo::without_databases(&loaded.catalog);
         let mut world = World::unmeasured(1, Arc::new(loaded.catalog), Arc::new(geo));
         world.statuses.of.fill(aya_gslb::health::Status::UP);
+        world.statuses.resolved = (0..world.catalog.aliases.len()).map(resolved).collect();
         Some(world)
     }
 
@@ -422,4 +431,14 @@ pub(crate) fn same_prefix(address: IpAddr, len: u8, dice: &mut Dice) -> IpAddr {
             Ipv6Addr::from_bits(address.to_bits() & keep | noise & !keep).into()
         }
     }
+}
+
+/// What an alias is resolved to: one address of each type, or several.
+fn resolved(alias: usize) -> Arc<Resolved> {
+    let addresses = |last: u8| (0..=u8::try_from(alias % 3).unwrap()).map(move |more| last + more);
+    let first = u8::try_from(alias).unwrap() * 4 + 1;
+    Arc::new(Resolved {
+        a: Held { addresses: addresses(first).map(|last| Ipv4Addr::new(203, 0, 113, last)).collect(), trouble: None },
+        aaaa: Held { addresses: addresses(first).map(|last| Ipv6Addr::new(0x2001, 0xdb8, 0x113, 0, 0, 0, 0, last.into())).collect(), trouble: None },
+    })
 }

@@ -10,7 +10,7 @@ use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 
 use super::web::{self, Response};
-use crate::catalog::Catalog;
+use crate::catalog::{Catalog, ProbeHost};
 
 /// The web services of all regions. Clones are the same services.
 #[derive(Clone, Debug)]
@@ -54,9 +54,11 @@ pub(super) fn expected(catalog: &Catalog) -> BTreeMap<String, BTreeSet<SocketAdd
     for endpoint in &catalog.endpoints {
         for probe in &endpoint.probes {
             let target = &catalog.probes[probe.index()].target;
-            if target.address.is_loopback() {
+            if let ProbeHost::Address(address) = target.host
+                && address.is_loopback()
+            {
                 let region = catalog.region(endpoint.region).name.to_string();
-                regions.entry(region).or_default().insert(SocketAddr::new(target.address, target.port));
+                regions.entry(region).or_default().insert(SocketAddr::new(address, target.port));
             }
         }
     }

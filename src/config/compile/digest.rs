@@ -4,7 +4,8 @@
 
 use std::hash::{Hash, Hasher};
 
-use crate::catalog::{Catalog, Content, Endpoint, RrSet, Service};
+use super::aliases::Aliases;
+use crate::catalog::{AliasId, Aliased, Catalog, Content, Endpoint, RrSet, Service};
 
 /// 64-bit FNV-1a, eight octets at a time where they come so.
 struct Digest(u64);
@@ -69,12 +70,14 @@ impl Hasher for Digest {
 }
 
 /// The digest of a service with its endpoints: what its answers depend on.
-pub(super) fn of_service(service: &Service, endpoints: &[Endpoint]) -> u64 {
+pub(super) fn of_service(service: &Service, endpoints: &[Endpoint], aliases: &Aliases) -> u64 {
     let mut digest = Digest(Digest::START);
-    // Indices of other services and probes change when others come and go; what is meant does not.
+    // Indices of other services, probes and aliases change when others come and go; what is meant does not.
     Service { zone: crate::catalog::ZoneId(0), endpoints: 0..0, ..service.clone() }.hash(&mut digest);
     for endpoint in endpoints {
-        Endpoint { service: crate::catalog::ServiceId(0), probes: Box::default(), ..endpoint.clone() }.hash(&mut digest);
+        let alias = endpoint.alias.map(|alias| Aliased { id: AliasId(0), ..alias });
+        Endpoint { service: crate::catalog::ServiceId(0), probes: Box::default(), alias, ..endpoint.clone() }.hash(&mut digest);
+        endpoint.alias.and_then(|alias| aliases.name(alias.id)).hash(&mut digest);
     }
     digest.finish()
 }
@@ -89,6 +92,7 @@ pub(super) fn of_catalog(catalog: &Catalog) -> u64 {
     catalog.client_sets.hash(&mut digest);
     catalog.latencies.hash(&mut digest);
     catalog.networks.hash(&mut digest);
+    catalog.aliases.hash(&mut digest);
     catalog.probes.hash(&mut digest);
     catalog.safety.hash(&mut digest);
     for zone in &catalog.zones {

@@ -2,6 +2,7 @@
 //!
 //! Everything is put into canonical order here, so that neither the order of files nor of lines within them shows in the outcome.
 
+mod aliases;
 mod clients;
 mod digest;
 mod price;
@@ -17,9 +18,10 @@ use super::Masters;
 use super::diagnostic::{Code, Finding, Findings};
 use super::source::{Place, SourceFile};
 use super::spec::Specs;
-use crate::catalog::{Catalog, ClientSetId, Lineup, ProbeId, Profiles};
+use crate::catalog::{AliasId, Catalog, ClientSetId, Lineup, ProbeId, Profiles};
 use crate::limits::{CLIENT_SETS_MAX, ENDPOINTS_MAX, NETWORKS_MAX, REGIONS_MAX, RESIDENCIES_MAX, SERVICES_MAX, ZONES_MAX};
 
+use aliases::Aliases;
 use clients::Clients;
 use probes::Probes;
 use regions::Regions;
@@ -39,6 +41,8 @@ struct Context<'a> {
     residencies: Vec<crate::catalog::Residency>,
     /// Kinds of clients that residency rules tell apart.
     classes: Classes,
+    /// Names that addresses are looked up by.
+    aliases: Aliases,
     /// Probes and templates.
     probes: Probes,
     /// Which residency rules bind a service.
@@ -57,7 +61,8 @@ pub(super) fn compile(mut specs: Specs, sources: &mut Vec<SourceFile>, masters: 
     let classes = Classes::of(&residencies, &clients, &networks);
     let residencies_used = vec![false; residencies.len()];
     let probes = Probes::new(std::mem::take(&mut specs.probes));
-    let mut context = Context { findings, regions, clients, residencies, classes, probes, residencies_used };
+    let aliases = Aliases::new(specs.zones.iter().map(|zone| zone.apex.value.clone()).collect());
+    let mut context = Context { findings, regions, clients, residencies, classes, aliases, probes, residencies_used };
 
     let safety = specs.safety.map(|(_, safety)| safety).unwrap_or_default();
     let mut specs_of_zones = std::mem::take(&mut specs.zones);
@@ -81,6 +86,7 @@ pub(super) fn compile(mut specs: Specs, sources: &mut Vec<SourceFile>, masters: 
     context.lint_unused(&residency_places);
     let (sets, set_ids) = context.clients.finish(findings);
     let (specs_of_probes, probe_ids) = context.probes.finish();
+    let (aliases, alias_ids) = context.aliases.finish();
     for residency in &mut context.residencies {
         residency.clients = ClientSetId(set_ids[residency.clients.index()]);
     }
@@ -92,6 +98,9 @@ pub(super) fn compile(mut specs: Specs, sources: &mut Vec<SourceFile>, masters: 
     }
     for endpoint in &mut endpoints {
         endpoint.probes.sort_unstable();
+        if let Some(alias) = &mut endpoint.alias {
+            alias.id = AliasId(alias_ids[alias.id.index()]);
+        }
     }
     for service in &mut services {
         let own = endpoints.get(service.endpoints.start as usize..service.endpoints.end as usize).unwrap_or_default();
@@ -105,6 +114,7 @@ pub(super) fn compile(mut specs: Specs, sources: &mut Vec<SourceFile>, masters: 
     catalog.client_sets = sets;
     catalog.latencies = latencies;
     catalog.networks = networks;
+    catalog.aliases = aliases;
     catalog.probes = specs_of_probes;
     catalog.safety = safety;
     zones::build(inputs, &mut catalog, sources, masters, findings);

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::catalog::{Name, ProbeId, ProbeKind, ProbeSpec, ProbeTarget};
+use crate::catalog::{Name, ProbeHost, ProbeId, ProbeKind, ProbeSpec, ProbeTarget};
 use crate::config::diagnostic::{Code, Finding, Findings};
 use crate::config::source::Place;
 use crate::config::spec::{EndpointSpec, ProbeChoice, ProbeForm};
@@ -45,9 +45,11 @@ impl Probes {
 
     /// The probes of an endpoint; empty when it has no address to ask.
     pub(super) fn of_endpoint(&mut self, forms: &[ProbeForm], spec: &EndpointSpec, service: &Name) -> Box<[ProbeId]> {
-        let Some(address) = spec.probe_at.map(|at| at.address).or(spec.first) else { return Box::default() };
+        let address = spec.probe_at.map(|at| at.address).or(spec.first).map(ProbeHost::Address);
+        let Some(host) = address.or_else(|| spec.alias.as_ref().map(|alias| ProbeHost::Alias(alias.value.clone()))) else { return Box::default() };
         let port = spec.probe_at.and_then(|at| at.port);
-        let mut ids: Vec<ProbeId> = forms.iter().map(|form| self.intern(form, ProbeTarget { address, port: port.unwrap_or(form.port) }, service)).collect();
+        let target = |form: &ProbeForm| ProbeTarget { host: host.clone(), port: port.unwrap_or(form.port) };
+        let mut ids: Vec<ProbeId> = forms.iter().map(|form| self.intern(form, target(form), service)).collect();
         ids.sort_unstable();
         ids.dedup();
         ids.into()

@@ -1,10 +1,11 @@
 //! Services and their endpoints.
 
+use super::aliases::{self, check_families, settle_types};
 use super::price::per_million;
 use super::tiers::{Standing, stand};
 use super::{Context, too_many};
 use crate::catalog::{
-    AnswerKind, Endpoint, EndpointId, Families, GeoRule, Lineup, RegionId, RegionSet, Requirement, ResidencyId, Selector, Service, ServiceId, WhenAllDown,
+    AddressType, AnswerKind, Endpoint, EndpointId, GeoRule, Lineup, RegionId, RegionSet, Requirement, ResidencyId, Selector, Service, ServiceId, WhenAllDown,
     ZoneId,
 };
 use crate::config::diagnostic::{Code, Finding};
@@ -23,8 +24,9 @@ impl Context<'_> {
             findings.add(finding.help(format!("write `[service.{}.endpoint.REGION]` with `a = [\"192.0.2.10\"]`", spec.label)));
         }
         too_many(findings, Some(spec.place), "endpoints in one service", spec.endpoints.len(), ENDPOINTS_PER_SERVICE_MAX);
+        settle_types(&mut spec);
         let kind = self.kind(&spec);
-        self.check_families(&spec, kind);
+        check_families(&spec, kind, findings);
         check_answer_size(self, &spec);
         let residency = self.residency_of(&spec);
         let (standings, tiers) = stand(self, &spec);
@@ -70,7 +72,7 @@ impl Context<'_> {
     /// Addresses or a canonical name; reports a mixture, and canonical names where they cannot be.
     fn kind(&self, spec: &ServiceSpec) -> AnswerKind {
         let Some(named) = spec.endpoints.iter().find(|endpoint| endpoint.cname.is_some()) else { return AnswerKind::Addresses };
-        if let Some(other) = spec.endpoints.iter().find(|endpoint| endpoint.cname.is_none() && !(endpoint.a.is_empty() && endpoint.aaaa.is_empty())) {
+        if let Some(other) = spec.endpoints.iter().find(|endpoint| endpoint.cname.is_none() && !endpoint.types.is_empty()) {
             let message = format!("service \"{}\" mixes addresses and canonical names", spec.label);
             let finding = Finding::at(Code::MixedAnswers, other.place, message).label("has addresses");
             self.findings.add(finding.related(named.place, "has a canonical name").help("a service is all addresses or all `cname`"));
@@ -85,23 +87,6 @@ impl Context<'_> {
             misplaced(spec.place, message, "there is only ever one CNAME (RFC 2181 section 10.1)");
         }
         AnswerKind::Cname
-    }
-
-    /// Reports endpoints of different families in a service that decides for all types at once.
-    fn check_families(&self, spec: &ServiceSpec, kind: AnswerKind) {
-        if kind == AnswerKind::Cname || spec.families == Families::Separate {
-            return;
-        }
-        for (family, has) in [("a", has_a as fn(&EndpointSpec) -> bool), ("aaaa", has_aaaa)] {
-            let with = spec.endpoints.iter().find(|endpoint| has(endpoint));
-            let without = spec.endpoints.iter().find(|endpoint| !has(endpoint) && (has_a(endpoint) || has_aaaa(endpoint)));
-            if let (Some(with), Some(without)) = (with, without) {
-                let message = format!("service \"{}\" has endpoints of different address families", spec.label);
-                let finding = Finding::at(Code::MixedFamilies, without.place, message).label(format!("has no `{family}`"));
-                let help = format!("one decision serves A and AAAA: give it `{family}`, or write `families = \"separate\"` in the service");
-                self.findings.add(finding.related(with.place, format!("has `{family}`")).help(help));
-            }
-        }
     }
 
     /// The residency rules that a service names, sorted.
@@ -220,6 +205,7 @@ impl Context<'_> {
                 a: endpoint.a.clone(),
                 aaaa: endpoint.aaaa.clone(),
                 cname: endpoint.cname.clone(),
+                alias: self.aliases.of_endpoint(endpoint, spec.answers, self.findings),
                 labels: endpoint.labels.clone(),
                 probes,
             });
@@ -328,26 +314,21 @@ impl Context<'_> {
 
 /// Reports answers that could not fit.
 fn check_answer_size(context: &Context<'_>, spec: &ServiceSpec) {
-    for (family, count) in [("a", (|endpoint| endpoint.a.len()) as fn(&EndpointSpec) -> usize), ("aaaa", |endpoint| endpoint.aaaa.len())] {
+    for of in AddressType::ALL {
+        let count = |endpoint: &EndpointSpec| match of {
+            _ if endpoint.alias.is_some() => usize::from(endpoint.types.has(of)) * aliases::share(spec.answers),
+            AddressType::A => endpoint.a.len(),
+            AddressType::Aaaa => endpoint.aaaa.len(),
+        };
         let mut counts: Vec<usize> = spec.endpoints.iter().map(count).collect();
         counts.sort_unstable_by(|one, other| other.cmp(one));
         let most: usize = counts.iter().take(usize::from(spec.answers)).sum();
         if most > STEERED_ADDRESSES_MAX {
             let message = format!("an answer of service \"{}\" could have {most} addresses", spec.label);
             let finding = Finding::at(Code::AnswerTooLarge, spec.place, message).label(format!("at most {STEERED_ADDRESSES_MAX} in one answer"));
-            context.findings.add(finding.help(format!("fewer `answers`, or fewer addresses in `{family}`")));
+            context.findings.add(finding.help(format!("fewer `answers`, or fewer addresses in `{}`", of.as_str().to_lowercase())));
         }
     }
-}
-
-/// Whether an endpoint has IPv4 addresses.
-fn has_a(endpoint: &EndpointSpec) -> bool {
-    !endpoint.a.is_empty()
-}
-
-/// Whether an endpoint has IPv6 addresses.
-fn has_aaaa(endpoint: &EndpointSpec) -> bool {
-    !endpoint.aaaa.is_empty()
 }
 
 /// Whether labels satisfy every requirement.

@@ -38,7 +38,7 @@ pub(super) fn input(id: ZoneId, mut spec: ZoneSpec, context: &mut Context<'_>, s
         let service_id = ServiceId(u32::try_from(services.len()).unwrap_or(u32::MAX));
         let (place, first) = (service.place, endpoints.len());
         let linked = context.service(id, service_id, service, endpoints);
-        let digest = digest::of_service(&linked, &endpoints[first..]);
+        let digest = digest::of_service(&linked, &endpoints[first..], &context.aliases);
         names.push(ServiceName { name: linked.name.clone(), id: service_id, kind: linked.kind, digest, place });
         services.push(linked);
     }

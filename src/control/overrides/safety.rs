@@ -1,7 +1,7 @@
 //! What operators may not do by accident: how many regions and endpoints are left to each class of clients.
 //!
 //! A class of clients are those that the same residency rules bind. An endpoint *stands* for a class if it is lawful for it, has what the
-//! service requires, is not down, and no override drains it, takes it out or leaves it no clients.
+//! service requires, is not down and has its addresses, and no override drains it, takes it out or leaves it no clients.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -56,9 +56,9 @@ fn open(statuses: &[Status]) -> Bits {
     those(statuses, |status| !matches!(status.intent, Intent::Drain | Intent::Out) && status.share.0 > 0)
 }
 
-/// The endpoints that are not down.
+/// The endpoints that are not down, and have the addresses that they should have.
 fn alive(statuses: &[Status]) -> Bits {
-    those(statuses, |status| !status.is_down())
+    those(statuses, |status| !status.is_down() && status.lacks.is_empty())
 }
 
 /// The endpoints of which something is true.
