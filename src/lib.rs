@@ -12,6 +12,7 @@ pub mod explain;
 pub mod geo;
 pub mod health;
 pub mod limits;
+pub mod near;
 pub mod steer;
 pub mod units;
 pub mod wire;
@@ -20,6 +21,8 @@ pub mod world;
 // Touching the outside. `config` reads files and nothing else; of `probe` and `resolve` the schedules are pure.
 #[cfg(feature = "serve")]
 pub mod admin;
+#[cfg(feature = "serve")]
+pub mod audit;
 #[cfg(feature = "serve")]
 pub mod cli;
 #[cfg(feature = "serve")]

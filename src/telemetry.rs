@@ -151,6 +151,14 @@ metrics! {
         "When the certificate in use ends, as seconds since the Unix epoch; absent without one";
     /// Renewals of the certificate.
     CERTIFICATES = "aya_tls_certificate_renewals_total", Counter, Count, ["outcome"], "Changes of the certificate's files, by outcome; absent without one";
+    /// Overrides.
+    OVERRIDES = "aya_overrides", Gauge, Count, ["action"], "Overrides in force, by what they do";
+    /// Overridden endpoints.
+    OVERRIDDEN = "aya_overridden_endpoints", Gauge, Count, [], "Endpoints that an override has the say over";
+    /// Lost overrides.
+    OVERRIDES_LOST = "aya_overrides_lost", Gauge, Count, [], "1 if the file of overrides was not whole at the start, and was set aside";
+    /// Wishes.
+    WISHES = "aya_override_requests_total", Counter, Count, ["outcome"], "Requests to set or clear overrides, by outcome; dry runs are left out";
     /// Dropped events.
     DROPPED = "aya_events_dropped_total", Counter, Count, [], "Events for the controller that found its queue full";
     /// Open descriptors.
@@ -181,6 +189,20 @@ pub enum Reloaded {
     Applied,
     /// The old ones still are.
     Refused,
+}
+
+/// Outcomes of requests for overrides, in the order of [`Wished`].
+const WISH_OUTCOMES: [&str; 3] = ["granted", "refused", "failed"];
+
+/// What a request for overrides came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wished {
+    /// It is in force.
+    Granted,
+    /// It may not be.
+    Refused,
+    /// It could not be written.
+    Failed,
 }
 
 /// Everything that is counted in one node.
@@ -336,6 +358,19 @@ impl Telemetry {
         self.dropped.increment(events);
     }
 
+    /// Says whether overrides were lost at the start, since their file was not whole.
+    pub fn set_overrides_lost(&self, lost: bool) {
+        gauge(&self.lasting, &OVERRIDES_LOST, NONE).set(f64::from(u8::from(lost)));
+        for outcome in WISH_OUTCOMES {
+            counter(&self.lasting, &WISHES, &[outcome]).increment(0);
+        }
+    }
+
+    /// Counts a request to set or clear overrides.
+    pub fn count_wish(&self, outcome: Wished) {
+        counter(&self.lasting, &WISHES, &[WISH_OUTCOMES[outcome as usize]]).increment(1);
+    }
+
     /// Counts a look-up of an alias.
     pub fn count_lookup(&self, lookup: &Lookup) {
         let place = match &lookup.outcome {
@@ -414,7 +449,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// Whether a metric lasts as long as the node, rather than being summed for each scrape.
 fn is_lasting(metric: &Metric) -> bool {
     metric.kind == Kind::Histogram
-        || [RELOADS.name, DROPPED.name, LOOKUPS.name, UNUSABLE.name, BUILD.name, CERTIFICATE_END.name, CERTIFICATES.name].contains(&metric.name)
+        || [RELOADS.name, DROPPED.name, LOOKUPS.name, UNUSABLE.name, BUILD.name, CERTIFICATE_END.name, CERTIFICATES.name, OVERRIDES_LOST.name, WISHES.name]
+            .contains(&metric.name)
 }
 
 /// Describes the metrics of one recorder.

@@ -1,7 +1,9 @@
 //! What a query may know: the immutable snapshot that queries are answered from. Published, never changed.
 
+mod notes;
 mod resolved;
 
+pub use notes::{Deed, Note, Notes};
 pub use resolved::{Held, LookupFailure, Resolved, Trouble};
 
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -9,7 +11,7 @@ use std::sync::Arc;
 
 use crate::catalog::{AddressTypes, Aliased, Catalog, Endpoint, EndpointId, Service, ServiceId};
 use crate::geo::Geo;
-use crate::health::{Evidence, Note, Status};
+use crate::health::{self, Evidence, Status};
 use crate::units::Moment;
 
 /// The snapshot. Catalog, geography and statuses change behind one pointer, so that a query sees one world.
@@ -23,6 +25,8 @@ pub struct World {
     pub geo: Arc<Geo>,
     /// How endpoints are.
     pub statuses: Statuses,
+    /// Which override has its say in which status, for explanations. Deciding never reads it.
+    pub notes: Arc<Notes>,
     /// What is told about load. Deciding never reads it.
     pub outlook: Arc<Outlook>,
 }
@@ -57,7 +61,7 @@ pub struct Statuses {
     /// be in the same one. Services in one situation are decided alike, whenever that was.
     pub situations: Box<[u64]>,
     /// What is to be told of endpoints in trouble beside their statuses, by endpoint. Nothing decides by it.
-    pub notes: Arc<[(EndpointId, Note)]>,
+    pub notes: Arc<[(EndpointId, health::Note)]>,
     /// What each probe has shown, as of a few seconds ago at most while observations arrive. Nothing decides by it.
     pub evidence: Arc<[Evidence]>,
     /// By alias: what it was resolved to.
@@ -85,7 +89,7 @@ impl World {
             doubting: false,
             observed: Moment(0),
         };
-        Self { generation, catalog, geo, statuses, outlook: Arc::default() }
+        Self { generation, catalog, geo, statuses, outlook: Arc::default(), notes: Arc::default() }
     }
 
     /// The status of an endpoint.
@@ -97,7 +101,7 @@ impl World {
 
     /// What is to be told of an endpoint beside its status.
     #[must_use]
-    pub fn note(&self, endpoint: EndpointId) -> Option<&Note> {
+    pub fn note(&self, endpoint: EndpointId) -> Option<&health::Note> {
         let notes = &self.statuses.notes;
         notes.binary_search_by_key(&endpoint, |(id, _)| *id).ok().map(|index| &notes[index].1)
     }

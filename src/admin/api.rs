@@ -25,7 +25,7 @@ use crate::world::World;
 
 /// Everything.
 pub(super) fn admin(context: Context) -> Router {
-    let router = Router::new().route("/v1/explain", get(explain)).route("/v1/status", get(status)).merge(common());
+    let router = Router::new().route("/v1/explain", get(explain)).route("/v1/status", get(status)).merge(super::overrides::routes()).merge(common());
     finish(router, context)
 }
 
@@ -43,7 +43,7 @@ fn common() -> Router<Context> {
 fn finish(router: Router<Context>, context: Context) -> Router {
     router
         .fallback(async || Problem::new(StatusCode::NOT_FOUND, "there is nothing at this path"))
-        .method_not_allowed_fallback(async || Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this path takes GET only"))
+        .method_not_allowed_fallback(async || Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this path does not take this method"))
         .layer(DefaultBodyLimit::max(limits::ADMIN_BODY_OCTETS_MAX))
         .layer(middleware::from_fn(in_time))
         .with_state(context)
@@ -57,7 +57,7 @@ async fn in_time(request: Request, next: Next) -> Response {
 
 /// A problem document (RFC 9457 §3).
 #[derive(Clone, Debug, Serialize)]
-struct Problem {
+pub(super) struct Problem {
     /// The status again.
     status: u16,
     /// The status in words.
@@ -68,7 +68,7 @@ struct Problem {
 
 impl Problem {
     /// With the status's own title.
-    fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+    pub(super) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         Self { status: status.as_u16(), title: status.canonical_reason().unwrap_or("Error"), detail: detail.into() }
     }
 }
@@ -268,6 +268,9 @@ struct EndpointStatus {
     ramp_permille: u16,
     /// Whether it is moving.
     moving: bool,
+    /// The override that has the say over it, if any.
+    #[serde(rename = "override", skip_serializing_if = "Option::is_none")]
+    intent: Option<String>,
     /// Whether it is probed at all.
     probed: bool,
     /// The name that its addresses are looked up by, if they are.
@@ -365,6 +368,7 @@ async fn status(State(context): State<Context>) -> Json<StatusView> {
         held: world.note(id).and_then(|note| note.hold).map(HoldStatus::of),
         ramp_permille: status.ramp.0,
         moving: status.moving,
+        intent: world.notes.about(id).map(ToString::to_string),
         probed: !endpoint.probes.is_empty(),
         alias: endpoint.alias.map(|alias| catalog.alias(alias.id).name.to_string()),
         resolved: if endpoint.alias.is_some() { addresses_of(endpoint, &world) } else { Vec::new() },

@@ -18,6 +18,7 @@ mod policy;
 mod profile;
 mod recovery;
 mod region;
+mod safety;
 mod service;
 mod zone;
 
@@ -30,6 +31,7 @@ pub use policy::{ClientSet, LatencyRow, Network, Residency, Selector, UnknownCli
 pub use profile::Profiles;
 pub use recovery::{Damping, Recovery};
 pub use region::{Region, RegionSet, RegionSetIter, glob};
+pub use safety::{MovedMax, Safety};
 pub use service::{
     AnswerKind, BaselineSpec, By, Endpoint, Families, GeoRule, HttpsTemplate, Load, Price, ProbeHost, ProbeKind, ProbeSpec, ProbeTarget, Requirement, Service,
     StatusRange, WhenAllDown, WhenNoneLeft,
@@ -115,6 +117,8 @@ pub struct Catalog {
     pub probes: Box<[ProbeSpec]>,
     /// What is probed only as evidence of the node's own network (`vantage.reference`).
     pub references: Box<[ProbeId]>,
+    /// What operators may not do by accident.
+    pub safety: Safety,
     /// Digest of the content, the same on every node that loaded the same files in any order.
     pub digest: u64,
 }

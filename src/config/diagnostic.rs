@@ -3,9 +3,9 @@
 use std::cell::{Cell, RefCell};
 use std::fmt;
 
-use super::near::Hints;
 use super::source::{Place, SourceFile, Spot, spot};
 use crate::limits::DIAGNOSTICS_MAX;
+use crate::near::Hints;
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -42,6 +42,7 @@ pub const SECTIONS: &[&Section] = &[
     &JURISDICTION,
     &NETWORK,
     &RESIDENCY,
+    &SAFETY,
     &PROBES,
     &PROBE_HTTP,
     &PROBE_TCP,
@@ -76,6 +77,7 @@ pub const FILE: Section = Section {
         key("jurisdiction", "tables", "", "The operator's own unions of countries, beside EU, EEA, ADEQUATE and UK-ADEQUATE."),
         key("network", "tables", "", "What is known of some prefixes; comes before every database."),
         key("residency", "tables", "", "Rules about which clients may get which regions."),
+        key("safety", "table", "", "What operators may not do by accident; stands in one file only."),
         key("latency", "tables", "", "Known latencies: client selector, then region = duration. They come before distance."),
         key("probe", "tables", "", "Probe templates, used by name."),
         key("vantage", "table", "", "From where this looks at the world: what a node may doubt itself by."),
@@ -155,6 +157,18 @@ pub const RESIDENCY: Section = Section {
         key("clients", "list of client selectors", "required", "Whom it binds."),
         key("regions", "list of region selectors", "required", "The regions that those clients may get."),
         key("unknown", "apply | exempt", "required", "What applies to clients whose jurisdiction is unknown. Has no default on purpose."),
+    ],
+};
+
+/// `[safety]`.
+pub const SAFETY: Section = Section {
+    path: "safety",
+    about: "What overrides may not do unless they are forced with a reason; of a class of clients the last endpoint is always kept. The removal of an endpoint that is down is never held up.",
+    keys: &[
+        key("min-regions", "number", "", "Regions that each service keeps for every class of clients: lawful, not drained, out or down. Binds reloads, too."),
+        key("gate", "duration", "", "Least time between two overrides that move clients away; at most 24h."),
+        key("max-moved", "share", "", "Share of all clients that overrides may move in a time."),
+        key("per", "duration", "1h", "That time; from 1min to 24h."),
     ],
 };
 

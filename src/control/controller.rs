@@ -8,6 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::aliases::Aliases;
+use super::overrides::{Intents, Overrides, Shift, refuse_reload};
 use super::roster::{self, Carried};
 use super::spill::Spill;
 use super::state::{addresses_digest, spec_digest};
@@ -53,6 +54,8 @@ pub struct Controller {
     watch: Watch,
     /// The versions to be published next.
     versions: Vec<u64>,
+    /// What operators intend.
+    intents: Intents,
     /// The situations that services were in.
     situations: Situations,
     /// Whose load goes where.
@@ -117,6 +120,7 @@ impl Controller {
             statuses: world.statuses.of.to_vec(),
             watch: Watch::default(),
             versions: world.statuses.versions.to_vec(),
+            intents: Intents::default(),
             situations,
             spill: Spill::new(&catalog, &geo),
             evidence: None,
@@ -150,6 +154,12 @@ impl Controller {
         self.first_round.is_none()
     }
 
+    /// The overrides in force.
+    #[must_use]
+    pub const fn overrides(&self) -> &Arc<Overrides> {
+        self.intents.overrides()
+    }
+
     /// What a probe of the present catalog has shown.
     #[must_use]
     pub fn tracker(&self, probe: ProbeId) -> &Tracker {
@@ -174,6 +184,10 @@ impl Controller {
                 Event::Restored(state) => self.restore(&state, now, &mut effects),
                 Event::LoadReported(report) => self.take_load(&report, now),
                 Event::Tick => ticks = true,
+                Event::Overridden { overrides, why } => {
+                    let shift = self.intents.replace(&overrides, &why, &self.catalog, now);
+                    self.shift(shift, now, &mut effects);
+                }
             }
         }
         self.look_at_the_clock(now, &mut effects);
@@ -285,7 +299,11 @@ impl Controller {
 
     /// Replaces the catalog, keeping by names what is known.
     fn reload(&mut self, catalog: Arc<Catalog>, geo: Arc<Geo>, allow_shrink: bool, now: Moment, effects: &mut Effects) {
-        let refused = || roster::refuse_shrinking(&self.catalog, &catalog).or_else(|| roster::refuse_losing(&self.geo, &geo));
+        let intents = self.intents.linked(&catalog, now);
+        let refused = || {
+            let refused = roster::refuse_shrinking(&self.catalog, &catalog).or_else(|| roster::refuse_losing(&self.geo, &geo));
+            refused.or_else(|| refuse_reload((&self.catalog, &self.geo, &self.statuses), (&catalog, &geo, &intents.statuses(&catalog))))
+        };
         if !allow_shrink && let Some(refused) = refused() {
             effects.refusal = Some(refused);
             return;
@@ -306,6 +324,7 @@ impl Controller {
         let before: Vec<Health> = before.collect();
 
         self.epoch += 1;
+        self.intents = intents;
         self.trackers = trackers;
         self.users = Users::of_probes(&catalog);
         self.dependants = dependants(&catalog);
@@ -331,6 +350,19 @@ impl Controller {
         self.spill.carry(&catalog, &geo, endpoints.iter().map(|from| from.map(EndpointId::index)));
         (self.catalog, self.geo) = (catalog, geo);
         self.judge_all(&before, now, effects);
+    }
+
+    /// Puts together anew what overrides or the end of them changed, and tells it.
+    fn shift(&mut self, shift: Shift, now: Moment, effects: &mut Effects) {
+        for id in shift.touched {
+            // Health stays what it was.
+            self.judge_all_of(id, Cause::Happened, now, &|| Why::Unblocked, effects);
+        }
+        // What explanations say may be another also where no status is.
+        self.touched = true;
+        effects.intents.extend(shift.told);
+        effects.intents_untold += shift.untold;
+        effects.expired.extend(shift.expired);
     }
 
     /// Replaces the geography.
@@ -390,6 +422,9 @@ impl Controller {
         if self.first_round.as_ref().is_some_and(is_over) {
             self.first_round = None;
         }
+        if let Some(shift) = self.intents.pass(&self.catalog, now) {
+            self.shift(shift, now, effects);
+        }
         let doubting = self.doubt.is_due(&self.catalog, &self.users, now);
         if doubting != std::mem::replace(&mut self.doubt.holds, doubting) {
             effects.doubt = Some(doubting);
@@ -440,6 +475,7 @@ impl Controller {
             geo: Arc::clone(&self.geo),
             statuses,
             outlook: Arc::new(self.spill.outlook().clone()),
+            notes: Arc::clone(self.intents.notes()),
         });
         self.touched = false;
         effects.publish = Some(Arc::clone(&self.world));

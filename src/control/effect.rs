@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::AliasChange;
+use super::overrides::{IntentChange, Override};
 use crate::catalog::{Catalog, EndpointId, ProbeKind, ProbeSpec};
 use crate::geo::Loss;
 use crate::health::{Health, Hold, ProbeOutcome, Unusual};
@@ -21,6 +22,12 @@ pub struct Effects {
     pub holds: Vec<Held>,
     /// Whether the node doubts itself from now on, or no more; `None` when that is as before.
     pub doubt: Option<bool>,
+    /// Endpoints over which another override has the say now, or that are drained at last; at most [`crate::limits::INTENTS_TOLD_MAX`] of one change.
+    pub intents: Vec<IntentChange>,
+    /// How many more there are.
+    pub intents_untold: usize,
+    /// Overrides that ended by themselves.
+    pub expired: Vec<Override>,
     /// What is otherwise about aliases, in the order in which it happened.
     pub aliases: Vec<AliasChange>,
     /// Addresses that look-ups brought and no client can use.
@@ -208,6 +215,18 @@ pub enum Refused {
         .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
     )]
     LosesAddresses(Vec<Loss>),
+    /// With the overrides in force too few regions would be left.
+    #[error(
+        "the reload would leave {service} with {left} of the {least} regions that it must keep for every class of clients, overrides counted; clear overrides, or allow it if that is meant"
+    )]
+    LeavesFewRegions {
+        /// The service's owner name.
+        service: Box<str>,
+        /// How many would be left.
+        left: usize,
+        /// How many are to be left.
+        least: usize,
+    },
     /// The geography was compiled for another catalog than the one that is published by now.
     #[error("the geography was compiled for another catalog")]
     OtherCatalog,

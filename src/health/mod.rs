@@ -84,6 +84,8 @@ pub struct Status {
     pub ramp: Permille,
     /// Share of its usual clients that its capacity leaves room for; the whole unless load spills over to others.
     pub room: Permille,
+    /// Share of its usual clients that an operator leaves it: a smaller weight, or a gradual drain on its way; the whole otherwise.
+    pub share: Permille,
     /// Load as a share of capacity; above the whole when overloaded. Zero when nobody reports it.
     pub load: Permille,
     /// Further microseconds on the score (a cold region, …).
@@ -102,6 +104,7 @@ impl Status {
         blocked: false,
         ramp: Permille::WHOLE,
         room: Permille::WHOLE,
+        share: Permille::WHOLE,
         load: Permille(0),
         penalty: Micros::ZERO,
         lacks: AddressTypes::NONE,
@@ -126,14 +129,15 @@ impl Status {
     #[must_use]
     #[inline]
     pub const fn keeps_all(&self) -> bool {
-        self.ramp.0 >= Permille::WHOLE.0 && self.room.0 >= Permille::WHOLE.0
+        self.ramp.0 >= Permille::WHOLE.0 && self.room.0 >= Permille::WHOLE.0 && self.share.0 >= Permille::WHOLE.0
     }
 
     /// The share of its usual clients that it keeps; the others are turned to whoever is next for them.
     #[must_use]
     pub fn keeps(&self) -> Permille {
-        let [ramp, room] = [self.ramp, self.room].map(|share| u32::from(share.0.min(Permille::WHOLE.0)));
-        Permille(u16::try_from(ramp * room / u32::from(Permille::WHOLE.0)).unwrap_or(Permille::WHOLE.0))
+        let whole = u64::from(Permille::WHOLE.0);
+        let [ramp, room, share] = [self.ramp, self.room, self.share].map(|share| u64::from(share.0).min(whole));
+        Permille(u16::try_from(ramp * room * share / (whole * whole)).unwrap_or(Permille::WHOLE.0))
     }
 
     /// Whether eligibility counts it as down: it or something that it depends on is measured so, and no operator says otherwise.

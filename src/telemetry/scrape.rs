@@ -8,8 +8,9 @@ use super::process::Process;
 use super::tally::{About, Count, Ledger, Limited, RCODES, ReplyClass, Subject};
 use super::{
     ACCEPTED, AGE, BLOCKED, CUT, DAMPED, DOUBT, EVICTED, EVIDENCE, Folded, GENERATION, GEOIP_AGE, GEOIP_NETWORKS, HANDSHAKES_FAILED, HEADROOM, HEALTH, HELD,
-    MAX_FDS, Metric, NONE, OPEN, OPEN_FDS, OTHER, OVERFLOWS, OVERLOADED, PANICS, PROBES, QUERIES, RAMPING, READY, REJECTED, RESIDENT, RESPONSES, RESTARTS,
-    RRL_DROPPED, RRL_SLIPPED, RRL_WOULD_DROP, SILENT, SOCKET_ERRORS, STALE, TRUNCATED, Telemetry, UNRESOLVED, UNSENT, counter, describe, gauge, lock,
+    MAX_FDS, Metric, NONE, OPEN, OPEN_FDS, OTHER, OVERFLOWS, OVERLOADED, OVERRIDDEN, OVERRIDES, PANICS, PROBES, QUERIES, RAMPING, READY, REJECTED, RESIDENT,
+    RESPONSES, RESTARTS, RRL_DROPPED, RRL_SLIPPED, RRL_WOULD_DROP, SILENT, SOCKET_ERRORS, STALE, TRUNCATED, Telemetry, UNRESOLVED, UNSENT, counter, describe,
+    gauge, lock,
 };
 use crate::answer::Transport;
 use crate::catalog::{AddressType, Catalog};
@@ -125,6 +126,11 @@ fn tell_world(scrape: &PrometheusRecorder, world: &World, ready: bool, now: Mome
     gauge(scrape, &DAMPED, NONE).set(count(|status| status.damped));
     gauge(scrape, &RAMPING, NONE).set(count(|status| status.ramp < Permille::WHOLE));
     gauge(scrape, &BLOCKED, NONE).set(count(|status| status.blocked));
+    for action in ["drain", "out", "in", "weight"] {
+        let count = world.notes.all.iter().filter(|note| note.deed.kind() == action).count();
+        gauge(scrape, &OVERRIDES, &[action]).set(float(count as u64));
+    }
+    gauge(scrape, &OVERRIDDEN, NONE).set(float(world.notes.of.len() as u64));
     let catalog = &world.catalog;
     gauge(scrape, &OVERLOADED, NONE).set(float(world.outlook.overload.len() as u64));
     for (region, headroom) in catalog.regions.iter().zip(&world.outlook.headroom) {

@@ -45,6 +45,7 @@ fn random_status(dice: &mut Dice) -> Status {
         blocked: dice.below(8) == 0,
         ramp: Permille([1000, 1000, 500, 50][dice.below(4)]),
         room: Permille([1000, 1000, 1000, 300, 0][dice.below(5)]),
+        share: Permille([1000, 1000, 1000, 1000, 400, 0][dice.below(6)]),
         load: Permille([0, 0, 600, 900, 1200][dice.below(5)]),
         penalty: Micros([0, 0, 5_000][dice.below(3)]),
         lacks: AddressTypes { a: dice.below(12) == 0, aaaa: dice.below(12) == 0 },

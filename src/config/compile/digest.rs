@@ -95,6 +95,7 @@ pub(super) fn of_catalog(catalog: &Catalog) -> u64 {
     catalog.aliases.hash(&mut digest);
     catalog.probes.hash(&mut digest);
     catalog.references.hash(&mut digest);
+    catalog.safety.hash(&mut digest);
     for zone in &catalog.zones {
         zone.name.hash(&mut digest);
         (zone.soa.ttl, &zone.soa.rdata).hash(&mut digest);

@@ -18,7 +18,7 @@ mod zones;
 use super::Masters;
 use super::diagnostic::{Code, Finding, Findings};
 use super::source::{Place, SourceFile};
-use super::spec::Specs;
+use super::spec::{Specs, ZoneSpec};
 use crate::catalog::{AliasId, Catalog, ClientSetId, Lineup, ProbeId, Profiles};
 use crate::limits::{CLIENT_SETS_MAX, ENDPOINTS_MAX, NETWORKS_MAX, REGIONS_MAX, RESIDENCIES_MAX, SERVICES_MAX, ZONES_MAX};
 
@@ -68,17 +68,9 @@ pub(super) fn compile(mut specs: Specs, sources: &mut Vec<SourceFile>, masters: 
     let mut context = Context { findings, regions, clients, residencies, classes, aliases, probes, residencies_used, dependencies: Vec::new() };
 
     let vantage = std::mem::take(&mut specs.vantage);
-    let mut specs_of_zones = std::mem::take(&mut specs.zones);
+    let safety = specs.safety.map(|(_, safety)| safety).unwrap_or_default();
+    let specs_of_zones = distinct(std::mem::take(&mut specs.zones), findings);
     drop(specs);
-    specs_of_zones.sort_by(|one, other| (&one.apex.value, one.apex.place).cmp(&(&other.apex.value, other.apex.place)));
-    specs_of_zones.dedup_by(|again, first| {
-        let same = again.apex.value == first.apex.value;
-        if same {
-            let finding = Finding::at(Code::Duplicate, again.apex.place, format!("zone {} is defined twice", again.apex.value));
-            findings.add(finding.label("defined again here").related(first.apex.place, "first defined here"));
-        }
-        same
-    });
     let mut inputs = Vec::with_capacity(specs_of_zones.len());
     let mut catalog = Catalog::default();
     let (mut services, mut endpoints) = (Vec::new(), Vec::new());
@@ -122,9 +114,24 @@ pub(super) fn compile(mut specs: Specs, sources: &mut Vec<SourceFile>, masters: 
     catalog.networks = networks;
     catalog.aliases = aliases;
     catalog.probes = specs_of_probes;
+    catalog.safety = safety;
     zones::build(inputs, &mut catalog, sources, masters, findings);
     catalog.digest = digest::of_catalog(&catalog);
     catalog
+}
+
+/// The zones in the order of their names, each once.
+fn distinct(mut zones: Vec<ZoneSpec>, findings: &Findings) -> Vec<ZoneSpec> {
+    zones.sort_by(|one, other| (&one.apex.value, one.apex.place).cmp(&(&other.apex.value, other.apex.place)));
+    zones.dedup_by(|again, first| {
+        let same = again.apex.value == first.apex.value;
+        if same {
+            let finding = Finding::at(Code::Duplicate, again.apex.place, format!("zone {} is defined twice", again.apex.value));
+            findings.add(finding.label("defined again here").related(first.apex.place, "first defined here"));
+        }
+        same
+    });
+    zones
 }
 
 /// Probes by their canonical numbers, sorted and distinct.

@@ -6,6 +6,7 @@ mod depends;
 mod endpoint;
 mod probe;
 mod rules;
+mod safety;
 mod service;
 mod zone;
 
@@ -24,6 +25,7 @@ use super::diagnostic::{Code, Finding, Findings};
 use super::keys;
 use super::source::{At, Place, SourceFile};
 use super::walk::Table;
+use crate::catalog::Safety;
 
 /// All that the files say.
 #[derive(Debug, Default)]
@@ -42,6 +44,8 @@ pub(super) struct Specs {
     pub(super) latencies: Vec<LatencySpec>,
     /// References of the vantage, and where they are declared.
     pub(super) vantage: Option<(Place, Vec<std::net::SocketAddr>)>,
+    /// What operators may not do by accident, and where that stands.
+    pub(super) safety: Option<(Place, Safety)>,
     /// Zones.
     pub(super) zones: Vec<ZoneSpec>,
 }
@@ -95,6 +99,7 @@ impl Specs {
                 None => self.vantage = Some((place, references)),
             }
         }
+        safety::read(top, &mut self.safety);
     }
 }
 

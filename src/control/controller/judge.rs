@@ -148,7 +148,7 @@ impl Controller {
     }
 
     /// Judges an endpoint, then all that depends on it, in the same event. It ends, since nothing depends on itself.
-    fn judge_all_of(&mut self, first: EndpointId, cause: Cause, now: Moment, why: &impl Fn() -> Why, effects: &mut Effects) {
+    pub(super) fn judge_all_of(&mut self, first: EndpointId, cause: Cause, now: Moment, why: &impl Fn() -> Why, effects: &mut Effects) {
         let mut queue = VecDeque::from([first]);
         while let Some(id) = queue.pop_front() {
             let matters = |controller: &Self| {
@@ -215,7 +215,9 @@ impl Controller {
         let blocked = lack.is_some();
         self.watch.remember(id, past, past.due(now, &terms));
         self.watch.note(id, &Note { hold, root: lack.map(|lack| lack.root) });
-        Status { health, moving, damped: hold.is_some(), blocked, lacks, ramp, ..before }
+        let mut status = Status { health, moving, damped: hold.is_some(), blocked, lacks, ramp, ..before };
+        self.intents.mark(id, &mut status);
+        status
     }
 
     /// What an endpoint lacks of what it depends on, if too much; and whether any of that is on the move.
