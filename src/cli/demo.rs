@@ -159,7 +159,7 @@ fn serve(args: &DemoArgs) -> Result<(), DemoError> {
     options.engine = args.engine;
     options.wishes.nsid = b"aya-demo".as_slice().into();
     options.admin = Some(args.admin);
-    let folder = Folder::make()?;
+    let folder = Folder::make(Clock::system().now())?;
     options.state = Some(folder.path().join("state"));
     let certificate = args.tls.then(|| Throwaway::make(&folder, Clock::system().now())).transpose()?;
     if let Some(certificate) = &certificate {

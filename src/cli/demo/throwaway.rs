@@ -41,8 +41,9 @@ impl Folder {
     ///
     /// # Errors
     /// [`ThrowawayError::Write`].
-    pub(super) fn make() -> Result<Self, ThrowawayError> {
-        let folder = std::env::temp_dir().join(format!("aya-demo-{}", std::process::id()));
+    pub(super) fn make(now: Moment) -> Result<Self, ThrowawayError> {
+        // A demo that was killed leaves its folder, and its number may be given again.
+        let folder = std::env::temp_dir().join(format!("aya-demo-{}-{}", std::process::id(), now.0));
         // One that is there already is another's, and not to be trusted.
         DirBuilder::new().mode(0o700).create(&folder).map_err(|source| ThrowawayError::Write { path: folder.clone(), source })?;
         Ok(Self(folder))
