@@ -12,6 +12,7 @@ pub mod explain;
 pub mod geo;
 pub mod health;
 pub mod limits;
+pub mod near;
 pub mod schedule;
 pub mod simulate;
 pub mod steer;
@@ -22,6 +23,8 @@ pub mod world;
 // Touching the outside. `config` reads files and nothing else; of `resolve` the schedule is pure.
 #[cfg(feature = "serve")]
 pub mod admin;
+#[cfg(feature = "serve")]
+pub mod audit;
 #[cfg(feature = "serve")]
 pub mod cli;
 #[cfg(feature = "serve")]

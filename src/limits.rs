@@ -117,6 +117,8 @@ pub const SIMULATION_REPORT_MS: u64 = 20_000;
 pub const SIMULATION_SEEDS_MAX: u32 = 10_000;
 /// Events, and again expectations, of one scenario.
 pub const SCENARIO_LINES_MAX: usize = 10_000;
+/// Octets from which a block of memory is the system's own and goes back to it when it is freed; as the C library begins with.
+pub const LARGE_BLOCK_OCTETS: i32 = 128 * 1024;
 /// Crowds that the client mix tells apart; smaller ones count with the largest of their country.
 pub const CROWDS_MAX: usize = 512;
 /// Most tiers of one service.
@@ -179,6 +181,25 @@ pub const EVENTS_QUEUED_MAX: usize = 16_384;
 pub const READY_DEADLINE_MS: u64 = 10_000;
 /// Intervals after which an observation is old: it no longer proves that anybody is looking.
 pub const FRESH_INTERVALS: u64 = 3;
+/// What each time that an endpoint goes down adds to its penalty: the unit of `damping.suppress` and `reuse`, as routers have it (RFC 2439 §4.2).
+pub const FLAP_PENALTY: u32 = 1_000;
+/// Highest threshold of a penalty, as many times as an endpoint may go down before it is held.
+pub const DAMPING_PENALTY_MAX: u32 = 20 * FLAP_PENALTY;
+/// Longest half-life and longest hold of damping, in milliseconds: a day.
+pub const DAMPING_MS_MAX: u32 = 86_400_000;
+/// Most things that one endpoint may depend on.
+pub const NEEDS_MAX: usize = 64;
+/// Targets that must fall silent within one interval before a node whose references are all silent doubts itself.
+pub const DOUBT_TARGETS_MIN: usize = 4;
+/// And clouds that they must be in: the outage of one cloud is no fault of ours.
+pub const DOUBT_CLOUDS_MIN: usize = 2;
+/// Most references of a vantage.
+pub const REFERENCES_MAX: usize = 16;
+/// References are asked so often, in milliseconds, and have as long to answer: their silence is known before a target that fell silent with
+/// them is down.
+pub const REFERENCE_INTERVAL_MS: u32 = 1_000;
+/// Longest recovery ramp in milliseconds: an hour.
+pub const RAMP_MS_MAX: u32 = 3_600_000;
 /// After a first failure a probe is asked again at this fraction of its interval.
 pub const RECHECK_FRACTION: u64 = 5;
 /// Most that jitter takes off an interval, as one part in so many: a tenth.
@@ -189,12 +210,60 @@ pub const CONTROL_TICK_MS: u64 = 250;
 pub const EVENTS_AT_ONCE_MAX: usize = 1_024;
 /// A world is published at least this often while observations arrive, in milliseconds, so that its evidence has a true age.
 pub const WORLD_REFRESH_MS: u64 = 5_000;
+/// What probes have shown is put together for people at most this often, in milliseconds.
+pub const EVIDENCE_REFRESH_MS: u64 = 1_000;
 /// The state is written at most this often while health changes, in milliseconds.
 pub const STATE_WRITE_MS: u64 = 2_000;
 /// And at least this often while it does not, in milliseconds: the age of its evidence decides how far it is trusted.
 pub const STATE_REFRESH_MS: u64 = 60_000;
 /// Largest state file in octets that is read: some 300 for each probe of a full catalog.
 pub const STATE_FILE_OCTETS_MAX: u64 = 128 << 20;
+/// Overrides in force at once. Each is looked at for every endpoint when the catalog changes.
+pub const OVERRIDES_MAX: usize = 128;
+/// Octets of an override's reason, and again of its author: a line for people.
+pub const OVERRIDE_WORDS_OCTETS_MAX: usize = 200;
+/// Shortest life of an override, in milliseconds.
+pub const OVERRIDE_LIFE_MS_MIN: u64 = 60_000;
+/// Longest life of an override, in milliseconds: three days, after which it belongs into the files.
+pub const OVERRIDE_LIFE_MS_MAX: u64 = 72 * 3_600_000;
+/// Life of an override that says none, in milliseconds.
+pub const OVERRIDE_LIFE_MS: u64 = 4 * 3_600_000;
+/// Even steps by which a gradual drain takes clients away; the last one drains.
+pub const DRAIN_STEPS: u16 = 10;
+/// Octets of a selector.
+pub const SELECTOR_OCTETS_MAX: usize = 512;
+/// Words of a selector.
+pub const SELECTOR_WORDS_MAX: usize = 8;
+/// Proposals of overrides that wait for the one that is being written; more are refused.
+pub const PROPOSALS_QUEUED_MAX: usize = 16;
+/// Moves of clients that are remembered for the safety rules; with more, the newest two are remembered as one.
+pub const MOVES_MAX: usize = 256;
+/// Endpoints whose new intent is told one by one; more are counted.
+pub const INTENTS_TOLD_MAX: usize = 256;
+/// Octets of the file of overrides that are read: a full list has less than a third.
+pub const OVERRIDES_FILE_OCTETS_MAX: u64 = 1 << 20;
+/// Octets of the audit trail before it is set aside and begun anew.
+pub const AUDIT_OCTETS_MAX: u64 = 4 << 20;
+/// Trails that are set aside and kept: some hundred thousand entries.
+pub const AUDIT_FILES_MAX: usize = 8;
+/// Records of the audit trail that wait to be written, of what happens by itself.
+pub const AUDIT_QUEUED_MAX: usize = 4 * OVERRIDES_MAX;
+/// Highest number of regions that `[safety]` may ask for.
+pub const SAFETY_REGIONS_MAX: u32 = 64;
+/// Longest time that a safety rule may look back, in milliseconds: a day.
+pub const SAFETY_SPAN_MS_MAX: u32 = 86_400_000;
+/// Shortest time that a share of moved clients may be limited for, in milliseconds.
+pub const SAFETY_SPAN_MS_MIN: u32 = 60_000;
+/// The time that it is limited for unless told, in milliseconds.
+pub const MOVED_PER_MS: u32 = 3_600_000;
+/// Localities that are asked who would move.
+pub const MOVED_LOCALITIES: usize = 64;
+/// Clients of each that are asked.
+pub const MOVED_CLIENTS: u32 = 8;
+/// Services that are asked, of those that an override touches.
+pub const MOVED_SERVICES: usize = 128;
+/// Services that are told of one by one when somebody asks who would move.
+pub const MOVED_SERVICES_TOLD: usize = 20;
 /// Changes of health that a slow listener may fall behind by before it misses some.
 pub const CHANGES_QUEUED_MAX: usize = 1_024;
 /// Characters of a peer's words (a TLS error, a body) that a failed probe keeps.
@@ -353,6 +422,12 @@ const _: () = assert!(RRL_SLOTS.is_power_of_two() && RRL_SLOTS >= 2);
 const _: () = assert!(RRL_PER_S_MAX as u64 * 1_000 <= u32::MAX as u64, "a full bucket has 32 bits");
 const _: () = assert!(COOKIE_RENEW_S < COOKIE_AGE_MAX_S, "a client that asks now and then always has a good one");
 const _: () = assert!(CELLS.is_power_of_two());
+const _: () = assert!(OVERRIDE_LIFE_MS_MIN <= OVERRIDE_LIFE_MS && OVERRIDE_LIFE_MS <= OVERRIDE_LIFE_MS_MAX);
+const _: () = assert!(1_000 % DRAIN_STEPS == 0, "steps of thousandths are even");
+const _: () = assert!(OVERRIDES_MAX < u16::MAX as usize, "the number of an override in force has 16 bits, and one is left for none");
+const _: () = assert!(SAFETY_REGIONS_MAX as usize <= ENDPOINTS_PER_SERVICE_MAX);
+const _: () = assert!(OVERRIDES_FILE_OCTETS_MAX >= (3 * OVERRIDES_MAX * (2 * OVERRIDE_WORDS_OCTETS_MAX + SELECTOR_OCTETS_MAX + 200)) as u64);
+const _: () = assert!(MOVED_PER_MS >= SAFETY_SPAN_MS_MIN && MOVED_PER_MS <= SAFETY_SPAN_MS_MAX);
 const _: () = assert!(ANSWERS_MAX <= CELL_CANDIDATES_MAX, "a fixed answer fits a cell");
 const _: () = assert!(LOCALITIES_MAX <= 1 << 16);
 const _: () = assert!(HTTPS_STREAM_WINDOW_OCTETS as usize >= TCP_MESSAGE_MAX, "a whole message fits the window of its stream");

@@ -3,6 +3,11 @@
 //! Workers load the world without a lock. The writer keeps every world that it replaced until nobody else holds it, and frees it
 //! itself: a worker never pays for dropping a catalog.
 
+mod bench;
+mod keeper;
+
+pub use keeper::NotGranted;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -11,15 +16,20 @@ use arc_swap::cache::Cache;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
+use crate::audit::Entry;
 use crate::catalog::Catalog;
 use crate::clock::Clock;
-use crate::control::{AliasChange, Change, Controller, Effects, Event, Plan, Refused};
+use crate::control::overrides::{Override, Overrides, Proposal, Wish};
+use crate::control::{AliasChange, Change, Controller, Effects, Event, IntentChange, Plan, Refused};
 use crate::geo::Geo;
-use crate::limits::{CHANGES_QUEUED_MAX, CONTROL_TICK_MS, EVENTS_AT_ONCE_MAX, EVENTS_QUEUED_MAX};
+use crate::limits::{AUDIT_QUEUED_MAX, CHANGES_QUEUED_MAX, CONTROL_TICK_MS, EVENTS_AT_ONCE_MAX, EVENTS_QUEUED_MAX, PROPOSALS_QUEUED_MAX};
 use crate::probe::{self, Meter, Prober, Roots, Targets};
 use crate::resolve::{self, NameServers};
 use crate::state_file;
+use crate::units::Moment;
 use crate::world::World;
+use bench::Bench;
+use keeper::{Done, Job, Keeper};
 
 /// The workers' end: hands out the world. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -108,6 +118,8 @@ pub struct Start {
     pub clock: Clock,
     /// Where health outlives the process, if it is to.
     pub state: Option<PathBuf>,
+    /// The folder in which overrides outlive the process; without one they are refused.
+    pub overrides: Option<PathBuf>,
     /// The certificates that probes trust.
     pub roots: Roots,
     /// Makes this node's turns of probes others than the next node's; a digest of its name will do.
@@ -126,12 +138,20 @@ pub struct Start {
 pub struct ControlHandle {
     /// Asks for something.
     commands: mpsc::Sender<Command>,
+    /// Takes wishes for overrides.
+    wishes: mpsc::Sender<Wished>,
     /// Takes observations; what finds it full is dropped by its sender, and counted there.
     events: mpsc::Sender<Event>,
     /// Hands out the world.
     worlds: Worlds,
     /// Tells changes of health.
     changes: broadcast::Sender<Change>,
+    /// Tells changes of what is intended.
+    intents: broadcast::Sender<IntentChange>,
+    /// The overrides in force.
+    overrides: watch::Receiver<Arc<Overrides>>,
+    /// Whether the file of overrides was not whole at the start.
+    lost: bool,
     /// Tells when the first round of probes is complete.
     ready: watch::Receiver<bool>,
 }
@@ -141,8 +161,33 @@ pub struct ControlHandle {
 enum Command {
     /// To handle an event; answered with the generation of the world that has it, or with why not.
     Handle(Event, oneshot::Sender<Result<u64, Refused>>),
+    /// To read the file of overrides again.
+    ReadOverrides,
     /// To write the state and to end; answered when that is done.
     Stop(oneshot::Sender<()>),
+}
+
+/// Takes what came of a wish.
+type Reply = oneshot::Sender<Result<Granted, NotGranted>>;
+
+/// A wish for overrides.
+#[derive(Debug)]
+struct Wished {
+    /// The wish.
+    wish: Wish,
+    /// Whether it is only to be told what that would mean.
+    dry_run: bool,
+    /// Takes the answer.
+    reply: Reply,
+}
+
+/// What a wish came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Granted {
+    /// The overrides in force, and what that means.
+    pub proposal: Proposal,
+    /// The generation of the first world that has them; of a dry run that of the present world.
+    pub generation: u64,
 }
 
 /// Why a reload or a geography is not in force.
@@ -167,6 +212,44 @@ impl ControlHandle {
     #[must_use]
     pub fn changes(&self) -> broadcast::Receiver<Change> {
         self.changes.subscribe()
+    }
+
+    /// Changes of what is intended with endpoints, from now on; as [`ControlHandle::changes`].
+    #[must_use]
+    pub fn intents(&self) -> broadcast::Receiver<IntentChange> {
+        self.intents.subscribe()
+    }
+
+    /// The overrides in force.
+    #[must_use]
+    pub fn overrides(&self) -> Arc<Overrides> {
+        Arc::clone(&self.overrides.borrow())
+    }
+
+    /// Whether overrides were lost at the start, since their file was not whole.
+    #[must_use]
+    pub const fn lost_overrides(&self) -> bool {
+        self.lost
+    }
+
+    /// Sets or clears overrides. When this returns, what was granted is on the disk, in the audit trail and in the published world. A dry run
+    /// tells what that would mean, and changes nothing.
+    ///
+    /// # Errors
+    /// [`NotGranted`]: nothing has changed.
+    pub async fn wish(&self, wish: Wish, dry_run: bool) -> Result<Granted, NotGranted> {
+        let (reply, answer) = oneshot::channel();
+        self.wishes.try_send(Wished { wish, dry_run, reply }).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => NotGranted::Busy,
+            mpsc::error::TrySendError::Closed(_) => NotGranted::Ended,
+        })?;
+        answer.await.map_err(|_| NotGranted::Ended)?
+    }
+
+    /// Has the file of overrides read again: the process before this one may have written to it until it was relieved.
+    pub async fn read_overrides(&self) {
+        // An error means that it has ended.
+        let _ = self.commands.send(Command::ReadOverrides).await;
     }
 
     /// Whether the first round of probes is complete, and news of it.
@@ -215,34 +298,49 @@ impl ControlHandle {
 }
 
 /// Starts the controller, the probes and the look-ups on the present tokio runtime. The first world is published when this returns, and what the state
-/// file holds is in it.
+/// file and the overrides' file hold is in it.
 pub fn spawn(start: Start) -> ControlHandle {
-    let Start { catalog, geo, clock, state, roots, seed, meter, name_servers, lookups } = start;
+    let Start { catalog, geo, clock, state, overrides, roots, seed, meter, name_servers, lookups } = start;
     for complaint in roots.complaints() {
         tracing::warn!(complaint, "trusted certificates");
     }
     let mut controller = Controller::new(catalog, geo, clock.now());
     let mut publisher = Publisher::new(Arc::clone(controller.world()));
-    if let Some(kept) = state.as_deref().and_then(read_state) {
+    let keeper = overrides.as_deref().map(|folder| Arc::new(Keeper::new(folder)));
+    let kept = keeper.as_ref().map(|keeper| keeper.load());
+    let lost = matches!(kept, Some(None));
+    let restored = state.as_deref().and_then(read_state).map(Event::Restored);
+    let overridden = kept
+        .flatten()
+        .filter(|kept| *kept != Overrides::default())
+        .map(|overrides| Event::Overridden { overrides: Arc::new(overrides), why: "as before the restart".into() });
+    let known: Vec<Event> = restored.into_iter().chain(overridden).collect();
+    if !known.is_empty() {
         // Nobody listens yet: what was restored is in the first world, its changes are no news. The tick fits loads to it, so that the first answers are
         // not those of a world in which everybody has room for all.
-        let effects = controller.handle_all([Event::Restored(kept), Event::Tick], clock.now());
+        let effects = controller.handle_all(known.into_iter().chain([Event::Tick]), clock.now());
         if let Some(world) = effects.publish {
             publisher.publish(world);
         }
     }
     let (events, observed) = mpsc::channel(EVENTS_QUEUED_MAX);
     let (commands, asked) = mpsc::channel(16);
+    let (wishes, wished) = mpsc::channel(PROPOSALS_QUEUED_MAX);
     let (changes, _) = broadcast::channel(CHANGES_QUEUED_MAX);
+    let (intents, _) = broadcast::channel(CHANGES_QUEUED_MAX);
+    let (tell_overrides, overrides) = watch::channel(Arc::clone(controller.overrides()));
     let (plans, plan) = watch::channel(controller.plan());
     let (targets, target) = watch::channel(Targets::of(controller.world()));
     let (readiness, ready) = watch::channel(controller.is_ready());
-    let handle = ControlHandle { commands, events: events.clone(), worlds: publisher.worlds(), changes: changes.clone(), ready };
+    let worlds = publisher.worlds();
+    let handle = ControlHandle { commands, wishes, events: events.clone(), worlds, changes: changes.clone(), intents: intents.clone(), overrides, lost, ready };
     let prober = Prober::new(clock.clone(), roots);
     tokio::spawn(resolve::run(plan.clone(), events.clone(), name_servers, clock.clone(), seed, Arc::clone(&lookups)));
     tokio::spawn(probe::run(plan, target, events, prober, clock.clone(), seed, meter));
-    let task = Task { controller, publisher, clock, plans, targets, lookups, changes, readiness, state, writing: None, unwritten: false };
-    tokio::spawn(task.run(observed, asked));
+    let (jobs, job) = (Vec::new(), None);
+    let bench = Bench { keeper, job, jobs, entries: Vec::new(), overrides: tell_overrides, intents };
+    let task = Task { controller, publisher, clock, plans, targets, lookups, changes, readiness, state, writing: None, unwritten: false, bench };
+    tokio::spawn(task.run(observed, asked, wished));
     handle
 }
 
@@ -270,14 +368,17 @@ struct Task {
     writing: Option<JoinHandle<()>>,
     /// Whether another falls due meanwhile.
     unwritten: bool,
+    /// What is done beside, for overrides.
+    bench: Bench,
 }
 
 impl Task {
     /// Handles what comes until it is told to stop, or until nobody holds a handle.
-    async fn run(mut self, mut observed: mpsc::Receiver<Event>, mut asked: mpsc::Receiver<Command>) {
+    async fn run(mut self, mut observed: mpsc::Receiver<Event>, mut asked: mpsc::Receiver<Command>, mut wished: mpsc::Receiver<Wished>) {
         let mut batch = Vec::with_capacity(EVENTS_AT_ONCE_MAX);
         let mut tick = self.clock.now().plus_millis(CONTROL_TICK_MS);
         let reply = loop {
+            self.bench.go_on();
             tokio::select! {
                 command = asked.recv() => match command {
                     Some(Command::Handle(event, reply)) => {
@@ -285,6 +386,7 @@ impl Task {
                         // Whoever asked may have gone away meanwhile.
                         let _ = reply.send(refusal.map_or(Ok(self.controller.world().generation), Err));
                     }
+                    Some(Command::ReadOverrides) => self.bench.jobs = vec![Job::Read],
                     Some(Command::Stop(reply)) => break Some(reply),
                     None => break None,
                 },
@@ -293,6 +395,11 @@ impl Task {
                         tracing::warn!(%refused, "an event was refused");
                     }
                 }
+                Some(Wished { wish, dry_run, reply }) = wished.recv(), if self.bench.job.is_none() => {
+                    let (world, present) = (Arc::clone(self.controller.world()), Arc::clone(self.controller.overrides()));
+                    self.bench.begin(Job::Grant { wish, dry_run, world, present, now: self.clock.now() }, Some(reply));
+                }
+                (done, reply) = self.bench.done() => self.take(done, reply),
                 () = self.clock.sleep_until(tick) => {
                     self.handle([Event::Tick]);
                     self.publisher.reclaim();
@@ -300,6 +407,14 @@ impl Task {
                 }
             }
         };
+        // What was begun is brought to its end: who waits for it is told, and nothing that happened stays untold.
+        self.bench.jobs.clear();
+        self.bench.go_on();
+        while self.bench.job.is_some() {
+            let (done, reply) = self.bench.done().await;
+            self.take(done, reply);
+            self.bench.go_on();
+        }
         self.write_state();
         if let Some(writing) = self.writing.take() {
             // It logs its own failure.
@@ -310,9 +425,49 @@ impl Task {
         }
     }
 
+    /// Puts into force what a job came to, and tells who waits for it.
+    fn take(&mut self, done: Option<Done>, reply: Option<Reply>) {
+        let answer = match done {
+            Some(Done::Granted(wish, proposal)) => {
+                let (deed, who, why) = match &wish {
+                    Wish::Set(set) => (if proposal.forced.is_empty() { "set" } else { "forced" }, &set.who, &set.why),
+                    Wish::Clear(clear) => ("cleared", &clear.who, &clear.why),
+                };
+                for one in proposal.made.iter().chain(&proposal.gone) {
+                    let (id, selector, action) = (one.id, one.selector.to_string(), one.action.to_string());
+                    if proposal.forced.is_empty() {
+                        tracing::info!(id, selector, action, %who, %why, "override {deed}");
+                    } else {
+                        tracing::warn!(id, selector, action, %who, %why, past = ?proposal.forced, "override {deed}");
+                    }
+                }
+                let why = format!("{deed} by {who}: {why}").into();
+                self.handle([Event::Overridden { overrides: Arc::new(proposal.next.clone()), why }]);
+                Ok(Granted { proposal: *proposal, generation: self.controller.world().generation })
+            }
+            Some(Done::Would(proposal)) => Ok(Granted { proposal: *proposal, generation: self.controller.world().generation }),
+            Some(Done::Not(refused)) => {
+                tracing::warn!(%refused, "an override was refused");
+                Err(refused)
+            }
+            Some(Done::Read(Some(overrides))) if overrides.last >= self.controller.overrides().last => {
+                self.handle([Event::Overridden { overrides: Arc::new(overrides), why: "as in the file".into() }]);
+                return;
+            }
+            Some(Done::Read(_) | Done::Told) => return,
+            None => Err(NotGranted::Ended),
+        };
+        if let Some(reply) = reply {
+            // Whoever asked may have gone away meanwhile.
+            let _ = reply.send(answer);
+        }
+    }
+
     /// Handles events and carries out what follows.
     fn handle(&mut self, events: impl IntoIterator<Item = Event>) -> Option<Refused> {
-        let Effects { publish, changes, aliases, unusable, persist, plan, refusal, dropped: _ } = self.controller.handle_all(events, self.clock.now());
+        let now = self.clock.now();
+        let Effects { publish, changes, holds, doubt, aliases, unusable, intents, intents_untold, expired, persist, plan, refusal, dropped: _ } =
+            self.controller.handle_all(events, now);
         if let Some(world) = publish {
             if !self.targets.borrow().are_of(&world) {
                 self.targets.send_replace(Targets::of(&world));
@@ -327,6 +482,21 @@ impl Task {
             // Nobody need listen.
             let _ = self.changes.send(change);
         }
+        match doubt {
+            Some(true) => tracing::error!(
+                "no reference answers, and targets in several clouds fell silent: this node doubts its own network, and holds the statuses that it has"
+            ),
+            Some(false) => tracing::warn!("this node trusts its network again"),
+            None => {}
+        }
+        for held in holds {
+            if let Some(hold) = held.hold {
+                tracing::warn!(endpoint = %held.endpoint, "{hold}");
+            } else {
+                tracing::info!(endpoint = %held.endpoint, "no longer held down");
+            }
+        }
+        self.tell_intents(intents, intents_untold, &expired, now);
         if let Some(plan) = plan {
             self.plans.send_replace(plan);
         }
@@ -336,6 +506,29 @@ impl Task {
             self.write_state();
         }
         refusal
+    }
+
+    /// Tells what is new about overrides.
+    fn tell_intents(&mut self, intents: Vec<IntentChange>, untold: usize, expired: &[Override], now: Moment) {
+        for change in intents {
+            // Nobody need listen.
+            let _ = self.bench.intents.send(change);
+        }
+        if untold > 0 {
+            tracing::info!(untold, "more endpoints over which another override has the say");
+        }
+        for one in expired {
+            tracing::info!(id = one.id, selector = %one.selector, action = %one.action, who = %one.who, why = %one.why, "override expired");
+            if self.bench.entries.len() < AUDIT_QUEUED_MAX {
+                self.bench.entries.push(Entry::expired(one, now));
+            } else {
+                tracing::error!(id = one.id, "the audit trail is not written for so long that it lacks an override that expired");
+            }
+        }
+        let overrides = self.controller.overrides();
+        if !Arc::ptr_eq(overrides, &self.bench.overrides.borrow()) {
+            self.bench.overrides.send_replace(Arc::clone(overrides));
+        }
     }
 
     /// Writes the state without holding up anything else; after one that is still being written.

@@ -109,6 +109,15 @@ metrics! {
     PROBE_RTT = "aya_probe_rtt_seconds", Histogram, Seconds, ["region"], "Time that probes which passed took, by the endpoint's region";
     /// Health.
     HEALTH = "aya_endpoint_health", Gauge, Count, ["service", "endpoint"], "Health as measured: 1 up, 0.5 degraded, 0 down, -1 unknown";
+    /// Age of the evidence.
+    EVIDENCE = "aya_endpoint_evidence_age_seconds", Gauge, Seconds, ["service", "endpoint"],
+        "Age of the oldest evidence among the endpoint's probes; -1 while any of them has none";
+    /// Held endpoints.
+    DAMPED = "aya_endpoints_damped", Gauge, Count, [], "Endpoints held out of service, since they came and went too often";
+    /// Ramping endpoints.
+    RAMPING = "aya_endpoints_ramping", Gauge, Count, [], "Endpoints that were down and take their clients back step by step";
+    /// Blocked endpoints.
+    BLOCKED = "aya_endpoints_blocked", Gauge, Count, [], "Endpoints taken as down, since something that they depend on is";
     /// Look-ups.
     LOOKUPS = "aya_alias_lookups_total", Counter, Count, ["outcome"], "Look-ups of aliases, by outcome";
     /// Addresses left out.
@@ -127,6 +136,8 @@ metrics! {
     HEADROOM = "aya_headroom_if_lost", Gauge, Count, ["region"], "What the fullest endpoint would have left of its capacity if the region were lost, as a share; below 0 when there is not room for all";
     /// Services without room.
     OVERLOADED = "aya_overloaded_services", Gauge, Count, [], "Services whose load does not fit the endpoints that their clients may be given";
+    /// Self-doubt.
+    DOUBT = "aya_vantage_doubt", Gauge, Count, [], "1 while statuses are held, since this node doubts its own network";
     /// Readiness.
     READY = "aya_ready", Gauge, Count, [], "1 once the first round of probes is over";
     /// Reloads.
@@ -140,6 +151,14 @@ metrics! {
         "When the certificate in use ends, as seconds since the Unix epoch; absent without one";
     /// Renewals of the certificate.
     CERTIFICATES = "aya_tls_certificate_renewals_total", Counter, Count, ["outcome"], "Changes of the certificate's files, by outcome; absent without one";
+    /// Overrides.
+    OVERRIDES = "aya_overrides", Gauge, Count, ["action"], "Overrides in force, by what they do";
+    /// Overridden endpoints.
+    OVERRIDDEN = "aya_overridden_endpoints", Gauge, Count, [], "Endpoints that an override has the say over";
+    /// Lost overrides.
+    OVERRIDES_LOST = "aya_overrides_lost", Gauge, Count, [], "1 if the file of overrides was not whole at the start, and was set aside";
+    /// Wishes.
+    WISHES = "aya_override_requests_total", Counter, Count, ["outcome"], "Requests to set or clear overrides, by outcome; dry runs are left out";
     /// Dropped events.
     DROPPED = "aya_events_dropped_total", Counter, Count, [], "Events for the controller that found its queue full";
     /// Open descriptors.
@@ -170,6 +189,20 @@ pub enum Reloaded {
     Applied,
     /// The old ones still are.
     Refused,
+}
+
+/// Outcomes of requests for overrides, in the order of [`Wished`].
+const WISH_OUTCOMES: [&str; 3] = ["granted", "refused", "failed"];
+
+/// What a request for overrides came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wished {
+    /// It is in force.
+    Granted,
+    /// It may not be.
+    Refused,
+    /// It could not be written.
+    Failed,
 }
 
 /// Everything that is counted in one node.
@@ -223,7 +256,7 @@ impl Probed {
         let mut endpoints: HashMap<u64, Vec<EndpointId>> = HashMap::new();
         let digests: Vec<u64> = catalog.probes.iter().map(digest).collect();
         for (id, endpoint) in (0..).map(EndpointId).zip(&catalog.endpoints) {
-            for probe in &endpoint.probes {
+            for probe in endpoint.all_probes() {
                 endpoints.entry(digests[probe.index()]).or_default().push(id);
             }
         }
@@ -325,6 +358,19 @@ impl Telemetry {
         self.dropped.increment(events);
     }
 
+    /// Says whether overrides were lost at the start, since their file was not whole.
+    pub fn set_overrides_lost(&self, lost: bool) {
+        gauge(&self.lasting, &OVERRIDES_LOST, NONE).set(f64::from(u8::from(lost)));
+        for outcome in WISH_OUTCOMES {
+            counter(&self.lasting, &WISHES, &[outcome]).increment(0);
+        }
+    }
+
+    /// Counts a request to set or clear overrides.
+    pub fn count_wish(&self, outcome: Wished) {
+        counter(&self.lasting, &WISHES, &[WISH_OUTCOMES[outcome as usize]]).increment(1);
+    }
+
     /// Counts a look-up of an alias.
     pub fn count_lookup(&self, lookup: &Lookup) {
         let place = match &lookup.outcome {
@@ -403,7 +449,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// Whether a metric lasts as long as the node, rather than being summed for each scrape.
 fn is_lasting(metric: &Metric) -> bool {
     metric.kind == Kind::Histogram
-        || [RELOADS.name, DROPPED.name, LOOKUPS.name, UNUSABLE.name, BUILD.name, CERTIFICATE_END.name, CERTIFICATES.name].contains(&metric.name)
+        || [RELOADS.name, DROPPED.name, LOOKUPS.name, UNUSABLE.name, BUILD.name, CERTIFICATE_END.name, CERTIFICATES.name, OVERRIDES_LOST.name, WISHES.name]
+            .contains(&metric.name)
 }
 
 /// Describes the metrics of one recorder.

@@ -4,6 +4,8 @@
 
 use std::fmt;
 
+use serde::{Deserialize, Serialize};
+
 /// A latency-equivalent in integer microseconds; may be negative (a bias that favours an endpoint).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Micros(pub i64);
@@ -39,7 +41,7 @@ impl fmt::Display for Micros {
 pub struct Ttl(pub u32);
 
 /// A moment: milliseconds since the Unix epoch. `clock.rs` makes them; within one process they never run backwards.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Moment(pub u64);
 
 impl Moment {
@@ -53,6 +55,26 @@ impl Moment {
     #[must_use]
     pub const fn millis_since(self, earlier: Self) -> u64 {
         self.0.saturating_sub(earlier.0)
+    }
+
+    /// The time of day in UTC, as in `14:05`.
+    #[must_use]
+    pub const fn time_of_day(self) -> TimeOfDay {
+        TimeOfDay { minutes: self.0 / 60_000 % 1_440 }
+    }
+}
+
+/// A time of day in UTC, to the minute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimeOfDay {
+    /// Minutes since midnight.
+    minutes: u64,
+}
+
+/// As in `14:05`.
+impl fmt::Display for TimeOfDay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:02}:{:02}", self.minutes / 60, self.minutes % 60)
     }
 }
 
@@ -76,12 +98,22 @@ impl fmt::Display for Moment {
 }
 
 /// Thousandths. 1000 is the whole.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Permille(pub u16);
 
 impl Permille {
     /// The whole.
     pub const WHOLE: Self = Self(1000);
+}
+
+/// As in `40 %` and `12.5 %`.
+impl fmt::Display for Permille {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 % 10 {
+            0 => write!(f, "{} %", self.0 / 10),
+            tenths => write!(f, "{}.{tenths} %", self.0 / 10),
+        }
+    }
 }
 
 /// US dollars in millionths.
@@ -125,6 +157,12 @@ impl Coordinates {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_of_day_and_shares_read_as_people_write_them() {
+        assert_eq!([0, 1_700_000_000_000].map(|millis| Moment(millis).time_of_day().to_string()), ["00:00", "22:13"]);
+        assert_eq!([1000, 400, 125, 0].map(|share| Permille(share).to_string()), ["100 %", "40 %", "12.5 %", "0 %"]);
+    }
 
     #[test]
     fn a_moment_is_written_in_the_calendar_of_people() {

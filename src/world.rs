@@ -1,7 +1,9 @@
 //! What a query may know: the immutable snapshot that queries are answered from. Published, never changed.
 
+mod notes;
 mod resolved;
 
+pub use notes::{Deed, Note, Notes};
 pub use resolved::{Held, LookupFailure, Resolved, Trouble};
 
 use std::net::{Ipv4Addr, Ipv6Addr};
@@ -9,7 +11,7 @@ use std::sync::Arc;
 
 use crate::catalog::{AddressTypes, Aliased, Catalog, Endpoint, EndpointId, Service, ServiceId};
 use crate::geo::Geo;
-use crate::health::Status;
+use crate::health::{self, Evidence, Status};
 use crate::units::Moment;
 
 /// The snapshot. Catalog, geography and statuses change behind one pointer, so that a query sees one world.
@@ -23,6 +25,8 @@ pub struct World {
     pub geo: Arc<Geo>,
     /// How endpoints are.
     pub statuses: Statuses,
+    /// Which override has its say in which status, for explanations. Deciding never reads it.
+    pub notes: Arc<Notes>,
     /// What is told about load. Deciding never reads it.
     pub outlook: Arc<Outlook>,
 }
@@ -56,10 +60,16 @@ pub struct Statuses {
     /// By service: the number of its situation, which names all that a decision for it reads beside the client; 0 where no other service could
     /// be in the same one. Services in one situation are decided alike, whenever that was.
     pub situations: Box<[u64]>,
+    /// What is to be told of endpoints in trouble beside their statuses, by endpoint. Nothing decides by it.
+    pub notes: Arc<[(EndpointId, health::Note)]>,
+    /// What each probe has shown, as of a few seconds ago at most while observations arrive. Nothing decides by it.
+    pub evidence: Arc<[Evidence]>,
     /// By alias: what it was resolved to.
     pub resolved: Arc<[Arc<Resolved>]>,
-    /// Whether the statuses are held without fresh observations (EDE 3, RFC 8914 §4.4).
+    /// Whether the statuses are held without fresh observations, or since the node doubts itself (EDE 3, RFC 8914 §4.4).
     pub stale: bool,
+    /// Whether the node doubts itself: all its references are silent, and so are targets in several clouds.
+    pub doubting: bool,
     /// When the newest observation in them was made.
     pub observed: Moment,
 }
@@ -72,11 +82,14 @@ impl World {
             of: catalog.endpoints.iter().map(unmeasured).collect(),
             versions: vec![generation; catalog.services.len()].into(),
             situations: vec![0; catalog.services.len()].into(),
+            notes: Arc::default(),
+            evidence: vec![Evidence::default(); catalog.probes.len()].into(),
             resolved: vec![Arc::default(); catalog.aliases.len()].into(),
             stale: false,
+            doubting: false,
             observed: Moment(0),
         };
-        Self { generation, catalog, geo, statuses, outlook: Arc::default() }
+        Self { generation, catalog, geo, statuses, outlook: Arc::default(), notes: Arc::default() }
     }
 
     /// The status of an endpoint.
@@ -84,6 +97,13 @@ impl World {
     #[inline]
     pub fn status(&self, endpoint: EndpointId) -> &Status {
         &self.statuses.of[endpoint.index()]
+    }
+
+    /// What is to be told of an endpoint beside its status.
+    #[must_use]
+    pub fn note(&self, endpoint: EndpointId) -> Option<&health::Note> {
+        let notes = &self.statuses.notes;
+        notes.binary_search_by_key(&endpoint, |(id, _)| *id).ok().map(|index| &notes[index].1)
     }
 
     /// The addresses that an endpoint gives to an answer: its own, or what its alias was resolved to.

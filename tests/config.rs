@@ -200,7 +200,7 @@ fn check(arguments: &[&str]) -> (String, Option<i32>) {
 
 #[test]
 fn aya_check_exits_with_0_for_good_1_for_lints_2_for_errors() {
-    assert_eq!(check(&["--zones", "zones"]), ("1 zone, 6 services, 37 endpoints in 16 regions, 16 probes: all is well\n".into(), Some(0)));
+    assert_eq!(check(&["--zones", "zones"]), ("1 zone, 6 services, 38 endpoints in 16 regions, 16 probes: all is well\n".into(), Some(0)));
     let (told, code) = check(&["tests/config/bad/one-name-server.toml"]);
     assert!(told.starts_with("lint[odd-record]: zone example.com has only one name server\n --> tests/config/bad/one-name-server.toml:1:8\n"), "{told}");
     assert_eq!((code, told.lines().last()), (Some(1), Some("1 zone, 0 services, 0 endpoints in 0 regions, 0 probes: 2 lints")));
@@ -219,7 +219,7 @@ fn aya_check_json_says_the_same() {
     assert_eq!((&first["place"]["line"], &first["place"]["column"]), (&9.into(), &1.into()));
     let (told, code) = check(&["--json"]);
     let told: serde_json::Value = serde_json::from_str(&told).unwrap();
-    assert_eq!((code, &told["catalog"]["endpoints"], &told["diagnostics"]), (Some(0), &37.into(), &serde_json::json!([])));
+    assert_eq!((code, &told["catalog"]["endpoints"], &told["diagnostics"]), (Some(0), &38.into(), &serde_json::json!([])));
 }
 
 /// A stream of numbers that looks random (xorshift64*).

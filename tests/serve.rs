@@ -379,6 +379,8 @@ fn a_node_answers_at_once_and_is_ready_after_the_first_round_of_probes() {
     assert!(metric(&text, r#"aya_probe_rtt_seconds_count{region="aws-eu-west-1"}"#) >= 1);
     let (_, _, status) = get(admin, "/v1/status");
     assert!(status.contains(r#""endpoint":"aws-eu-west-1""#) && status.contains(r#""health":"up""#), "{status}");
+    assert!(status.contains(r#""failed":0,"fall":3,"answered":0,"rise":3"#) && status.contains(r#""doubting":false"#), "{status}");
+    assert!(text.contains(r#"aya_endpoint_evidence_age_seconds{service="api.test.example",endpoint="aws-eu-west-1"}"#), "{text}");
 }
 
 #[test]

@@ -14,16 +14,18 @@ use axum::routing::get;
 use serde::{Deserialize, Serialize};
 
 use super::Context;
-use crate::catalog::Endpoint;
+use crate::catalog::{Endpoint, EndpointId, ProbeId};
+use crate::control::probe_label;
 use crate::explain::{self, RequestError};
 use crate::geo::{Extent, SourceInfo};
+use crate::health::Hold;
 use crate::limits;
 use crate::units::Moment;
 use crate::world::World;
 
 /// Everything.
 pub(super) fn admin(context: Context) -> Router {
-    let router = Router::new().route("/v1/explain", get(explain)).route("/v1/status", get(status)).merge(common());
+    let router = Router::new().route("/v1/explain", get(explain)).route("/v1/status", get(status)).merge(super::overrides::routes()).merge(common());
     finish(router, context)
 }
 
@@ -41,7 +43,7 @@ fn common() -> Router<Context> {
 fn finish(router: Router<Context>, context: Context) -> Router {
     router
         .fallback(async || Problem::new(StatusCode::NOT_FOUND, "there is nothing at this path"))
-        .method_not_allowed_fallback(async || Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this path takes GET only"))
+        .method_not_allowed_fallback(async || Problem::new(StatusCode::METHOD_NOT_ALLOWED, "this path does not take this method"))
         .layer(DefaultBodyLimit::max(limits::ADMIN_BODY_OCTETS_MAX))
         .layer(middleware::from_fn(in_time))
         .with_state(context)
@@ -55,7 +57,7 @@ async fn in_time(request: Request, next: Next) -> Response {
 
 /// A problem document (RFC 9457 §3).
 #[derive(Clone, Debug, Serialize)]
-struct Problem {
+pub(super) struct Problem {
     /// The status again.
     status: u16,
     /// The status in words.
@@ -66,7 +68,7 @@ struct Problem {
 
 impl Problem {
     /// With the status's own title.
-    fn new(status: StatusCode, detail: impl Into<String>) -> Self {
+    pub(super) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
         Self { status: status.as_u16(), title: status.canonical_reason().unwrap_or("Error"), detail: detail.into() }
     }
 }
@@ -142,6 +144,8 @@ struct StatusView {
     ready: bool,
     /// Whether statuses are held without fresh observations.
     stale: bool,
+    /// Whether that is since this node doubts its own network.
+    doubting: bool,
     /// Milliseconds since the newest observation; absent before the first.
     observed_ms_ago: Option<u64>,
     /// Where clients are found.
@@ -252,8 +256,21 @@ struct EndpointStatus {
     region: Box<str>,
     /// Its health: `unknown`, `up`, `degraded`, `down`.
     health: String,
+    /// Its status as eligibility reads it: its health, but `down` while something that it depends on is.
+    status: String,
+    /// The root of what blocks it, if anything that it depends on is down.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    blocked_by: Option<Box<str>>,
+    /// Since it came and went too often, it is held out of service: after how many changes, and when it will be let go at the earliest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held: Option<HoldStatus>,
+    /// Share of its usual clients that it takes, in thousandths: less than 1000 while it ramps up.
+    ramp_permille: u16,
     /// Whether it is moving.
     moving: bool,
+    /// The override that has the say over it, if any.
+    #[serde(rename = "override", skip_serializing_if = "Option::is_none")]
+    intent: Option<String>,
     /// Whether it is probed at all.
     probed: bool,
     /// The name that its addresses are looked up by, if they are.
@@ -265,6 +282,70 @@ struct EndpointStatus {
     /// Why they are not fresh, if they are not.
     #[serde(skip_serializing_if = "Option::is_none")]
     unsettled: Option<String>,
+    /// What its probes have shown, those that it depends on included.
+    probes: Vec<ProbeStatus>,
+}
+
+/// One probe.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct ProbeStatus {
+    /// What is asked, as in `https 192.0.2.10:443/healthz`.
+    probe: String,
+    /// What it says of its target.
+    health: String,
+    /// Milliseconds since the last evidence; absent before the first.
+    age_ms: Option<u64>,
+    /// Failures in a row.
+    failed: u8,
+    /// So many make it down.
+    fall: u8,
+    /// Answers in a row while it is down or degraded.
+    answered: u8,
+    /// So many make it up again.
+    rise: u8,
+    /// Round-trip time of answers, smoothed, in microseconds.
+    rtt_us: Option<i64>,
+    /// What is unusual about it, compared with its own past.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unusual: Option<String>,
+}
+
+impl ProbeStatus {
+    /// Of a probe of the world, now.
+    fn of(probe: ProbeId, world: &World, now: Moment) -> Self {
+        let spec = &world.catalog.probes[probe.index()];
+        let evidence = world.statuses.evidence.get(probe.index()).copied().unwrap_or_default();
+        Self {
+            probe: probe_label(spec),
+            health: evidence.health.to_string(),
+            age_ms: evidence.observed.map(|observed| now.millis_since(observed)),
+            failed: evidence.failed,
+            fall: spec.fall,
+            answered: evidence.answered,
+            rise: spec.rise,
+            rtt_us: evidence.rtt.map(|rtt| rtt.0),
+            unusual: evidence.unusual.map(|unusual| unusual.to_string()),
+        }
+    }
+}
+
+/// That an endpoint is held out of service.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct HoldStatus {
+    /// How often it went down or came up since it was last at rest.
+    changes: u16,
+    /// When it will be let go if it does not go down again (RFC 3339).
+    until: String,
+}
+
+impl HoldStatus {
+    /// The same for programs.
+    fn of(hold: Hold) -> Self {
+        let until = i64::try_from(hold.until.0).ok().and_then(|millis| jiff::Timestamp::from_millisecond(millis).ok());
+        Self { changes: hold.changes, until: until.map(|until| until.to_string()).unwrap_or_default() }
+    }
 }
 
 /// The addresses that an endpoint gives.
@@ -276,19 +357,24 @@ fn addresses_of(endpoint: &Endpoint, world: &World) -> Vec<IpAddr> {
 /// The world.
 async fn status(State(context): State<Context>) -> Json<StatusView> {
     let world = context.worlds.load();
-    let catalog = &world.catalog;
-    let endpoints = catalog.endpoints.iter().zip(&world.statuses.of).map(|(endpoint, status)| EndpointStatus {
+    let (catalog, now) = (&world.catalog, context.clock.now());
+    let endpoints = catalog.endpoints.iter().zip(&world.statuses.of).zip((0..).map(EndpointId)).map(|((endpoint, status), id)| EndpointStatus {
         service: catalog.service(endpoint.service).name.to_string(),
         endpoint: endpoint.name.clone(),
         region: catalog.region(endpoint.region).name.clone(),
         health: status.health.to_string(),
+        status: status.published().to_string(),
+        blocked_by: world.note(id).and_then(|note| note.root.clone()),
+        held: world.note(id).and_then(|note| note.hold).map(HoldStatus::of),
+        ramp_permille: status.ramp.0,
         moving: status.moving,
+        intent: world.notes.about(id).map(ToString::to_string),
         probed: !endpoint.probes.is_empty(),
         alias: endpoint.alias.map(|alias| catalog.alias(alias.id).name.to_string()),
         resolved: if endpoint.alias.is_some() { addresses_of(endpoint, &world) } else { Vec::new() },
         unsettled: explain::unsettled(endpoint, &world),
+        probes: endpoint.all_probes().map(|probe| ProbeStatus::of(probe, &world, now)).collect(),
     });
-    let now = context.clock.now();
     let geography = GeographyStatus {
         known: ExtentStatus::of(&world.geo.known()),
         databases: world.geo.sources().iter().map(|source| DatabaseStatus::of(source, now)).collect(),
@@ -299,6 +385,7 @@ async fn status(State(context): State<Context>) -> Json<StatusView> {
         digest: format!("{:016x}", catalog.digest),
         ready: *context.ready.borrow(),
         stale: world.statuses.stale,
+        doubting: world.statuses.doubting,
         observed_ms_ago: observed.map(|observed| now.millis_since(observed)),
         geography,
         endpoints: endpoints.collect(),

@@ -1,4 +1,4 @@
-//! What a running node tells over HTTP: health, readiness, metrics, explanations, status.
+//! What a running node tells over HTTP, and takes: health, readiness, metrics, explanations, status, overrides.
 //!
 //! An edge, on one thread with a small runtime of its own: answering queries never depends on it, nor it on them. The admin listener binds
 //! to loopback only, as it has no authentication; the metrics listener may stand anywhere and tells only `/healthz`, `/readyz` and `/metrics`.
@@ -11,9 +11,11 @@
 //! | `GET /metrics` | Prometheus text | 200 |
 //! | `GET /v1/explain?name=&client=&type=&down=` | why this client gets this answer | 200, 400, 404 |
 //! | `GET /v1/status` | the world: generation, digest, endpoints | 200 |
+//! | `/v1/overrides` | what operators intend with endpoints: [`overrides`] | |
 
 mod api;
 mod listen;
+pub mod overrides;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -23,7 +25,7 @@ use std::thread::{self, JoinHandle};
 use tokio::sync::watch;
 
 use crate::clock::Clock;
-use crate::publish::Worlds;
+use crate::publish::{ControlHandle, Worlds};
 use crate::telemetry::Telemetry;
 
 /// What requests are answered from.
@@ -35,6 +37,8 @@ pub struct Context {
     pub clock: Clock,
     /// What was counted.
     pub telemetry: Arc<Telemetry>,
+    /// Takes wishes for overrides.
+    pub control: ControlHandle,
     /// Whether the first round of probes is over.
     pub ready: watch::Receiver<bool>,
 }

@@ -1,10 +1,12 @@
 //! What a reply tells beside its answer: cookies, NSID, keepalive, padding, and in words what is unusual. All of it rare, and cold.
 
 use super::{Ask, Cookie, Outcome, Said, Scratch, Transport, Turn, reply_max};
+use crate::catalog::{EndpointId, ServiceId};
 use crate::health::Intent;
 use crate::steer::Reason;
 use crate::units::Moment;
 use crate::wire::{Closing, Ede, Edns, Envelope, Extras, Parsed, Rcode, Reply, Text, Wants, parse};
+use crate::world::Note;
 
 impl Turn<'_> {
     /// Finishes a reply that tells more than its answer.
@@ -24,7 +26,13 @@ impl Turn<'_> {
     fn text(&self, said: &Said) -> Text {
         match said.ede {
             Some(Ede::STALE_ANSWER) => self.stale_text(said),
-            Some(Ede::OTHER) => said.steered.map_or(Text::EMPTY, |steered| Text::of(format_args!("{}", self.given_up(steered.reason, said)))),
+            Some(Ede::OTHER) => said.steered.map_or(Text::EMPTY, |steered| {
+                let given_up = self.given_up(steered.reason, said);
+                match self.note(steered.reason, steered.service) {
+                    Some(note) => Text::of(format_args!("{given_up}; {note}")),
+                    None => Text::of(format_args!("{given_up}")),
+                }
+            }),
             Some(Ede::NOT_READY) => Text::of(format_args!("no zones are loaded yet")),
             Some(Ede::PROHIBITED) => Text::of(format_args!("zones are not transferred")),
             _ => Text::EMPTY,
@@ -37,6 +45,9 @@ impl Turn<'_> {
         let seconds = self.ask.now.millis_since(observed) / 1_000;
         let rest = said.steered.map_or("", |steered| self.given_up(steered.reason, said));
         let semicolon = if rest.is_empty() { "" } else { "; " };
+        if self.world.statuses.doubting {
+            return Text::of(format_args!("stale: this node doubts its own network and holds what it knew{semicolon}{rest}"));
+        }
         if observed == Moment(0) {
             return Text::of(format_args!("stale: nothing was observed yet{semicolon}{rest}"));
         }
@@ -55,6 +66,24 @@ impl Turn<'_> {
             Reason::AllDown => "all endpoints down: no answer, as the service says",
             Reason::NoneLeft => self.none_left(said),
         }
+    }
+
+    /// The override that an answer is unusual for: the first of the service that is of its kind. Who made it and why is for those only who may
+    /// ask for explanations: the text of an error goes to anybody.
+    fn note(&self, reason: Reason, service: ServiceId) -> Option<&Note> {
+        let source = self.ask.source.to_canonical();
+        if !self.ask.policy.why_networks.iter().any(|network| network.contains(&source)) {
+            return None;
+        }
+        let wanted = match reason {
+            Reason::Draining => Intent::Drain,
+            Reason::NoneLeft => Intent::Out,
+            _ => return None,
+        };
+        let service = self.world.catalog.service(service);
+        let mut endpoints = (service.endpoints.start..).map(EndpointId).zip(self.world.statuses_of(service));
+        let (id, _) = endpoints.find(|(_, status)| status.intent == wanted)?;
+        self.world.notes.about(id)
     }
 
     /// What may have left nothing for a client, as far as its service knows such rules.

@@ -9,26 +9,32 @@
 //! - The endpoints of a service are contiguous.
 
 mod alias;
+mod dependency;
 pub mod known;
 mod lineup;
 mod name;
 mod owner;
 mod policy;
 mod profile;
+mod recovery;
 mod region;
+mod safety;
 mod service;
 mod zone;
 
 pub use alias::{AddressType, AddressTypes, Alias, Aliased, unusable};
+pub use dependency::{Dependency, Need, Needed};
 pub use lineup::{Bits, Lineup, Row};
 pub use name::{Name, NameError};
 pub use owner::{Content, HASH_START, Node, NodeId, OwnerNames, RrSet, fold_case, hash_name, hash_word};
 pub use policy::{ClientSet, LatencyRow, Network, Residency, Selector, UnknownClient};
 pub use profile::Profiles;
+pub use recovery::{Damping, Recovery};
 pub use region::{Region, RegionSet, RegionSetIter, glob};
+pub use safety::{MovedMax, Safety};
 pub use service::{
-    AnswerKind, By, Endpoint, Families, GeoRule, HttpsTemplate, Load, Price, ProbeHost, ProbeKind, ProbeSpec, ProbeTarget, Requirement, Service, StatusRange,
-    WhenAllDown, WhenNoneLeft,
+    AnswerKind, BaselineSpec, By, Endpoint, Families, GeoRule, HttpsTemplate, Load, Price, ProbeHost, ProbeKind, ProbeSpec, ProbeTarget, Requirement, Service,
+    StatusRange, WhenAllDown, WhenNoneLeft,
 };
 pub use zone::{Soa, Zone};
 
@@ -109,6 +115,10 @@ pub struct Catalog {
     pub aliases: Box<[Alias]>,
     /// What is probed: identical probes of several endpoints are one.
     pub probes: Box<[ProbeSpec]>,
+    /// What is probed only as evidence of the node's own network (`vantage.reference`).
+    pub references: Box<[ProbeId]>,
+    /// What operators may not do by accident.
+    pub safety: Safety,
     /// Digest of the content, the same on every node that loaded the same files in any order.
     pub digest: u64,
 }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::ops::Range;
 
-use super::{AddressType, Aliased, ClientSetId, EndpointId, Lineup, Name, ProbeId, RegionId, RegionSet, ResidencyId, ServiceId, ZoneId};
+use super::{AddressType, Aliased, ClientSetId, Dependency, EndpointId, Lineup, Name, ProbeId, Recovery, RegionId, RegionSet, ResidencyId, ServiceId, ZoneId};
 use crate::units::{MicroUsd, Micros, Permille, Ttl};
 
 /// An owner name whose answer is steered.
@@ -50,6 +50,8 @@ pub struct Service {
     pub degraded_penalty: Micros,
     /// The load term.
     pub load: Load,
+    /// How its endpoints come back after having been down.
+    pub recovery: Recovery,
     /// Declared demand at the busiest hour, in requests per second; counts until endpoints report theirs.
     pub peak: Option<u64>,
     /// HTTPS records (RFC 9460) with hints from the same decision, if wanted.
@@ -198,9 +200,16 @@ pub struct Endpoint {
     pub labels: Box<[(Box<str>, Box<str>)]>,
     /// Its probes; all must pass. Empty: never measured.
     pub probes: Box<[ProbeId]>,
+    /// What it cannot do without, if anything.
+    pub depends_on: Option<Box<Dependency>>,
 }
 
 impl Endpoint {
+    /// Every probe that matters to its status: its own, then those that it depends on.
+    pub fn all_probes(&self) -> impl Iterator<Item = ProbeId> {
+        self.probes.iter().copied().chain(self.depends_on.iter().flat_map(|depends| depends.probes()))
+    }
+
     /// Whether it has addresses of this type, or should have them by its alias.
     #[must_use]
     pub fn declares(&self, of: AddressType) -> bool {
@@ -248,6 +257,29 @@ pub struct ProbeSpec {
     pub rise: u8,
     /// An answer slower than this many milliseconds makes it `degraded`; 0 never does.
     pub slow_ms: u32,
+    /// When its own past makes it `degraded`; `None` never does.
+    pub baseline: Option<BaselineSpec>,
+}
+
+/// When an endpoint is degraded against its own past.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct BaselineSpec {
+    /// The recent median must be beyond the usual one by so many median absolute deviations, 1 to 100.
+    pub deviations: u8,
+    /// For so many milliseconds.
+    pub dwell_ms: u32,
+    /// Or this share of recent probes must have failed, though never `fall` in a row.
+    pub errors: Permille,
+    /// Answers that must be known before slowness is judged.
+    pub samples: u16,
+}
+
+/// Six deviations are some four standard ones of figures that wander normally, and an endpoint in trouble is far beyond; a sample of five
+/// minutes knows nothing of the day, but enough to tell trouble from noise.
+impl Default for BaselineSpec {
+    fn default() -> Self {
+        Self { deviations: 6, dwell_ms: 30_000, errors: Permille(200), samples: 64 }
+    }
 }
 
 /// Where a probe goes: an address of the endpoint, its alias, or what `probe-at` says.

@@ -21,17 +21,18 @@ use clap::{Args, Subcommand};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::RecvError;
 
 use super::load::{Content, LoadError};
 use super::node::{Node, Options, StartError};
 use super::{Exit, tell_error};
 use crate::clock::Clock;
-use crate::control::Change;
+use crate::control::{Change, IntentChange};
 use crate::publish::Worlds;
 use crate::server::Engine;
 use crate::world::World;
 use regions::{RegionError, Regions};
-use throwaway::{Throwaway, ThrowawayError};
+use throwaway::{Folder, Throwaway, ThrowawayError};
 
 /// A change of the world is told when nothing further has changed for this long, so that what belongs together is told together.
 const QUIET_BEFORE_TOLD: Duration = Duration::from_millis(200);
@@ -158,7 +159,9 @@ fn serve(args: &DemoArgs) -> Result<(), DemoError> {
     options.engine = args.engine;
     options.wishes.nsid = b"aya-demo".as_slice().into();
     options.admin = Some(args.admin);
-    let certificate = args.tls.then(|| Throwaway::make(Clock::system().now())).transpose()?;
+    let folder = Folder::make(Clock::system().now())?;
+    options.state = Some(folder.path().join("state"));
+    let certificate = args.tls.then(|| Throwaway::make(&folder, Clock::system().now())).transpose()?;
     if let Some(certificate) = &certificate {
         options.certificate = Some(certificate.files.clone());
         options.listen_tls = vec![args.listen_tls];
@@ -166,25 +169,27 @@ fn serve(args: &DemoArgs) -> Result<(), DemoError> {
         options.listen_quic = vec![args.listen_quic];
     }
     let node = Node::start(options)?;
-    let changes = node.changes();
+    let (changes, intents) = (node.changes(), node.control().intents());
     let control = runtime.spawn(control::serve(listener, regions.clone(), node.worlds().clone()));
     node.wait_until_ready();
 
     let world = node.worlds().load();
     let address = node.addresses().first().copied().unwrap_or(args.listen);
     let names = runtime.block_on(regions.names()).join(", ");
+    let admin = args.admin;
     print(&format!(
         "Aya answers for {} on {address}, over UDP and TCP. Regional web services: {names}.\nAsk it, from another terminal:\n\n{}\n{}\
          Why is it so? Let a region refuse connections, ask again, and heal it:\n\n\
-         \x20 aya explain api.{} --client 84.128.0.1 --api {}\n  aya demo fail dc-frankfurt\n  aya demo heal dc-frankfurt\n\n\
+         \x20 aya explain api.{} --client 84.128.0.1 --api {admin}\n  aya demo fail dc-frankfurt\n  aya demo heal dc-frankfurt\n\n\
+         Or take a whole cloud out of the answers, and give it back:\n\n\
+         \x20 aya drain cloud:aws --why test --api {admin}\n  aya restore cloud:aws --api {admin}\n\n\
          Every change is told here; Ctrl-C ends the demo.\n",
         story::ZONE,
         story::script(&world, address),
         certificate.as_ref().map(|certificate| story::encrypted(&certificate.authority, &node)).unwrap_or_default(),
         story::ZONE,
-        args.admin
     ));
-    runtime.block_on(watch(node.worlds().clone(), world, changes, &mut interrupts));
+    runtime.block_on(watch(node.worlds().clone(), world, changes, intents, &mut interrupts));
     control.abort();
     node.stop();
     Ok(())
@@ -214,28 +219,33 @@ impl Interrupts {
 }
 
 /// Tells what changes, until the process is interrupted or terminated.
-async fn watch(worlds: Worlds, mut told: Arc<World>, mut changes: broadcast::Receiver<Change>, interrupts: &mut Interrupts) {
-    let mut causes: Vec<Change> = Vec::new();
+async fn watch(
+    worlds: Worlds,
+    mut told: Arc<World>,
+    mut changes: broadcast::Receiver<Change>,
+    mut intents: broadcast::Receiver<IntentChange>,
+    interrupts: &mut Interrupts,
+) {
+    let (mut causes, mut intended): (Vec<Change>, Vec<IntentChange>) = (Vec::new(), Vec::new());
     loop {
-        let quiet = tokio::time::timeout(QUIET_BEFORE_TOLD, changes.recv());
-        let heard = tokio::select! {
+        let closed = tokio::select! {
             () = interrupts.next() => return,
-            heard = quiet => heard,
-        };
-        match heard {
-            // Something changed: wait for what belongs to it.
-            Ok(Ok(change)) => causes.push(change),
-            // Some were missed; the worlds tell all the same.
-            Ok(Err(broadcast::error::RecvError::Lagged(_))) => {}
-            Ok(Err(broadcast::error::RecvError::Closed)) => return,
-            Err(_quiet) => {
+            // Something changed: wait for what belongs to it. If some were missed, the worlds tell all the same.
+            heard = changes.recv() => heard.map(|change| causes.push(change)) == Err(RecvError::Closed),
+            heard = intents.recv() => heard.map(|change| intended.push(change)) == Err(RecvError::Closed),
+            () = tokio::time::sleep(QUIET_BEFORE_TOLD) => {
                 let now = worlds.load();
                 if now.generation != told.generation {
-                    print(&story::changes(&told, &now, &causes));
+                    print(&(story::intents(&intended) + &story::changes(&told, &now, &causes)));
                     told = now;
                 }
                 causes.clear();
+                intended.clear();
+                false
             }
+        };
+        if closed {
+            return;
         }
     }
 }

@@ -2,18 +2,12 @@
 
 use std::io::Write;
 use std::path::PathBuf;
-use std::time::Duration;
 
+use super::client::{Client, ClientError};
 use super::load::{Content, LoadError};
 use super::{Exit, chain};
 use crate::explain::{Explanation, Request, RequestError, as_if_measured_up, explain_request};
-use crate::probe::Roots;
 use crate::world::World;
-
-/// How long a node may take to answer.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// Octets of a node's answer that are read.
-const ANSWER_OCTETS_MAX: usize = 1 << 20;
 
 /// What `aya explain` is told.
 #[derive(Clone, Debug, clap::Args)]
@@ -53,15 +47,9 @@ enum ExplainError {
     /// The question has no explanation.
     #[error(transparent)]
     Request(#[from] RequestError),
-    /// The node does not answer.
-    #[error("the node at {0} does not answer")]
-    Ask(String, #[source] reqwest::Error),
-    /// The node refuses.
-    #[error("the node at {0} refuses: {1}")]
-    Refused(String, String),
-    /// There is no runtime to ask with.
-    #[error("cannot ask a node from here")]
-    Runtime(#[source] std::io::Error),
+    /// The node does not answer, or refuses.
+    #[error(transparent)]
+    Node(#[from] ClientError),
 }
 
 /// Explains. Exits with 0, with 1 when the name is not steered, with 2 on errors.
@@ -103,45 +91,9 @@ fn as_json(explanation: &Explanation) -> String {
 
 /// From a running node.
 fn ask(api: &str, args: &ExplainArgs) -> Result<String, ExplainError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ExplainError::Runtime)?;
-    runtime.block_on(async {
-        let failed = |error| ExplainError::Ask(api.to_owned(), error);
-        let base = if api.contains("://") { api.to_owned() } else { format!("http://{api}") };
-        let query = [("name", args.name.as_str()), ("client", &args.client), ("type", &args.qtype), ("down", &args.down.join(","))]
-            .map(|(key, value)| format!("{key}={}", percent_encoded(value)))
-            .join("&");
-        let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).tls_backend_preconfigured(Roots::of_system().into_client_config());
-        let client = client.build().map_err(failed)?;
-        let accept = if args.json { "application/json" } else { "text/plain" };
-        let request = client.get(format!("{base}/v1/explain?{query}")).header("accept", accept);
-        let mut response = request.send().await.map_err(failed)?;
-        let status = response.status();
-        let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(failed)? {
-            body.extend_from_slice(&chunk);
-            if body.len() > ANSWER_OCTETS_MAX {
-                return Err(ExplainError::Refused(api.to_owned(), "its answer is too long".to_owned()));
-            }
-        }
-        let body = String::from_utf8_lossy(&body).into_owned();
-        if status.is_success() { Ok(body) } else { Err(ExplainError::Refused(api.to_owned(), detail(&body))) }
-    })
-}
-
-/// What a problem document says (RFC 9457 §3.1.4), or the body itself.
-fn detail(body: &str) -> String {
-    let problem: Option<serde_json::Value> = serde_json::from_str(body).ok();
-    problem.as_ref().and_then(|problem| problem.get("detail")?.as_str()).map_or_else(|| body.trim().to_owned(), str::to_owned)
-}
-
-/// A value as it stands in the query of an URL (RFC 3986 §2.1).
-fn percent_encoded(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for octet in text.bytes() {
-        match octet {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => encoded.push(char::from(octet)),
-            other => encoded.push_str(&format!("%{other:02X}")),
-        }
-    }
-    encoded
+    let down = args.down.join(",");
+    // AYA_API may name several nodes for other verbs; the first one is asked.
+    let api = api.split(',').next().unwrap_or(api);
+    let query = [("name", args.name.as_str()), ("client", &args.client), ("type", &args.qtype), ("down", &down)];
+    Ok(Client::new(api).get("/v1/explain", &query, if args.json { "application/json" } else { "text/plain" })?)
 }

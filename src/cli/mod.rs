@@ -1,6 +1,7 @@
 //! The command line: one file for each verb. The only room that prints.
 
 pub mod check;
+mod client;
 pub mod demo;
 pub mod draw;
 pub mod explain;
@@ -8,6 +9,7 @@ pub mod geoip;
 pub mod load;
 mod manager;
 pub mod node;
+pub mod overrides;
 pub mod policy;
 pub mod serve;
 pub mod simulate;
@@ -43,6 +45,12 @@ enum Verb {
     Diff(whatif::DiffArgs),
     /// Play a scenario on virtual time: failures, surges, reloads; who was given what, how soon, how full the others became.
     Simulate(simulate::SimulateArgs),
+    /// Say what is intended with endpoints, whatever the probes say: drain, out, in, a smaller weight.
+    Override(overrides::OverrideArgs),
+    /// Give no answers of these endpoints while others are up: short for `override set SELECTOR drain`.
+    Drain(overrides::DrainArgs),
+    /// Take back what is intended with these endpoints: short for `override clear`.
+    Restore(overrides::ClearArgs),
     /// Tell what is known of addresses.
     Geoip(geoip::GeoipArgs),
     /// Try it: regional services, a zone and drills on this machine, in one command.
@@ -58,6 +66,8 @@ pub enum Exit {
     Negative,
     /// It could not be done: 2.
     Error,
+    /// It was done on some of several nodes: 3.
+    Partial,
 }
 
 impl From<Exit> for ExitCode {
@@ -66,6 +76,7 @@ impl From<Exit> for ExitCode {
             Exit::Ok => 0,
             Exit::Negative => 1,
             Exit::Error => 2,
+            Exit::Partial => 3,
         })
     }
 }
@@ -79,6 +90,9 @@ pub fn run(line: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::Whatif(args) => whatif::run(&args).into(),
         Verb::Diff(args) => whatif::diff(&args).into(),
         Verb::Simulate(args) => simulate::run(&args).into(),
+        Verb::Override(args) => overrides::run(&args).into(),
+        Verb::Drain(args) => overrides::drain(&args).into(),
+        Verb::Restore(args) => overrides::restore(&args).into(),
         Verb::Geoip(args) => geoip::run(&args).into(),
         Verb::Demo(args) => demo::run(&args).into(),
     }

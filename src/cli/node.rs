@@ -11,6 +11,8 @@
 //! - A reload is all or nothing: on any error the old world stays, and the error is told and counted.
 
 mod encrypted;
+mod logs;
+mod meter;
 
 use std::io;
 use std::net::SocketAddr;
@@ -24,18 +26,18 @@ use tokio::sync::{broadcast, watch};
 use tokio::task::JoinHandle;
 
 use self::encrypted::{Encrypted, load_certificate};
+use self::logs::{log_changes, log_intents};
+use self::meter::ProbeMeter;
 use super::load::{Content, LoadError, Loaded, age_lints, newly_undated};
 use super::policy::{SecretError, Wishes};
 use crate::admin::{self, Admin, Context, Listeners};
-use crate::catalog::ProbeSpec;
 use crate::clock::Clock;
-use crate::control::{Change, Lookup};
+use crate::control::Change;
 use crate::geo::SourceInfo;
-use crate::health::Observation;
 use crate::limits;
-use crate::probe::{Meter, Roots};
+use crate::probe::Roots;
 use crate::publish::{self, ControlHandle, NotTaken, Worlds};
-use crate::resolve::{self, NameServers};
+use crate::resolve::NameServers;
 use crate::server::doq::Lineage;
 use crate::server::handover::{self, HandoverError, Offer, Predecessor, Successor};
 use crate::server::tls::{self, CertificateError, CertificateFiles, Certificates};
@@ -68,7 +70,7 @@ pub struct Options {
     pub pin: bool,
     /// What carries the queries.
     pub engine: Engine,
-    /// The folder in which health outlives the process, if it is to.
+    /// The folder in which health and overrides outlive the process, if they are to.
     pub state: Option<PathBuf>,
     /// Where the admin API listens; loopback only.
     pub admin: Option<SocketAddr>,
@@ -271,7 +273,8 @@ impl Prepared {
             runtime.spawn(tls::watch(Arc::downgrade(certificates), Arc::downgrade(&telemetry), clock.clone()));
             encrypted.start(&mut server, &options.https_path, certificates, &lineage, &edge, &telemetry).map_err(StartError::System)?;
         }
-        let context = Context { worlds: edge.worlds, clock: clock.clone(), telemetry: Arc::clone(&telemetry), ready: control.ready() };
+        let context =
+            Context { worlds: edge.worlds, clock: clock.clone(), telemetry: Arc::clone(&telemetry), control: control.clone(), ready: control.ready() };
         let wanted = admin_address.is_some() || metrics_address.is_some();
         let admin = wanted.then(|| Admin::start(listeners, context)).transpose().map_err(StartError::System)?;
         let (tell, succeeded) = watch::channel(false);
@@ -288,14 +291,18 @@ impl Prepared {
             _ => None,
         };
         // Nothing can fail any more.
+        // Until it is gone, the process before this one may have granted overrides.
+        let heir = control.clone();
         match predecessor.map(Predecessor::relieve) {
             Some(Ok(leaving)) => drop(runtime.spawn(async move {
                 leaving.gone().await;
                 lineage.be_alone();
+                heir.read_overrides().await;
             })),
             Some(Err(error)) => {
                 tracing::warn!(%error, "the process before this one has ended by itself");
                 lineage.be_alone();
+                drop(runtime.spawn(async move { heir.read_overrides().await }));
             }
             None => {}
         }
@@ -349,6 +356,7 @@ impl Node {
     /// # Errors
     /// [`StartError`]; nothing is left running.
     pub fn prepare(options: Options, mut given: Given) -> Result<Prepared, StartError> {
+        server::give_back_large_blocks();
         let loaded = options.content.load()?;
         let clock = Clock::system();
         log_lints(&loaded, &[], clock.now());
@@ -382,7 +390,8 @@ impl Node {
                 catalog: loaded.catalog,
                 geo: loaded.geo,
                 clock: clock.clone(),
-                state,
+                state: state.as_deref().map(|folder| folder.join(STATE_FILE)),
+                overrides: state,
                 roots: options.roots.clone(),
                 seed: u64::from(std::process::id()),
                 meter: Arc::new(ProbeMeter(Arc::clone(&telemetry))),
@@ -391,6 +400,8 @@ impl Node {
             })
         };
         runtime.spawn(log_changes(control.changes()));
+        runtime.spawn(log_intents(control.intents()));
+        telemetry.set_overrides_lost(control.lost_overrides());
         runtime.spawn(keep_up(Arc::downgrade(&telemetry)));
         Ok(Prepared { options, policies, bound, certificates, encrypted, listeners, predecessor, lineage, clock, control, telemetry, runtime })
     }
@@ -539,56 +550,16 @@ fn log_lints(loaded: &Loaded, before: &[SourceInfo], now: Moment) {
     }
 }
 
-/// Counts what probes and look-ups do.
-struct ProbeMeter(Arc<Telemetry>);
-
-impl Meter for ProbeMeter {
-    fn probed(&self, spec: &ProbeSpec, observation: &Observation) {
-        self.0.count_probe(spec, observation);
-    }
-
-    fn dropped(&self) {
-        self.0.count_dropped(1);
-    }
-}
-
-impl resolve::Meter for ProbeMeter {
-    fn looked_up(&self, lookup: &Lookup) {
-        self.0.count_lookup(lookup);
-    }
-
-    fn dropped(&self) {
-        self.0.count_dropped(1);
-    }
-
-    fn unusable(&self, addresses: u32) {
-        self.0.count_unusable(addresses);
-    }
-}
-
-/// The state file in a folder that exists.
+/// The state folder, which exists from now on.
 fn make_state_folder(folder: PathBuf) -> Result<PathBuf, StartError> {
     match std::fs::create_dir_all(&folder) {
-        Ok(()) => Ok(folder.join(STATE_FILE)),
+        Ok(()) => Ok(folder),
         Err(source) => Err(StartError::State { path: folder, source }),
     }
 }
 
-/// The file in the state folder.
+/// The file of health in the state folder.
 const STATE_FILE: &str = "health.state";
-
-/// Logs every change of health.
-async fn log_changes(mut changes: broadcast::Receiver<Change>) {
-    loop {
-        match changes.recv().await {
-            Ok(change) => {
-                tracing::info!(endpoint = %change.endpoint, from = %change.from, to = %change.to, why = %change.why, "health changed");
-            }
-            Err(broadcast::error::RecvError::Lagged(missed)) => tracing::warn!(missed, "more changes of health than could be logged"),
-            Err(broadcast::error::RecvError::Closed) => return,
-        }
-    }
-}
 
 /// Folds histogram samples now and then, so that they do not pile up where nobody scrapes.
 async fn keep_up(telemetry: std::sync::Weak<Telemetry>) {

@@ -61,7 +61,7 @@ pub struct ServeArgs {
     /// MMDB file or folder of them; may be given several times.
     #[arg(long, env = "AYA_GEOIP", value_delimiter = ',', default_value = "geoip")]
     geoip: Vec<PathBuf>,
-    /// Folder in which health outlives the process.
+    /// Folder in which health and overrides outlive the process.
     #[arg(long, env = "AYA_STATE", value_name = "DIR")]
     state: Option<PathBuf>,
     /// Address of the admin API, on loopback, or "off".

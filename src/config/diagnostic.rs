@@ -3,9 +3,9 @@
 use std::cell::{Cell, RefCell};
 use std::fmt;
 
-use super::near::Hints;
 use super::source::{Place, SourceFile, Spot, spot};
 use crate::limits::DIAGNOSTICS_MAX;
+use crate::near::Hints;
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -94,6 +94,10 @@ codes! {
     UnknownResidency = "unknown-residency", Error, true;
     /// A probe template that is not declared.
     UnknownProbe = "unknown-probe", Error, true;
+    /// Something that an endpoint depends on and that is not there.
+    UnknownDependency = "unknown-dependency", Error, true;
+    /// Services that depend on each other in a circle.
+    DependencyCycle = "dependency-cycle", Error, false;
     /// An endpoint that the service does not have.
     UnknownEndpoint = "unknown-endpoint", Error, true;
     /// A selector that matches no region.

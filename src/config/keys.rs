@@ -42,16 +42,21 @@ pub const SECTIONS: &[&Section] = &[
     &JURISDICTION,
     &NETWORK,
     &RESIDENCY,
+    &SAFETY,
     &PROBES,
     &PROBE_HTTP,
     &PROBE_TCP,
     &PROBE_TLS,
+    &BASELINE,
+    &VANTAGE,
     &SERVICE,
     &TTL,
     &REQUEST,
     &GEO,
     &WHEN_ALL_DOWN,
     &STEERING,
+    &DEPENDS_ON,
+    &DAMPING,
     &HTTPS,
     &ENDPOINT,
 ];
@@ -72,8 +77,10 @@ pub const FILE: Section = Section {
         key("jurisdiction", "tables", "", "The operator's own unions of countries, beside EU, EEA, ADEQUATE and UK-ADEQUATE."),
         key("network", "tables", "", "What is known of some prefixes; comes before every database."),
         key("residency", "tables", "", "Rules about which clients may get which regions."),
+        key("safety", "table", "", "What operators may not do by accident; stands in one file only."),
         key("latency", "tables", "", "Known latencies: client selector, then region = duration. They come before distance."),
         key("probe", "tables", "", "Probe templates, used by name."),
+        key("vantage", "table", "", "From where this looks at the world: what a node may doubt itself by."),
     ],
 };
 
@@ -153,6 +160,18 @@ pub const RESIDENCY: Section = Section {
     ],
 };
 
+/// `[safety]`.
+pub const SAFETY: Section = Section {
+    path: "safety",
+    about: "What overrides may not do unless they are forced with a reason; of a class of clients the last endpoint is always kept. The removal of an endpoint that is down is never held up.",
+    keys: &[
+        key("min-regions", "number", "", "Regions that each service keeps for every class of clients: lawful, not drained, out or down. Binds reloads, too."),
+        key("gate", "duration", "", "Least time between two overrides that move clients away; at most 24h."),
+        key("max-moved", "share", "", "Share of all clients that overrides may move in a time."),
+        key("per", "duration", "1h", "That time; from 1min to 24h."),
+    ],
+};
+
 /// `[probe.NAME]` and `probe` of a service or an endpoint.
 pub const PROBES: Section = Section {
     path: "probe.NAME",
@@ -176,6 +195,7 @@ pub const PROBE_HTTP: Section = Section {
         key("fall", "number", "3", "Failures in a row that make it down."),
         key("rise", "number", "3", "Successes in a row that make it up again."),
         key("slow", "duration", "", "An answer slower than this makes it degraded."),
+        key("baseline", "table or off", "off", "When it is degraded against its own past."),
         key("method", "word", "GET", "The method."),
         key("path", "text", "/", "Path and query."),
         key("host", "text", "the service's name", "Host header and server name."),
@@ -200,6 +220,7 @@ pub const PROBE_TCP: Section = Section {
         key("fall", "number", "3", "Failures in a row that make it down."),
         key("rise", "number", "3", "Successes in a row that make it up again."),
         key("slow", "duration", "", "A connection slower than this makes it degraded."),
+        key("baseline", "table or off", "off", "When it is degraded against its own past."),
     ],
 };
 
@@ -214,9 +235,39 @@ pub const PROBE_TLS: Section = Section {
         key("fall", "number", "3", "Failures in a row that make it down."),
         key("rise", "number", "3", "Successes in a row that make it up again."),
         key("slow", "duration", "", "A handshake slower than this makes it degraded."),
+        key("baseline", "table or off", "off", "When it is degraded against its own past."),
         key("host", "text", "the service's name", "Server name that is asked for."),
         key("verify", "yes or no", "true", "Whether the certificate is verified."),
     ],
+};
+
+/// `baseline` of a probe, as a table.
+pub const BASELINE: Section = Section {
+    path: "probe.NAME.http.baseline",
+    about: "Degraded against its own past: the median of the last 8 answers beside that of some 250 before, which do not learn while it is degraded or down.",
+    keys: &[
+        key(
+            "deviations",
+            "number",
+            "6",
+            "The recent median must be beyond the usual one by so many median absolute deviations; one counts as a sixteenth of the median at least.",
+        ),
+        key("dwell", "duration", "30s", "For so long, and as long within half of that margin before it is well again."),
+        key("errors", "share", "20%", "Or this share of the last 64 probes must have failed, though never `fall` in a row."),
+        key("samples", "number", "64", "Answers that must be known before slowness is judged."),
+    ],
+};
+
+/// `[vantage]`.
+pub const VANTAGE: Section = Section {
+    path: "vantage",
+    about: "When a node holds its statuses since it has lost the network itself: only if every reference is silent, and four targets in two clouds are.",
+    keys: &[key(
+        "reference",
+        "list of address:port",
+        "required",
+        "Asked by TCP every second, as evidence of the node's own network and nothing else; refusing is an answer.",
+    )],
 };
 
 /// `[service.NAME]`.
@@ -240,6 +291,9 @@ pub const SERVICE: Section = Section {
         key("peak", "rate", "", "Demand at the busiest hour, until endpoints report it."),
         key("https", "table", "", "HTTPS records (RFC 9460) with hints from the same decision."),
         key("steering", "table", "", "How the best are chosen."),
+        key("depends-on", "name, list of names or table", "", "What each endpoint needs in its region: services, or `probe:TEMPLATE`; a list needs all."),
+        key("ramp", "duration", "2min", "Over which an endpoint that was down takes its usual clients back: 5, 25, 50, 100 %; \"0s\" is all at once."),
+        key("damping", "table or off", "the table's defaults", "When an endpoint that comes and goes is held out of service."),
         key("probe", "template, list of templates or table", "", "How its endpoints are asked."),
         key("endpoint", "tables", "required", "Its endpoints."),
     ],
@@ -293,6 +347,30 @@ pub const STEERING: Section = Section {
     ],
 };
 
+/// `service.NAME.depends-on`, as a table.
+pub const DEPENDS_ON: Section = Section {
+    path: "service.NAME.depends-on",
+    about: "What an endpoint needs in its region, one form of three. While it lacks that, it is taken as down, and everything says what the root is.",
+    keys: &[
+        key("all", "list of names", "", "All of these."),
+        key("any", "list of names", "", "Any of these."),
+        key("at-least", "number", "", "So many of `of`."),
+        key("of", "list of names", "", "Of these."),
+    ],
+};
+
+/// `service.NAME.damping`, as a table.
+pub const DAMPING: Section = Section {
+    path: "service.NAME.damping",
+    about: "Holding down what comes and goes (after RFC 2439): each time that an endpoint goes down adds 1000 to its penalty.",
+    keys: &[
+        key("half-life", "duration", "5min", "Time in which a penalty halves."),
+        key("suppress", "number", "1500", "A penalty of so much holds the endpoint out of service, while anything else is up."),
+        key("reuse", "number", "750", "A penalty below this lets it go again."),
+        key("max-suppress", "duration", "20min", "The longest hold, from the last time that it went down."),
+    ],
+};
+
 /// `service.NAME.https`.
 pub const HTTPS: Section = Section {
     path: "service.NAME.https",
@@ -325,5 +403,6 @@ pub const ENDPOINT: Section = Section {
         key("price", "table", "the region's", "Prices of this endpoint alone."),
         key("probe", "template, list of templates or table", "the service's", "How it is asked, instead of how the service says."),
         key("probe-at", "address or address:port", "the first of a, else of aaaa; of an alias all in turn", "Where it is asked."),
+        key("depends-on", "name, list of names or table", "the service's", "What it needs, instead of what the service says; `[]` is nothing."),
     ],
 };

@@ -25,7 +25,6 @@ pub mod geoip;
 pub mod keys;
 mod leaf;
 mod load;
-mod near;
 mod quantity;
 pub mod records;
 pub mod scenario;
@@ -67,6 +66,14 @@ pub struct Failure {
     pub more: usize,
     /// The files that were read.
     pub sources: Vec<SourceFile>,
+}
+
+/// Reads a duration as the files write it, such as `90s` or `2h`, in whole milliseconds.
+///
+/// # Errors
+/// What is wrong with the text.
+pub fn duration_ms(text: &str) -> Result<u32, String> {
+    quantity::millis(text)
 }
 
 /// Compiles TOML texts. `masters` fetches the master files that they name.

@@ -1,22 +1,27 @@
 //! The controller itself.
 
+mod doubt;
+mod judge;
+mod load;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::aliases::Aliases;
+use super::overrides::{Intents, Overrides, Shift, refuse_reload};
 use super::roster::{self, Carried};
 use super::spill::Spill;
 use super::state::{addresses_digest, spec_digest};
-use super::{
-    AliasChange, AliasNews, Change, Effects, EndpointName, EndpointState, Event, LoadReport, Lookup, Plan, ProbeState, Refused, Situations, State, Why,
-    probe_label,
-};
+use super::{AliasChange, AliasNews, Effects, EndpointState, Event, Lookup, Plan, ProbeState, Refused, Situations, State, Why, probe_label};
 use crate::catalog::{AddressType, AliasId, Catalog, EndpointId, ProbeHost, ProbeId};
 use crate::geo::Geo;
-use crate::health::{Health, Observation, Rule, Status, Tracker, of_all};
-use crate::limits::{ALIAS_LOOKUP_MS, READY_DEADLINE_MS, STATE_REFRESH_MS, STATE_WRITE_MS, WORLD_REFRESH_MS};
-use crate::units::{Moment, Permille};
+use crate::health::{Evidence, Health, Observation, ProbeOutcome, Rule, Status, Tracker};
+use crate::limits::{ALIAS_LOOKUP_MS, EVIDENCE_REFRESH_MS, READY_DEADLINE_MS, STATE_REFRESH_MS, STATE_WRITE_MS, WORLD_REFRESH_MS};
+use crate::units::Moment;
 use crate::world::{Statuses, World};
+
+use doubt::{Doubt, is_silence};
+use judge::{Cause, Watch};
 
 /// The one writer. See the room's invariants.
 #[derive(Debug)]
@@ -33,6 +38,10 @@ pub struct Controller {
     trackers: Box<[Tracker]>,
     /// For each probe the endpoints that it judges.
     users: Users,
+    /// For each endpoint those that depend on it.
+    dependants: Dependants,
+    /// Whether the node has reason to doubt itself.
+    doubt: Doubt,
     /// What aliases were resolved to.
     aliases: Aliases,
     /// For each alias the endpoints that have it.
@@ -41,12 +50,18 @@ pub struct Controller {
     carried: Box<[Option<ProbeId>]>,
     /// The statuses to be published next.
     statuses: Vec<Status>,
+    /// Endpoints that were down, and what becomes of them.
+    watch: Watch,
     /// The versions to be published next.
     versions: Vec<u64>,
+    /// What operators intend.
+    intents: Intents,
     /// The situations that services were in.
     situations: Situations,
     /// Whose load goes where.
     spill: Spill,
+    /// What each probe has shown, as published last, and when that was put together; `None` when probes are others since.
+    evidence: Option<(Arc<[Evidence]>, Moment)>,
     /// Whether they differ from what was published.
     touched: bool,
     /// When the newest observation was made.
@@ -72,6 +87,9 @@ struct FirstRound {
     deadline: Moment,
 }
 
+/// For each endpoint that others depend on, those. Others take no room.
+type Dependants = HashMap<EndpointId, Box<[EndpointId]>>;
+
 /// For each probe the endpoints that it judges, or for each alias those that have it, as ranges of one list.
 #[derive(Debug, Default)]
 struct Users {
@@ -94,13 +112,18 @@ impl Controller {
             epoch: 1,
             trackers: vec![Tracker::default(); probes].into(),
             users: Users::of_probes(&catalog),
+            dependants: dependants(&catalog),
+            doubt: Doubt::new(&catalog),
             aliases: Aliases::of(&catalog, now),
             aliased: Users::of_aliases(&catalog),
             carried: Box::default(),
             statuses: world.statuses.of.to_vec(),
+            watch: Watch::default(),
             versions: world.statuses.versions.to_vec(),
+            intents: Intents::default(),
             situations,
             spill: Spill::new(&catalog, &geo),
+            evidence: None,
             touched: false,
             observed: Moment(0),
             fresh_until: deadline.plus_millis(fresh_ms_max(&catalog)),
@@ -131,6 +154,12 @@ impl Controller {
         self.first_round.is_none()
     }
 
+    /// The overrides in force.
+    #[must_use]
+    pub const fn overrides(&self) -> &Arc<Overrides> {
+        self.intents.overrides()
+    }
+
     /// What a probe of the present catalog has shown.
     #[must_use]
     pub fn tracker(&self, probe: ProbeId) -> &Tracker {
@@ -149,12 +178,16 @@ impl Controller {
         for event in events {
             match event {
                 Event::Observed { epoch, probe, observation } => self.observe(epoch, probe, &observation, now, &mut effects),
-                Event::Resolved { epoch, alias, of, lookup } => self.resolve(epoch, alias, of, &lookup, &mut effects),
+                Event::Resolved { epoch, alias, of, lookup } => self.resolve(epoch, alias, of, &lookup, now, &mut effects),
                 Event::Reloaded { catalog, geo, allow_shrink } => self.reload(catalog, geo, allow_shrink, now, &mut effects),
                 Event::GeographyChanged { geo, digest } => self.change_geography(geo, digest, &mut effects),
                 Event::Restored(state) => self.restore(&state, now, &mut effects),
                 Event::LoadReported(report) => self.take_load(&report, now),
                 Event::Tick => ticks = true,
+                Event::Overridden { overrides, why } => {
+                    let shift = self.intents.replace(&overrides, &why, &self.catalog, now);
+                    self.shift(shift, now, &mut effects);
+                }
             }
         }
         self.look_at_the_clock(now, &mut effects);
@@ -174,7 +207,7 @@ impl Controller {
             Some(ProbeState { spec: spec_digest(&catalog.probes[id.index()]), health: tracker.health(), observed })
         };
         let endpoints = catalog.endpoints.iter().filter_map(|endpoint| {
-            let probes: Vec<ProbeState> = endpoint.probes.iter().filter_map(known).collect();
+            let probes: Vec<ProbeState> = endpoint.all_probes().filter_map(|probe| known(&probe)).collect();
             (!probes.is_empty()).then(|| EndpointState {
                 service: catalog.service(endpoint.service).name.to_string().into(),
                 endpoint: endpoint.name.clone(),
@@ -197,16 +230,30 @@ impl Controller {
             round.ask(probe);
         }
         let rule = Rule::of(spec);
+        self.doubt.note(probe, observation);
+        let is_reference = catalog.references.contains(&probe);
+        // What a node without a network would see everywhere is no evidence while the node may be one.
+        if is_silence(observation) && !is_reference && self.doubt.is_due(&catalog, &self.users, now) {
+            return;
+        }
+        let usual = self.trackers[probe.index()].unusual();
         let verdict = self.trackers[probe.index()].observe(observation, &rule);
-        if !verdict.evidence {
+        if !verdict.evidence || is_reference && self.users.range(probe.index()).is_empty() {
             return;
         }
         self.observed = self.observed.max(observation.at);
         self.fresh_until = self.fresh_until.max(observation.at.plus_millis(rule.fresh_ms));
         if verdict.changed {
-            let in_row = self.trackers[probe.index()].last().map_or(1, |(_, in_row)| in_row);
-            let why = || Why::Observed { probe: probe_label(spec).into(), outcome: observation.outcome.clone(), in_row };
-            self.judge_users(probe, now, why, effects);
+            let tracker = &self.trackers[probe.index()];
+            let (in_row, unusual) = (tracker.last().map_or(1, |(_, in_row)| in_row), tracker.unusual());
+            let why = || match observation.outcome {
+                ProbeOutcome::Failed(_) | ProbeOutcome::Slow if unusual.is_none() => {
+                    Why::Observed { probe: probe_label(spec).into(), outcome: observation.outcome.clone(), in_row }
+                }
+                _ if unusual.is_some() != usual.is_some() => Why::Baseline { probe: probe_label(spec).into(), unusual },
+                _ => Why::Observed { probe: probe_label(spec).into(), outcome: observation.outcome.clone(), in_row },
+            };
+            self.judge_users(probe, Cause::Happened, now, why, effects);
         }
     }
 
@@ -219,7 +266,7 @@ impl Controller {
     }
 
     /// Takes in one look-up.
-    fn resolve(&mut self, epoch: u64, alias: AliasId, of: AddressType, lookup: &Lookup, effects: &mut Effects) {
+    fn resolve(&mut self, epoch: u64, alias: AliasId, of: AddressType, lookup: &Lookup, now: Moment, effects: &mut Effects) {
         let current = if epoch == self.epoch { Some(alias) } else { self.aliases.carried(alias).filter(|_| epoch.checked_add(1) == Some(self.epoch)) };
         let Some(id) = current.filter(|id| id.index() < self.catalog.aliases.len()) else {
             effects.dropped += 1;
@@ -230,7 +277,7 @@ impl Controller {
         for news in taken.news {
             self.tell_of_alias(id, of, news, lookup.at, effects);
         }
-        self.judge_aliased(id);
+        self.judge_aliased(id, now, effects);
         if let Some(round) = &mut self.first_round
             && self.aliases.is_in_vain(&self.catalog, id)
         {
@@ -250,44 +297,13 @@ impl Controller {
         effects.aliases.push(AliasChange { alias: self.catalog.alias(id).name.to_string().into(), of, news, at });
     }
 
-    /// Judges anew every endpoint that has the alias.
-    fn judge_aliased(&mut self, id: AliasId) {
-        for index in self.aliased.range(id.index()) {
-            // Look-ups change no health.
-            self.judge(self.aliased.endpoints[index]);
-        }
-    }
-
-    /// Judges anew every endpoint that the probe is of.
-    fn judge_users(&mut self, probe: ProbeId, now: Moment, why: impl Fn() -> Why, effects: &mut Effects) {
-        for index in self.users.range(probe.index()) {
-            let id = self.users.endpoints[index];
-            if let Some((from, to)) = self.judge(id) {
-                let endpoint = EndpointName::of(&self.catalog, id);
-                effects.changes.push(Change { endpoint, from, to, why: why(), at: now });
-            }
-        }
-    }
-
-    /// Puts an endpoint's status together from what is known of it. Returns its health before and now if that is another.
-    fn judge(&mut self, id: EndpointId) -> Option<(Health, Health)> {
-        let endpoint = self.catalog.endpoint(id);
-        let (health, moving) = of_all(endpoint.probes.iter().map(|probe| &self.trackers[probe.index()]));
-        let (lacks, unsettled) = (self.aliases.lacks(endpoint), self.aliases.is_moving(endpoint));
-        let status = &mut self.statuses[id.index()];
-        let before = *status;
-        (status.health, status.moving, status.lacks) = (health, moving || unsettled, lacks);
-        if *status != before {
-            self.versions[endpoint.service.index()] = self.world.generation + 1;
-            self.touched = true;
-        }
-        self.unsaved |= before.health != health;
-        (before.health != health).then_some((before.health, health))
-    }
-
     /// Replaces the catalog, keeping by names what is known.
     fn reload(&mut self, catalog: Arc<Catalog>, geo: Arc<Geo>, allow_shrink: bool, now: Moment, effects: &mut Effects) {
-        let refused = || roster::refuse_shrinking(&self.catalog, &catalog).or_else(|| roster::refuse_losing(&self.geo, &geo));
+        let intents = self.intents.linked(&catalog, now);
+        let refused = || {
+            let refused = roster::refuse_shrinking(&self.catalog, &catalog).or_else(|| roster::refuse_losing(&self.geo, &geo));
+            refused.or_else(|| refuse_reload((&self.catalog, &self.geo, &self.statuses), (&catalog, &geo, &intents.statuses(&catalog))))
+        };
         if !allow_shrink && let Some(refused) = refused() {
             effects.refusal = Some(refused);
             return;
@@ -304,17 +320,23 @@ impl Controller {
         }
         let statuses = endpoints.iter().map(|from| from.map_or(Status::UNMEASURED, |id| self.statuses[id.index()]));
         let statuses: Vec<Status> = statuses.collect();
-        let before: Vec<Health> = changed.iter().map(|id| id.map_or(Health::Unknown, |id| self.statuses[id.index()].health)).collect();
+        let before = endpoints.iter().zip(&changed).map(|(same, other)| same.or(*other).map_or(Health::Unknown, |id| self.statuses[id.index()].published()));
+        let before: Vec<Health> = before.collect();
 
         self.epoch += 1;
+        self.intents = intents;
         self.trackers = trackers;
         self.users = Users::of_probes(&catalog);
+        self.dependants = dependants(&catalog);
+        self.doubt = self.doubt.carried(&catalog, &probes);
         self.aliases.carry(&self.catalog, &catalog, now);
         self.aliased = Users::of_aliases(&catalog);
         self.carried = probes;
         self.statuses = statuses;
+        self.watch = std::mem::take(&mut self.watch).carried(&endpoints);
         self.versions = vec![self.world.generation + 1; catalog.services.len()];
         self.situations.forget();
+        self.evidence = None;
         self.touched = true;
         self.unsaved = true;
         if fresh.contains(&true) {
@@ -330,16 +352,17 @@ impl Controller {
         self.judge_all(&before, now, effects);
     }
 
-    /// Judges every endpoint after a reload. `before` is the health of endpoints that were changed.
-    fn judge_all(&mut self, before: &[Health], now: Moment, effects: &mut Effects) {
-        for (id, &before) in (0..).map(EndpointId).zip(before) {
-            self.judge(id);
-            let to = self.statuses[id.index()].health;
-            if before != Health::Unknown && before != to {
-                let endpoint = EndpointName::of(&self.catalog, id);
-                effects.changes.push(Change { endpoint, from: before, to, why: Why::Reloaded, at: now });
-            }
+    /// Puts together anew what overrides or the end of them changed, and tells it.
+    fn shift(&mut self, shift: Shift, now: Moment, effects: &mut Effects) {
+        for id in shift.touched {
+            // Health stays what it was.
+            self.judge_all_of(id, Cause::Happened, now, &|| Why::Unblocked, effects);
         }
+        // What explanations say may be another also where no status is.
+        self.touched = true;
+        effects.intents.extend(shift.told);
+        effects.intents_untold += shift.untold;
+        effects.expired.extend(shift.expired);
     }
 
     /// Replaces the geography.
@@ -366,7 +389,7 @@ impl Controller {
             roster::by_name(&catalog).into_iter().map(|((service, endpoint), id)| ((service.to_string(), endpoint), id)).collect();
         self.aliases.restore(&catalog, &state.aliases, now);
         for id in (0..).map(AliasId).take(catalog.aliases.len()) {
-            self.judge_aliased(id);
+            self.judge_aliased(id, now, effects);
         }
         for kept in &state.endpoints {
             let Some(&id) = known.get(&(kept.service.to_string(), &*kept.endpoint)) else { continue };
@@ -374,7 +397,7 @@ impl Controller {
             if addresses_digest(&catalog, endpoint) != kept.addresses {
                 continue;
             }
-            for &probe in &endpoint.probes {
+            for probe in endpoint.all_probes() {
                 let spec = &catalog.probes[probe.index()];
                 let digest = spec_digest(spec);
                 let Some(kept) = kept.probes.iter().find(|kept| kept.spec == digest) else { continue };
@@ -382,7 +405,7 @@ impl Controller {
                 let observed = Moment(kept.observed).min(now);
                 if self.trackers[probe.index()].restore(kept.health, observed, &Rule::of(spec)) {
                     self.observed = self.observed.max(observed);
-                    self.judge_users(probe, now, || Why::Restored, effects);
+                    self.judge_users(probe, Cause::Known, now, || Why::Restored, effects);
                 }
             }
         }
@@ -390,19 +413,27 @@ impl Controller {
 
     /// Does what time alone makes due, and publishes if anything is new.
     fn look_at_the_clock(&mut self, now: Moment, effects: &mut Effects) {
+        self.judge_due(now, effects);
         for (id, of, news) in self.aliases.expire(&self.catalog, now) {
             self.tell_of_alias(id, of, news, now, effects);
-            self.judge_aliased(id);
+            self.judge_aliased(id, now, effects);
         }
         let is_over = |round: &FirstRound| now >= round.deadline || round.left == 0 && self.aliases.unasked(&self.catalog) == 0;
         if self.first_round.as_ref().is_some_and(is_over) {
             self.first_round = None;
         }
-        let stale = !self.trackers.is_empty() && now > self.fresh_until;
+        if let Some(shift) = self.intents.pass(&self.catalog, now) {
+            self.shift(shift, now, effects);
+        }
+        let doubting = self.doubt.is_due(&self.catalog, &self.users, now);
+        if doubting != std::mem::replace(&mut self.doubt.holds, doubting) {
+            effects.doubt = Some(doubting);
+        }
+        let stale = doubting || !self.trackers.is_empty() && now > self.fresh_until;
         let published = &self.world.statuses;
         let aged = self.observed.millis_since(published.observed) >= WORLD_REFRESH_MS;
-        if self.touched || self.aliases.has_changed() || stale != published.stale || aged {
-            self.publish(stale, effects);
+        if self.touched || self.watch.has_news() || self.aliases.has_changed() || stale != published.stale || doubting != published.doubting || aged {
+            self.publish(stale, now, effects);
         }
         let since = now.millis_since(self.saved);
         let is_worth_it = !self.trackers.is_empty() || !self.catalog.aliases.is_empty();
@@ -413,54 +444,28 @@ impl Controller {
         }
     }
 
-    /// Takes in what an endpoint says of its load. One that is not there any more, or not yet, says it in vain.
-    fn take_load(&mut self, report: &LoadReport, now: Moment) {
-        let Some(id) = roster::find(&self.catalog, &report.endpoint) else { return };
-        let published = self.statuses[id.index()].load;
-        if let Some(load) = self.spill.report(&self.catalog, id.index(), report.rps, now, published) {
-            self.set_load(id, load);
+    /// What each probe has shown, at most [`EVIDENCE_REFRESH_MS`] old: a world is made for every status that changes, and there are many probes.
+    fn evidence(&mut self, now: Moment) -> Arc<[Evidence]> {
+        if let Some((evidence, _)) = self.evidence.as_ref().filter(|(_, at)| now.millis_since(*at) < EVIDENCE_REFRESH_MS) {
+            return Arc::clone(evidence);
         }
-    }
-
-    /// Has a load published.
-    fn set_load(&mut self, id: EndpointId, load: Permille) {
-        self.statuses[id.index()].load = load;
-        self.versions[self.catalog.endpoint(id).service.index()] = self.world.generation + 1;
-        self.touched = true;
-    }
-
-    /// Fits loads to capacities, and forecasts. What made that necessary is published by now.
-    fn look_at_the_load(&mut self, now: Moment, effects: &mut Effects) {
-        for index in self.spill.expire(now) {
-            let id = EndpointId(u32::try_from(index).unwrap_or(u32::MAX));
-            if self.statuses[index].load > Permille(0) {
-                self.set_load(id, Permille(0));
-            }
-        }
-        let told = self.world.outlook.overload.clone();
-        for (service, rooms) in self.spill.fit_some(&self.world) {
-            let first = self.catalog.service(service).endpoints.start as usize;
-            for (status, room) in self.statuses[first..].iter_mut().zip(&rooms) {
-                status.room = *room;
-            }
-            self.versions[service.index()] = self.world.generation + 1;
-            self.touched = true;
-        }
-        let is_news = self.spill.look_ahead(&self.world) || told != self.spill.outlook().overload;
-        if self.touched || is_news {
-            self.publish(self.world.statuses.stale, effects);
-        }
+        let evidence: Arc<[Evidence]> = self.trackers.iter().map(Tracker::evidence).collect();
+        self.evidence = Some((Arc::clone(&evidence), now));
+        evidence
     }
 
     /// Makes the next world.
-    fn publish(&mut self, stale: bool, effects: &mut Effects) {
+    fn publish(&mut self, stale: bool, now: Moment, effects: &mut Effects) {
         let generation = self.world.generation + 1;
         let mut statuses = Statuses {
             of: self.statuses.as_slice().into(),
             versions: self.versions.as_slice().into(),
             situations: self.world.statuses.situations.clone(),
+            notes: self.watch.notes(),
+            evidence: self.evidence(now),
             resolved: self.aliases.publish(),
             stale,
+            doubting: self.doubt.holds,
             observed: self.observed,
         };
         self.situations.tell(&self.catalog, generation, &mut statuses);
@@ -470,6 +475,7 @@ impl Controller {
             geo: Arc::clone(&self.geo),
             statuses,
             outlook: Arc::new(self.spill.outlook().clone()),
+            notes: Arc::clone(self.intents.notes()),
         });
         self.touched = false;
         effects.publish = Some(Arc::clone(&self.world));
@@ -487,7 +493,7 @@ impl Users {
     /// Turns the catalog's endpoint → probes around.
     fn of_probes(catalog: &Catalog) -> Self {
         let endpoints = catalog.endpoints.iter().zip((0..).map(EndpointId));
-        Self::of(catalog.probes.len(), endpoints.flat_map(|(endpoint, id)| endpoint.probes.iter().map(move |probe| (probe.index(), id))))
+        Self::of(catalog.probes.len(), endpoints.flat_map(|(endpoint, id)| endpoint.all_probes().map(move |probe| (probe.index(), id))))
     }
 
     /// Turns the catalog's endpoint → alias around.
@@ -515,6 +521,17 @@ impl Users {
     fn range(&self, thing: usize) -> std::ops::Range<usize> {
         self.starts[thing] as usize..self.starts[thing + 1] as usize
     }
+}
+
+/// Turns the catalog's endpoint → what it depends on around.
+fn dependants(catalog: &Catalog) -> Dependants {
+    let mut dependants: HashMap<EndpointId, Vec<EndpointId>> = HashMap::new();
+    for (endpoint, id) in catalog.endpoints.iter().zip((0..).map(EndpointId)) {
+        for needed in endpoint.depends_on.iter().flat_map(|depends| depends.endpoints()) {
+            dependants.entry(needed).or_default().push(id);
+        }
+    }
+    dependants.into_iter().map(|(needed, by)| (needed, by.into())).collect()
 }
 
 /// Milliseconds within which a first round of all probes and look-ups must be complete: the longest interval and time-out, at most

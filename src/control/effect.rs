@@ -4,9 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::AliasChange;
+use super::overrides::{IntentChange, Override};
 use crate::catalog::{Catalog, EndpointId, ProbeKind, ProbeSpec};
 use crate::geo::Loss;
-use crate::health::{Health, ProbeOutcome};
+use crate::health::{Health, Hold, ProbeOutcome, Unusual};
 use crate::units::Moment;
 use crate::world::World;
 
@@ -17,6 +18,16 @@ pub struct Effects {
     pub publish: Option<Arc<World>>,
     /// Endpoints whose health is another now, in the order in which it happened.
     pub changes: Vec<Change>,
+    /// Endpoints that are held out of service from now on, or no more, in the order in which it happened.
+    pub holds: Vec<Held>,
+    /// Whether the node doubts itself from now on, or no more; `None` when that is as before.
+    pub doubt: Option<bool>,
+    /// Endpoints over which another override has the say now, or that are drained at last; at most [`crate::limits::INTENTS_TOLD_MAX`] of one change.
+    pub intents: Vec<IntentChange>,
+    /// How many more there are.
+    pub intents_untold: usize,
+    /// Overrides that ended by themselves.
+    pub expired: Vec<Override>,
     /// What is otherwise about aliases, in the order in which it happened.
     pub aliases: Vec<AliasChange>,
     /// Addresses that look-ups brought and no client can use.
@@ -96,6 +107,27 @@ impl fmt::Display for Change {
     }
 }
 
+/// An endpoint is held out of service for coming and going, or is let go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// The endpoint.
+    pub endpoint: EndpointName,
+    /// The hold; `None` when it is let go.
+    pub hold: Option<Hold>,
+    /// When.
+    pub at: Moment,
+}
+
+/// As in `api.gslb.example.com/aws-eu-west-1: held down after 4 changes, back at 12:03:10 UTC at the earliest`.
+impl fmt::Display for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.hold {
+            Some(hold) => write!(f, "{}: {hold}", self.endpoint),
+            None => write!(f, "{}: no longer held down", self.endpoint),
+        }
+    }
+}
+
 /// What changed an endpoint's health.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Why {
@@ -108,6 +140,20 @@ pub enum Why {
         /// How many such outcomes came in a row.
         in_row: u8,
     },
+    /// Its own past.
+    Baseline {
+        /// The probe, as [`probe_label`] writes it.
+        probe: Box<str>,
+        /// What is unusual; `None` when it is as usual again.
+        unusual: Option<Unusual>,
+    },
+    /// Something that it depends on went down.
+    DependsOn {
+        /// The root: what is down by itself, as `service/endpoint` or as a probe.
+        root: Box<str>,
+    },
+    /// What it depends on is up again.
+    Unblocked,
     /// Its addresses or probes are others since a reload: it starts afresh.
     Reloaded,
     /// An earlier process knew it.
@@ -120,6 +166,10 @@ impl fmt::Display for Why {
         match self {
             Self::Observed { probe, outcome, in_row: 0 | 1 } => write!(f, "{probe}: {outcome}"),
             Self::Observed { probe, outcome, in_row } => write!(f, "{probe}: {outcome}, {in_row} in a row"),
+            Self::Baseline { probe, unusual: Some(unusual) } => write!(f, "{probe}: {unusual}"),
+            Self::Baseline { probe, unusual: None } => write!(f, "{probe}: as usual again"),
+            Self::DependsOn { root } => write!(f, "it depends on {root}, which is down"),
+            Self::Unblocked => f.write_str("what it depends on is up again"),
             Self::Reloaded => f.write_str("its addresses or probes were changed"),
             Self::Restored => f.write_str("as it was before the restart"),
         }
@@ -165,6 +215,18 @@ pub enum Refused {
         .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
     )]
     LosesAddresses(Vec<Loss>),
+    /// With the overrides in force too few regions would be left.
+    #[error(
+        "the reload would leave {service} with {left} of the {least} regions that it must keep for every class of clients, overrides counted; clear overrides, or allow it if that is meant"
+    )]
+    LeavesFewRegions {
+        /// The service's owner name.
+        service: Box<str>,
+        /// How many would be left.
+        left: usize,
+        /// How many are to be left.
+        least: usize,
+    },
     /// The geography was compiled for another catalog than the one that is published by now.
     #[error("the geography was compiled for another catalog")]
     OtherCatalog,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::overrides::Overrides;
 use super::{LoadReport, Lookup, State};
 use crate::catalog::{AddressType, AliasId, Catalog, ProbeId};
 use crate::geo::Geo;
@@ -51,6 +52,13 @@ pub enum Event {
     Restored(State),
     /// An endpoint told its load.
     LoadReported(LoadReport),
+    /// Operators' overrides are these from now on. They are written already.
+    Overridden {
+        /// All of them.
+        overrides: Arc<Overrides>,
+        /// Who or what changed them, and why, for those who are told.
+        why: Arc<str>,
+    },
     /// Time passed.
     Tick,
 }

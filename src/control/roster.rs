@@ -34,11 +34,25 @@ pub(super) fn carried(old: &Catalog, new: &Catalog) -> Carried {
             for (before, after) in old.endpoint(id).probes.iter().zip(&endpoint.probes) {
                 probes[before.index()] = Some(*after);
             }
+            carry_needs(old, old.endpoint(id), new, endpoint, &mut probes);
         }
         endpoints.push(continued);
         changed.push(if continued.is_none() { namesake } else { None });
     }
+    for before in &old.references {
+        let same = new.references.iter().find(|after| new.probes[after.index()] == old.probes[before.index()]);
+        probes[before.index()] = probes[before.index()].or(same.copied());
+    }
     Carried { endpoints: endpoints.into(), changed: changed.into(), probes }
+}
+
+/// Carries the probes that both endpoints depend on.
+fn carry_needs(old: &Catalog, before: &Endpoint, new: &Catalog, after: &Endpoint, probes: &mut [Option<ProbeId>]) {
+    let Some(needs) = &before.depends_on else { return };
+    for need in needs.probes() {
+        let same = after.all_probes().find(|probe| new.probes[probe.index()] == old.probes[need.index()]);
+        probes[need.index()] = probes[need.index()].or(same);
+    }
 }
 
 /// Whether two endpoints of one name are measured the same and answer the same.

@@ -105,6 +105,9 @@ pub struct EndpointView {
     pub status: String,
     /// Its place in the answer, 1 first.
     pub answer: Option<u8>,
+    /// The override that has the say over it, if any: `drained by anna until 14:05 UTC: maintenance`.
+    #[serde(rename = "override")]
+    pub intent: Option<String>,
     /// Share of this locality's clients, in hundredths of a percent, where several share them.
     pub share: Option<u32>,
     /// The terms of its score, in microseconds.
@@ -232,6 +235,7 @@ fn relaxation(step: &Step) -> Option<&'static str> {
         Step::Relaxed(Relaxation::MaxRtt) => Some("max-rtt"),
         Step::Relaxed(Relaxation::Prefer) => Some("prefer"),
         Step::Relaxed(Relaxation::Drain) => Some("drain"),
+        Step::Relaxed(Relaxation::Damped) => Some("damping"),
         Step::Relaxed(Relaxation::Down) => Some("when-all-down"),
         _ => None,
     }
@@ -313,6 +317,7 @@ fn endpoint_view(id: EndpointId, question: &Question, world: &World, place: Plac
         endpoint: endpoint.name.to_string(),
         region: region.name.to_string(),
         status: status_text(world.status(id)),
+        intent: world.notes.about(id).map(ToString::to_string),
         answer: answered.and_then(|place| u8::try_from(place + 1).ok()),
         share: seen.shares.iter().find(|(other, _)| *other == id).map(|(_, share)| *share),
         bill: bill_view(id, world, place, seen.steps),
@@ -351,16 +356,31 @@ fn bill_view(id: EndpointId, world: &World, place: Place, steps: &[Step]) -> Bil
         .unwrap_or_else(|| BillView { rtt_source, price_micro_usd, ..BillView::default() })
 }
 
-/// A status in words.
+impl EndpointView {
+    /// The override, where what keeps the endpoint out does not tell of it already.
+    fn untold_intent(&self) -> Option<&str> {
+        let intent = self.intent.as_deref()?;
+        let is_told = self.excluded.as_ref().is_some_and(|why| why.contains(intent));
+        (!is_told).then_some(intent)
+    }
+}
+
+/// A status in words: health, then what is made of it, then the operator's intent.
 fn status_text(status: &Status) -> String {
     let mut text = status.health.to_string();
+    if status.blocked {
+        text.push_str(", something that it depends on is down");
+    }
+    if status.damped {
+        text.push_str(", held down");
+    }
     text.push_str(match status.intent {
         Intent::None => "",
         Intent::In => ", forced in",
         Intent::Drain => ", draining",
         Intent::Out => ", taken out",
     });
-    for (share, why) in [(status.ramp, "ramping up"), (status.room, "near its capacity")] {
+    for (share, why) in [(status.ramp, "ramping up"), (status.room, "near its capacity"), (status.share, "as an operator wishes")] {
         if share < Permille::WHOLE {
             text.push_str(&format!(", keeps {}.{} % of its clients ({why})", share.0 / 10, share.0 % 10));
         }
@@ -385,13 +405,17 @@ fn exclusion_text(exclusion: Exclusion, id: EndpointId, world: &World) -> String
             let country = &world.catalog.region(endpoint.region).country;
             format!("residency \"{}\" does not allow a region in {country} for this client", world.catalog.residencies[rule.index()].name)
         }
-        Exclusion::Out => "an operator took it out".to_owned(),
+        Exclusion::Out => world.notes.about(id).map_or_else(|| "an operator took it out".to_owned(), |note| format!("it is {note}")),
         Exclusion::Require => {
             let wanted: Vec<String> = service.require.iter().map(|need| format!("{} = {}", need.label, need.values.join(" | "))).collect();
             format!("it lacks what the service requires: {}", wanted.join(", "))
         }
-        Exclusion::Down => "it is down".to_owned(),
-        Exclusion::Drain => "it is being drained".to_owned(),
+        Exclusion::Down => match world.note(id).and_then(|note| note.root.as_ref()) {
+            Some(root) if world.status(id).blocked => format!("{root} is down, and it depends on that"),
+            _ => "it is down".to_owned(),
+        },
+        Exclusion::Damped => world.note(id).and_then(|note| note.hold).map_or_else(|| "it is held down".to_owned(), |hold| format!("it is {hold}")),
+        Exclusion::Drain => world.notes.about(id).map_or_else(|| "it is being drained".to_owned(), |note| format!("it is {note}")),
         Exclusion::MaxRtt => format!("it is farther than max-rtt, {}", service.max_rtt.unwrap_or(Micros::ZERO)),
         Exclusion::Prefer => "it lacks what the service prefers".to_owned(),
         Exclusion::LastResort => "it is the last resort".to_owned(),

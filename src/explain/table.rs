@@ -62,10 +62,13 @@ impl EndpointView {
             (None, None) => " ",
         };
         let share = self.share.map(|share| format!(", share {}.{:02} %", share / 100, share % 100)).unwrap_or_default();
-        let tail = match &self.excluded {
+        let mut tail = match &self.excluded {
             Some(why) => format!(" · out: {why}"),
             None => self.unsettled.as_ref().map(|why| format!(" · {} is not fresh: {why}", self.alias.as_deref().unwrap_or_default())).unwrap_or_default(),
         };
+        if let Some(intent) = self.untold_intent() {
+            tail.push_str(&format!(" · {intent}"));
+        }
         format!(" {mark} {:width$}  {}  [{}{share}]{tail}", self.endpoint, self.bill, self.status)
     }
 }

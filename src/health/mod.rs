@@ -8,11 +8,15 @@
 //! - A probe that could not be made tells nothing of its target.
 //! - An endpoint is as well as the worst of its probes; without probes it is never measured.
 //!
-//! Rooms that are to come stand between [`Tracker`] and [`Status`]: damping (a hold-down for what flaps), a ramp (recovery by shares),
-//! a baseline (degraded against the endpoint's own past). They will take what [`of_all`] says and fill the other fields of [`Status`].
+//! - What comes back ramps up, what comes and goes is held down ([`Comeback`]); both are parts of the status, never of health. Going down
+//!   is never delayed.
 
+mod baseline;
+mod comeback;
 mod tracker;
 
+pub use baseline::{Baseline, Unusual};
+pub use comeback::{Comeback, Hold};
 pub use tracker::{Rule, Tracker, Verdict, of_all, wants_recheck};
 
 use std::fmt;
@@ -72,10 +76,16 @@ pub struct Status {
     pub intent: Intent,
     /// Something is changing: a first failed probe, `degraded`, a ramp, an announced drill, an alias that cannot be looked up. Answers that it matters to carry `ttl.moving`.
     pub moving: bool,
+    /// Held out of service, since it came and went too often: treated as down while anything else is up, whatever its probes say.
+    pub damped: bool,
+    /// Something that it depends on is down: it is treated as down, whatever its own probes say.
+    pub blocked: bool,
     /// Share of its usual clients that it takes while it ramps up; the whole otherwise.
     pub ramp: Permille,
     /// Share of its usual clients that its capacity leaves room for; the whole unless load spills over to others.
     pub room: Permille,
+    /// Share of its usual clients that an operator leaves it: a smaller weight, or a gradual drain on its way; the whole otherwise.
+    pub share: Permille,
     /// Load as a share of capacity; above the whole when overloaded. Zero when nobody reports it.
     pub load: Permille,
     /// Further microseconds on the score (a cold region, …).
@@ -90,8 +100,11 @@ impl Status {
         health: Health::Unknown,
         intent: Intent::None,
         moving: false,
+        damped: false,
+        blocked: false,
         ramp: Permille::WHOLE,
         room: Permille::WHOLE,
+        share: Permille::WHOLE,
         load: Permille(0),
         penalty: Micros::ZERO,
         lacks: AddressTypes::NONE,
@@ -105,40 +118,83 @@ impl Status {
     #[must_use]
     #[inline]
     pub const fn is_plain(&self) -> bool {
-        matches!(self.health, Health::Up) && matches!(self.intent, Intent::None) && !self.moving && self.keeps_all() && self.lacks.is_empty()
+        matches!(self.health, Health::Up)
+            && matches!(self.intent, Intent::None)
+            && !(self.moving | self.damped | self.blocked)
+            && self.keeps_all()
+            && self.lacks.is_empty()
     }
 
     /// Whether it takes all clients that would have it.
     #[must_use]
     #[inline]
     pub const fn keeps_all(&self) -> bool {
-        self.ramp.0 >= Permille::WHOLE.0 && self.room.0 >= Permille::WHOLE.0
+        self.ramp.0 >= Permille::WHOLE.0 && self.room.0 >= Permille::WHOLE.0 && self.share.0 >= Permille::WHOLE.0
     }
 
     /// The share of its usual clients that it keeps; the others are turned to whoever is next for them.
     #[must_use]
     pub fn keeps(&self) -> Permille {
-        let [ramp, room] = [self.ramp, self.room].map(|share| u32::from(share.0.min(Permille::WHOLE.0)));
-        Permille(u16::try_from(ramp * room / u32::from(Permille::WHOLE.0)).unwrap_or(Permille::WHOLE.0))
+        let whole = u64::from(Permille::WHOLE.0);
+        let [ramp, room, share] = [self.ramp, self.room, self.share].map(|share| u64::from(share.0).min(whole));
+        Permille(u16::try_from(ramp * room * share / (whole * whole)).unwrap_or(Permille::WHOLE.0))
     }
 
-    /// Whether eligibility counts it as down: measured so, and no operator says otherwise.
+    /// Whether eligibility counts it as down: it or something that it depends on is measured so, and no operator says otherwise.
     #[must_use]
     pub const fn is_down(&self) -> bool {
-        matches!(self.health, Health::Down) && !matches!(self.intent, Intent::In)
+        matches!(self.published(), Health::Down) && !matches!(self.intent, Intent::In)
+    }
+
+    /// Whether it is held out of service while anything else is up. An operator's `in` vouches for it.
+    #[must_use]
+    pub const fn is_damped(&self) -> bool {
+        self.damped && !matches!(self.intent, Intent::In)
+    }
+
+    /// Health as it is told to the world: as measured, but down while something that it depends on is.
+    #[must_use]
+    pub const fn published(&self) -> Health {
+        if self.blocked { Health::Down } else { self.health }
     }
 
     /// Whether its score bears the penalty for slow or erratic answers. An operator's `in` vouches for it, whatever the probes say.
     #[must_use]
     pub const fn is_degraded(&self) -> bool {
-        matches!(self.health, Health::Degraded) && !matches!(self.intent, Intent::In)
+        matches!(self.published(), Health::Degraded) && !matches!(self.intent, Intent::In)
     }
 
     /// Whether it ranks after those known to be up.
     #[must_use]
     pub const fn is_unknown(&self) -> bool {
-        matches!(self.health, Health::Unknown) && !matches!(self.intent, Intent::In)
+        matches!(self.published(), Health::Unknown) && !matches!(self.intent, Intent::In)
     }
+}
+
+/// What is to be told of an endpoint beside its status; deciding never reads it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Note {
+    /// That it is held out of service.
+    pub hold: Option<Hold>,
+    /// The root of what blocks it: an endpoint as `service/endpoint`, or a probe.
+    pub root: Option<Box<str>>,
+}
+
+/// What one probe has shown, for people and programs; deciding never reads it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Evidence {
+    /// What it says of its target.
+    pub health: Health,
+    /// When the last evidence was observed; `None` if never.
+    pub observed: Option<Moment>,
+    /// Failures in a row, counted towards `fall` while it is not down.
+    pub failed: u8,
+    /// Answers in a row, counted towards `rise` while it is down.
+    pub answered: u8,
+    /// Round-trip time of answers, smoothed.
+    pub rtt: Option<Micros>,
+    /// What is unusual about it.
+    pub unusual: Option<Unusual>,
 }
 
 /// One result of a probe. A failed probe is a value, not an error.
@@ -150,6 +206,8 @@ pub struct Observation {
     pub outcome: ProbeOutcome,
     /// Round-trip time of the whole exchange, in microseconds; of a failure: the time until it failed.
     pub rtt: Micros,
+    /// Whether a drill made it come out so: then it counts for health as any other, and never for the node's doubt of itself.
+    pub drill: bool,
 }
 
 /// What came of a probe.

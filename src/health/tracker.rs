@@ -1,7 +1,7 @@
 //! Rise and fall: what the observations of one probe say of its target.
 
-use super::{Health, Observation, ProbeFailure, ProbeOutcome};
-use crate::catalog::ProbeSpec;
+use super::{Baseline, Evidence, Health, Observation, ProbeFailure, ProbeOutcome, Unusual};
+use crate::catalog::{BaselineSpec, ProbeSpec};
 use crate::limits::FRESH_INTERVALS;
 use crate::units::{Micros, Moment};
 
@@ -14,13 +14,16 @@ pub struct Rule {
     pub rise: u8,
     /// Milliseconds for which an observation is fresh: [`FRESH_INTERVALS`] intervals and one time-out.
     pub fresh_ms: u64,
+    /// When its own past makes it degraded.
+    pub baseline: Option<BaselineSpec>,
 }
 
 impl Rule {
     /// The rule that a probe's specification sets.
     #[must_use]
     pub fn of(spec: &ProbeSpec) -> Self {
-        Self { fall: spec.fall.max(1), rise: spec.rise.max(1), fresh_ms: FRESH_INTERVALS * u64::from(spec.interval_ms) + u64::from(spec.timeout_ms) }
+        let fresh_ms = FRESH_INTERVALS * u64::from(spec.interval_ms) + u64::from(spec.timeout_ms);
+        Self { fall: spec.fall.max(1), rise: spec.rise.max(1), fresh_ms, baseline: spec.baseline }
     }
 }
 
@@ -59,6 +62,8 @@ pub struct Tracker {
     observed: Option<Moment>,
     /// Smoothed round-trip time of answers.
     rtt: Option<Micros>,
+    /// Its own past, where that counts. What it finds unusual makes an endpoint that is up degraded.
+    baseline: Option<Box<Baseline>>,
 }
 
 /// A state of the diagram, with what has been counted towards leaving it.
@@ -109,7 +114,7 @@ enum Kind {
 /// What one observation changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Verdict {
-    /// Health or the moving flag is another now.
+    /// Health or the moving flag is another now, or this process has measured for the first time what was only restored.
     pub changed: bool,
     /// The observation was evidence: neither a probe that could not be made nor older than what is known.
     pub evidence: bool,
@@ -127,7 +132,7 @@ impl Tracker {
         if self.observed.is_some_and(|known| observation.at < known) {
             return Verdict { changed: false, evidence: false };
         }
-        let before = (self.health(), self.is_moving());
+        let before = (self.health(), self.is_moving(), self.is_measured());
         self.state = self.state.at(observation.at).next(kind, rule);
         self.in_row = match &self.last {
             Some(last) if last.kind() == observation.outcome.kind() => self.in_row.saturating_add(1),
@@ -138,7 +143,22 @@ impl Tracker {
         if kind != Kind::Failed {
             self.rtt = Some(self.rtt.map_or(observation.rtt, |smoothed| smooth(smoothed, observation.rtt)));
         }
-        Verdict { changed: before != (self.health(), self.is_moving()), evidence: true }
+        self.compare(observation.at, (kind != Kind::Failed).then_some(observation.rtt), rule);
+        Verdict { changed: before != (self.health(), self.is_moving(), self.is_measured()), evidence: true }
+    }
+
+    /// Compares it with its own past, where that counts.
+    fn compare(&mut self, at: Moment, answered: Option<Micros>, rule: &Rule) {
+        let Some(spec) = &rule.baseline else {
+            self.baseline = None;
+            return;
+        };
+        let baseline = self.baseline.get_or_insert_default();
+        if matches!(self.state, State::Down { .. }) {
+            baseline.fall();
+        } else {
+            baseline.observe(at, answered, spec);
+        }
     }
 
     /// Takes in what an earlier process knew, unless this one knows better already. It is held until the first observation; while
@@ -154,23 +174,42 @@ impl Tracker {
 
     /// The verdict.
     #[must_use]
-    pub const fn health(&self) -> Health {
+    pub fn health(&self) -> Health {
         match self.state {
             State::Unknown => Health::Unknown,
             State::Held { health, .. } => health,
+            State::Up { .. } if self.unusual().is_some() => Health::Degraded,
             State::Up { .. } => Health::Up,
             State::Degraded { .. } => Health::Degraded,
             State::Down { .. } => Health::Down,
         }
     }
 
+    /// What is unusual about it, compared with its own past.
+    #[must_use]
+    pub fn unusual(&self) -> Option<Unusual> {
+        self.baseline.as_ref().and_then(|baseline| baseline.degraded())
+    }
+
+    /// All of it, for people and programs.
+    #[must_use]
+    pub fn evidence(&self) -> Evidence {
+        let (failed, answered) = match self.state {
+            State::Unknown | State::Held { .. } => (0, 0),
+            State::Up { failed, .. } => (failed, 0),
+            State::Degraded { failed, passed } => (failed, passed),
+            State::Down { answered } => (0, answered),
+        };
+        Evidence { health: self.health(), observed: self.observed, failed, answered, rtt: self.rtt, unusual: self.unusual() }
+    }
+
     /// Whether the verdict may change soon: degraded, or something has been counted against it.
     #[must_use]
-    pub const fn is_moving(&self) -> bool {
+    pub fn is_moving(&self) -> bool {
         match self.state {
             State::Unknown => false,
             State::Held { health, .. } => matches!(health, Health::Degraded),
-            State::Up { failed, slow } => failed > 0 || slow > 0,
+            State::Up { failed, slow } => failed > 0 || slow > 0 || self.unusual().is_some(),
             State::Degraded { .. } => true,
             State::Down { answered } => answered > 0,
         }

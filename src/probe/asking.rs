@@ -57,7 +57,7 @@ impl Prober {
             Ok(Err(failure)) => ProbeOutcome::Failed(failure),
             Err(_) => ProbeOutcome::Failed(ProbeFailure::TimedOut),
         };
-        Observation { at: self.clock.now(), outcome, rtt }
+        Observation { at: self.clock.now(), outcome, rtt, drill: false }
     }
 
     /// Asks, for as long as it takes.

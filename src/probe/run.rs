@@ -69,6 +69,7 @@ pub(crate) async fn run(
                         at: clock.now(),
                         outcome: ProbeOutcome::Failed(ProbeFailure::NotAsked(error.to_string().into())),
                         rtt: Micros::ZERO,
+                        drill: false,
                     },
                 };
                 if let Some((epoch, probe)) = schedule.finish(key, &observation.outcome, clock.now())

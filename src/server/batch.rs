@@ -255,6 +255,21 @@ fn set_option(socket: &UdpSocket, level: libc::c_int, name: libc::c_int, value: 
     if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
 }
 
+/// Has the C library give every large block of memory back to the system when it is freed. By itself it raises the size from which it does so to that of
+/// the largest block that was ever freed: then the third of a gigabyte that reading a geography takes for a second stays with the process, in pieces.
+///
+/// To be called before such blocks are asked for. Says whether it was done; other C libraries do so anyway, or cannot be told.
+#[expect(unsafe_code, reason = "no safe crate sets an option of the C library's allocator alone")]
+pub fn give_back_large_blocks() -> bool {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    {
+        // SAFETY: it sets a number under the allocator's own lock; any value is allowed.
+        unsafe { libc::mallopt(libc::M_MMAP_THRESHOLD, crate::limits::LARGE_BLOCK_OCTETS) == 1 }
+    }
+    #[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+    false
+}
+
 /// Datagrams that the system dropped since the socket was made, nearly always because its buffer was full.
 ///
 /// # Errors

@@ -47,6 +47,7 @@ mod tests;
 pub mod tls;
 pub mod udp;
 
+pub use batch::give_back_large_blocks;
 pub use bind::{BindError, Bound, BoundDatagrams, BoundStreams, bind, bind_datagrams, bind_streams, pin, take_or_bind, workers_of, workers_of_streams};
 pub use given::Given;
 pub use guard::{Mode, RateLimits, RateWord, Rule};

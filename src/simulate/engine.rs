@@ -326,7 +326,7 @@ impl Engine<'_> {
                 }
             }
         }
-        let observation = Observation { at: now, outcome, rtt };
+        let observation = Observation { at: now, outcome, rtt, drill: false };
         let effects = self.controller.handle(Event::Observed { epoch, probe, observation }, now);
         self.carry_out(effects, now);
     }

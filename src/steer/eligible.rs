@@ -17,7 +17,7 @@ pub(super) struct Eligible {
     pub(super) verdict: Verdict,
     /// Endpoints that may be answered now. Empty unless the verdict is to serve.
     pub(super) field: Bits,
-    /// Lawful endpoints that are not in the field because of their status (down, drained, without addresses): their recovery may change the
+    /// Lawful endpoints that are not in the field because of their status (down, held down, drained, without addresses): their recovery may change the
     /// answer.
     pub(super) missing: Bits,
     /// Lawful endpoints whose status is moving.
@@ -39,6 +39,8 @@ struct Facts {
     drain: Bits,
     /// Measured down, and no operator says otherwise.
     down: Bits,
+    /// Held out of service for coming and going.
+    damped: Bits,
     /// Never measured.
     unknown: Bits,
     /// Status on the move.
@@ -71,6 +73,7 @@ pub(super) fn admit(ask: &Ask, world: &World, witness: &mut impl Witness) -> Eli
         (Exclusion::Family, allowed & !facts.out & lineup.able & !capable),
         (Exclusion::Unresolved, allowed & !facts.out & capable & !lineup.lacking & blank),
         (Exclusion::Down, lawful & facts.down),
+        (Exclusion::Damped, lawful & facts.damped & !facts.down),
     ] {
         see_excluded(bits, exclusion, service, witness);
     }
@@ -82,14 +85,19 @@ pub(super) fn admit(ask: &Ask, world: &World, witness: &mut impl Witness) -> Eli
         return Eligible { verdict, field: 0, missing: 0, moving: 0, unknown: 0, thin: 0, reason: Reason::NoneLeft };
     }
     let far = far(ask, world, service);
-    let alive = lawful & !facts.down;
+    let mut alive = lawful & !facts.down & !facts.damped;
+    if alive == 0 && lawful & !facts.down != 0 {
+        // What comes and goes, and is up at the moment, is better than what is down.
+        witness.see(Step::Relaxed(Relaxation::Damped));
+        alive = lawful & !facts.down;
+    }
     let (verdict, field, reason) = if alive == 0 {
         all_down(service, resorts, lawful, &facts, far, witness)
     } else {
         let (field, reason) = narrow(alive, &facts, far, service, witness);
         (Verdict::Serve, field, reason)
     };
-    let missing = entitled & (facts.down | facts.drain | blank) & !field;
+    let missing = entitled & (facts.down | facts.drain | facts.damped | blank) & !field;
     Eligible { verdict, field, missing, moving: facts.moving & entitled, unknown: facts.unknown & field, thin: facts.thin & field, reason }
 }
 
@@ -104,6 +112,7 @@ impl Facts {
                 facts.out |= if status.intent == Intent::Out { bit } else { 0 };
                 facts.drain |= if status.intent == Intent::Drain { bit } else { 0 };
                 facts.down |= if status.is_down() { bit } else { 0 };
+                facts.damped |= if status.is_damped() { bit } else { 0 };
                 facts.unknown |= if status.is_unknown() { bit } else { 0 };
                 facts.moving |= if status.moving { bit } else { 0 };
                 facts.no_v4 |= if status.lacks.a { bit } else { 0 };

@@ -85,8 +85,10 @@ pub enum Exclusion {
     Out,
     /// It lacks a label that the service requires.
     Require,
-    /// It is measured down.
+    /// It is measured down, or something that it depends on is.
     Down,
+    /// It came and went too often, and is held out of service.
+    Damped,
     /// It is being drained.
     Drain,
     /// Its round-trip time is beyond `max-rtt`.
@@ -112,6 +114,8 @@ pub enum Relaxation {
     Prefer,
     /// That endpoints in `drain` are not given.
     Drain,
+    /// That endpoints that are held down for coming and going are not given.
+    Damped,
     /// That endpoints that are down are not given (`when-all-down`).
     Down,
 }

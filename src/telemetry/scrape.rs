@@ -7,16 +7,17 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
 use super::process::Process;
 use super::tally::{About, Count, Ledger, Limited, RCODES, ReplyClass, Subject};
 use super::{
-    ACCEPTED, AGE, CUT, EVICTED, Folded, GENERATION, GEOIP_AGE, GEOIP_NETWORKS, HANDSHAKES_FAILED, HEADROOM, HEALTH, HELD, MAX_FDS, Metric, NONE, OPEN,
-    OPEN_FDS, OTHER, OVERFLOWS, OVERLOADED, PANICS, PROBES, QUERIES, READY, REJECTED, RESIDENT, RESPONSES, RESTARTS, RRL_DROPPED, RRL_SLIPPED, RRL_WOULD_DROP,
-    SILENT, SOCKET_ERRORS, STALE, TRUNCATED, Telemetry, UNRESOLVED, UNSENT, counter, describe, gauge, lock,
+    ACCEPTED, AGE, BLOCKED, CUT, DAMPED, DOUBT, EVICTED, EVIDENCE, Folded, GENERATION, GEOIP_AGE, GEOIP_NETWORKS, HANDSHAKES_FAILED, HEADROOM, HEALTH, HELD,
+    MAX_FDS, Metric, NONE, OPEN, OPEN_FDS, OTHER, OVERFLOWS, OVERLOADED, OVERRIDDEN, OVERRIDES, PANICS, PROBES, QUERIES, RAMPING, READY, REJECTED, RESIDENT,
+    RESPONSES, RESTARTS, RRL_DROPPED, RRL_SLIPPED, RRL_WOULD_DROP, SILENT, SOCKET_ERRORS, STALE, TRUNCATED, Telemetry, UNRESOLVED, UNSENT, counter, describe,
+    gauge, lock,
 };
 use crate::answer::Transport;
 use crate::catalog::{AddressType, Catalog};
 use crate::health::{Health, Status};
 use crate::limits;
 use crate::steer::Reason;
-use crate::units::Moment;
+use crate::units::{Moment, Permille};
 use crate::world::World;
 
 impl Telemetry {
@@ -119,7 +120,17 @@ fn tell_world(scrape: &PrometheusRecorder, world: &World, ready: bool, now: Mome
     let age = if world.statuses.observed == Moment(0) { -1.0 } else { seconds(now.millis_since(world.statuses.observed)) };
     gauge(scrape, &AGE, NONE).set(age);
     gauge(scrape, &STALE, NONE).set(f64::from(u8::from(world.statuses.stale)));
+    gauge(scrape, &DOUBT, NONE).set(f64::from(u8::from(world.statuses.doubting)));
     gauge(scrape, &READY, NONE).set(f64::from(u8::from(ready)));
+    let count = |is: fn(&Status) -> bool| float(world.statuses.of.iter().filter(|status| is(status)).count() as u64);
+    gauge(scrape, &DAMPED, NONE).set(count(|status| status.damped));
+    gauge(scrape, &RAMPING, NONE).set(count(|status| status.ramp < Permille::WHOLE));
+    gauge(scrape, &BLOCKED, NONE).set(count(|status| status.blocked));
+    for action in ["drain", "out", "in", "weight"] {
+        let count = world.notes.all.iter().filter(|note| note.deed.kind() == action).count();
+        gauge(scrape, &OVERRIDES, &[action]).set(float(count as u64));
+    }
+    gauge(scrape, &OVERRIDDEN, NONE).set(float(world.notes.of.len() as u64));
     let catalog = &world.catalog;
     gauge(scrape, &OVERLOADED, NONE).set(float(world.outlook.overload.len() as u64));
     for (region, headroom) in catalog.regions.iter().zip(&world.outlook.headroom) {
@@ -133,6 +144,9 @@ fn tell_world(scrape: &PrometheusRecorder, world: &World, ready: bool, now: Mome
     for (endpoint, status) in troubled.into_iter().chain(well).take(limits::METRIC_SERIES_MAX) {
         let labels = [catalog.service(endpoint.service).name.to_string(), endpoint.name.to_string()];
         gauge(scrape, &HEALTH, &labels).set(health_value(status));
+        let observed = endpoint.all_probes().map(|probe| world.statuses.evidence.get(probe.index())?.observed);
+        let oldest = observed.min().flatten();
+        gauge(scrape, &EVIDENCE, &labels).set(oldest.map_or(-1.0, |observed| seconds(now.millis_since(observed))));
     }
 }
 

@@ -97,6 +97,9 @@ fn rfc8914_2_the_text_says_how_long_nobody_has_looked() {
     }
     let both = "stale: no fresh observations for 40 s; all endpoints down: answered as if up";
     assert_eq!(text(&world).as_deref(), Some(both));
+    world.statuses.doubting = true;
+    let doubt = "stale: this node doubts its own network and holds what it knew; all endpoints down: answered as if up";
+    assert_eq!(text(&world).as_deref(), Some(doubt));
 }
 
 #[test]

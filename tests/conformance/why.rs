@@ -1,6 +1,9 @@
 //! `_why.SERVICE`: the decision told in TXT, to networks that may ask.
 
 use aya_gslb::answer::Policy;
+use aya_gslb::health::{Intent, Status};
+use aya_gslb::units::Moment;
+use aya_gslb::world::{Deed, Note};
 
 use crate::support::ask::{Query, Reply, query};
 use crate::support::*;
@@ -113,4 +116,30 @@ fn an_explanation_that_does_not_fit_is_truncated_whole() {
     assert!(!large.is_truncated() && large.octets.len() <= 1232);
     assert_eq!(small.is_truncated(), large.octets.len() > 512);
     assert_eq!(small.answers().len(), if small.is_truncated() { 0 } else { large.answers().len() });
+}
+
+#[test]
+fn who_may_ask_is_told_who_drained_what_and_why_and_nobody_else_is() {
+    let mut world = world();
+    let note = Note { id: 7, deed: Deed::Drained, who: "anna".into(), why: "maintenance".into(), made: Moment(0), until: Moment(50_700_000) };
+    for service in ["api", "foreign"] {
+        let id = endpoint(&world, &format!("{service}.example.com"), "eu");
+        let (intent, deed) = if service == "api" { (Intent::Drain, Deed::Drained) } else { (Intent::Out, Deed::Out) };
+        world.statuses.of[id.index()] = Status { intent, ..Status::UP };
+        let mut notes = (*world.notes).clone();
+        notes.of = notes.of.iter().copied().chain([(id, u16::try_from(notes.all.len()).unwrap())]).collect();
+        notes.all = notes.all.into_iter().chain([Note { deed, ..note.clone() }]).collect();
+        world.notes = notes.into();
+    }
+    let told = texts(&why("api").subnet("198.51.100.0/24").ask_by(&policy(), &world)).join("\n");
+    assert!(told.contains("eu (up, draining, out: it is drained by anna until 14:05 UTC: maintenance)"), "{told}");
+    publish(&mut world, "api.example.com", "us", DOWN);
+    for (name, plain, named) in [
+        ("api.example.com", "only draining endpoints are up: answered from them", "; drained by anna until 14:05 UTC: maintenance"),
+        ("foreign.example.com", "residency and overrides leave nothing for this client", "; taken out by anna until 14:05 UTC: maintenance"),
+    ] {
+        let text = |policy: &Policy| query(name, A).subnet("198.51.100.0/24").ask_by(policy, &world).ede_text();
+        assert_eq!(text(&policy()), Some(format!("{plain}{named}")));
+        assert_eq!(text(&Policy::default()).as_deref(), Some(plain), "an error's text goes to anybody");
+    }
 }

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use aya_gslb::catalog::{Catalog, EndpointId, ProbeId, ServiceId};
+use aya_gslb::catalog::{BaselineSpec, Catalog, EndpointId, ProbeId, ProbeSpec, ServiceId};
 use aya_gslb::control::{Controller, Effects, Event, Refused, Why};
 use aya_gslb::geo::Geo;
 use aya_gslb::health::{Health, Observation, ProbeFailure, ProbeOutcome, Status};
-use aya_gslb::units::Moment;
+use aya_gslb::units::{Micros, Moment};
 use aya_gslb::world::World;
 
 use crate::small::{Build, START, failed, geo, passed, refused, slow, tcp, two_services};
@@ -378,4 +378,39 @@ fn the_state_is_due_soon_after_a_change_and_seldom_otherwise() {
     assert!(tick(&mut controller, 2_000));
     assert!(!tick(&mut controller, 61_999));
     assert!(tick(&mut controller, 62_000), "so that its evidence has a true age");
+}
+
+#[test]
+fn the_world_tells_what_each_probe_has_shown() {
+    let mut controller = controller(two_services());
+    settle(&mut controller, START);
+    for second in 2..=3 {
+        observe(&mut controller, 1, refused(START.plus_millis(second * 1_000)));
+    }
+    let now = START.plus_millis(9_000);
+    observe(&mut controller, 0, passed(now));
+    let evidence = &controller.world().statuses.evidence;
+    assert_eq!((evidence[0].observed, evidence[0].failed), (Some(now), 0));
+    assert_eq!((evidence[1].observed, evidence[1].failed), (Some(START.plus_millis(3_000)), 2));
+}
+
+#[test]
+fn why_an_endpoint_is_degraded_against_its_own_past_is_told() {
+    let spec = ProbeSpec { baseline: Some(BaselineSpec::default()), ..tcp(1) };
+    let catalog = Build::default().zone("example.com").service("api").endpoint("east", 1, &[spec]).finish();
+    let mut controller = controller(catalog);
+    let mut told = Vec::new();
+    for turn in 0..300_u64 {
+        let millis = if (100..200).contains(&turn) { 60 } else { 20 };
+        let observation = Observation { rtt: Micros::from_millis(millis), ..passed(START.plus_millis(turn * 5_000)) };
+        told.extend(observe(&mut controller, 0, observation).changes.iter().map(ToString::to_string));
+    }
+    assert_eq!(
+        told,
+        [
+            "api.example.com/east: unknown → up (tcp 192.0.2.1:443: passed)",
+            "api.example.com/east: up → degraded (tcp 192.0.2.1:443: answers in 60.0 ms where 20.0 ms is usual)",
+            "api.example.com/east: degraded → up (tcp 192.0.2.1:443: as usual again)",
+        ]
+    );
 }

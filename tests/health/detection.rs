@@ -27,7 +27,7 @@ fn detected_after(spec: &ProbeSpec, failure: &ProbeFailure, seed: u64, fails: Mo
         };
         now = now.plus_millis(takes);
         let (epoch, probe) = schedule.finish(key, &outcome, now).unwrap();
-        let observation = Observation { at: now, outcome, rtt: Micros::from_millis(1) };
+        let observation = Observation { at: now, outcome, rtt: Micros::from_millis(1), drill: false };
         let effects = controller.handle(Event::Observed { epoch, probe, observation }, now);
         if let Some(world) = effects.publish
             && world.status(EndpointId(0)).health == Health::Down
@@ -61,5 +61,15 @@ fn an_interval_of_a_second_finds_either_within_4_seconds() {
     for failure in [ProbeFailure::Refused, ProbeFailure::TimedOut] {
         let worst = worst(&spec, &failure);
         assert!((1_000..=3_900).contains(&worst), "{failure}: {worst} ms");
+    }
+}
+
+#[test]
+fn what_hardly_ever_raises_a_false_alarm_still_finds_either_soon() {
+    let steady = ProbeSpec { fall: 5, ..tcp(1) };
+    let quick = ProbeSpec { interval_ms: 2_000, timeout_ms: 1_000, ..steady.clone() };
+    for (spec, refused_ms, silent_ms) in [(steady, 9_100, 17_000), (quick, 3_700, 8_000)] {
+        assert!(worst(&spec, &ProbeFailure::Refused) <= refused_ms);
+        assert!(worst(&spec, &ProbeFailure::TimedOut) <= silent_ms);
     }
 }

@@ -2,8 +2,12 @@
 #![allow(clippy::unwrap_used, clippy::missing_docs_in_private_items, reason = "a test may panic, and its names are sentences")]
 
 mod aliases;
+mod comeback;
 mod controller;
+mod depends;
 mod detection;
+mod doubt;
+mod false_alarms;
 mod load;
 mod lookups;
 #[cfg(feature = "serve")]

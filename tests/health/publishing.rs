@@ -46,6 +46,7 @@ fn start(catalog: Arc<Catalog>, state: Option<PathBuf>, meter: Arc<dyn Meter>) -
         geo: geo(),
         clock: Clock::system(),
         state,
+        overrides: None,
         roots,
         seed: 1,
         meter,

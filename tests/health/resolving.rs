@@ -162,6 +162,7 @@ fn start(server: SocketAddr) -> (ControlHandle, Hand) {
     let catalog = Build::default().zone("example.com").service("api").aliased("east", "lb.example.net", types, &[]).finish();
     let (clock, hand) = Clock::by_hand(START);
     let handle = spawn(Start {
+        overrides: None,
         catalog,
         geo: geo(),
         clock,

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use aya_gslb::catalog::{
     AddressTypes, Alias, AliasId, Aliased, AnswerKind, By, Catalog, Endpoint, Families, Lineup, Load, Name, NodeId, Price, ProbeId, ProbeKind, ProbeSpec,
-    ProbeTarget, RegionId, RrSet, Service, ServiceId, Soa, WhenAllDown, WhenNoneLeft, Zone, ZoneId,
+    ProbeTarget, Recovery, RegionId, RrSet, Service, ServiceId, Soa, WhenAllDown, WhenNoneLeft, Zone, ZoneId,
 };
 use aya_gslb::geo::Geo;
 use aya_gslb::health::{Observation, ProbeFailure, ProbeOutcome};
@@ -30,15 +30,16 @@ pub(crate) fn tcp(last: u8) -> ProbeSpec {
         fall: 3,
         rise: 3,
         slow_ms: 0,
+        baseline: None,
     }
 }
 
 pub(crate) fn passed(at: Moment) -> Observation {
-    Observation { at, outcome: ProbeOutcome::Passed, rtt: Micros::from_millis(20) }
+    Observation { at, outcome: ProbeOutcome::Passed, rtt: Micros::from_millis(20), drill: false }
 }
 
 pub(crate) fn slow(at: Moment) -> Observation {
-    Observation { at, outcome: ProbeOutcome::Slow, rtt: Micros::from_millis(900) }
+    Observation { at, outcome: ProbeOutcome::Slow, rtt: Micros::from_millis(900), drill: false }
 }
 
 pub(crate) fn refused(at: Moment) -> Observation {
@@ -46,7 +47,7 @@ pub(crate) fn refused(at: Moment) -> Observation {
 }
 
 pub(crate) fn failed(at: Moment, failure: ProbeFailure) -> Observation {
-    Observation { at, outcome: ProbeOutcome::Failed(failure), rtt: Micros::from_millis(1) }
+    Observation { at, outcome: ProbeOutcome::Failed(failure), rtt: Micros::from_millis(1), drill: false }
 }
 
 /// Makes a catalog of zones with services with endpoints, each in the order of their addition.
@@ -93,13 +94,20 @@ impl Build {
             when_none_left: WhenNoneLeft::Nodata,
             degraded_penalty: Micros::ZERO,
             load: Load { target: Permille(800), at_capacity: Micros::ZERO },
+            recovery: Recovery::default(),
             peak: None,
             https: None,
             latency_per_usd: Micros::ZERO,
-            lineup: Lineup::default(), // nothing is steered here
+            lineup: Lineup::default(),
             require: Box::default(),
             prefer: Box::default(),
         });
+        self
+    }
+
+    /// How endpoints of the service added last come back.
+    pub(crate) fn recovery(mut self, recovery: Recovery) -> Self {
+        self.services.last_mut().unwrap().recovery = recovery;
         self
     }
 
@@ -133,6 +141,7 @@ impl Build {
             alias: None,
             labels: Box::default(),
             probes,
+            depends_on: None,
         });
         self.services.last_mut().unwrap().endpoints.end += 1;
         self
@@ -156,6 +165,9 @@ impl Build {
         for (index, host) in self.hosts {
             let id = aliases.iter().position(|alias| alias.name == host).unwrap();
             self.endpoints[index].alias.as_mut().unwrap().id = AliasId(u32::try_from(id).unwrap());
+        }
+        for service in &mut self.services {
+            service.lineup = Lineup::of(&self.endpoints[service.endpoints.start as usize..service.endpoints.end as usize], &[], &[], &[]);
         }
         let digest = self.probes.len() as u64 * 1_000 + self.endpoints.len() as u64;
         Arc::new(Catalog {

@@ -28,10 +28,10 @@ fn state() -> State {
 fn what_is_written_is_read_again_and_nothing_is_left_beside_it() {
     let folder = folder("round-trip");
     let path = folder.join("state");
-    assert_eq!(state_file::read(&path).unwrap(), None, "no file yet");
+    assert_eq!(state_file::read::<State>(&path).unwrap(), None, "no file yet");
     state_file::write(&path, &State::default()).unwrap();
     state_file::write(&path, &state()).unwrap();
-    assert_eq!(state_file::read(&path).unwrap(), Some(state()));
+    assert_eq!(state_file::read::<State>(&path).unwrap(), Some(state()));
     assert_eq!(fs::read_dir(&folder).unwrap().count(), 1);
 }
 
@@ -48,7 +48,7 @@ fn a_file_cut_off_anywhere_or_with_any_octet_changed_is_broken_and_never_believe
     let whole = fs::read(&path).unwrap();
     let is_broken = |octets: &[u8]| {
         fs::write(&path, octets).unwrap();
-        matches!(state_file::read(&path), Err(StateFileError::Broken { .. }))
+        matches!(state_file::read::<State>(&path), Err(StateFileError::Broken { .. }))
     };
     for cut in 0..whole.len() {
         assert!(is_broken(&whole[..cut]), "cut at {cut}");

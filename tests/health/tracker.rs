@@ -1,5 +1,6 @@
 //! Rise and fall of one probe.
 
+use aya_gslb::catalog::{BaselineSpec, ProbeSpec};
 use aya_gslb::health::{Health, Observation, ProbeFailure, Rule, Tracker, of_all, wants_recheck};
 use aya_gslb::units::{Micros, Moment};
 
@@ -159,4 +160,43 @@ fn an_endpoint_is_as_well_as_the_worst_of_its_probes() {
     assert_eq!(of_all([&up, &degraded].into_iter()), (Health::Degraded, true));
     assert_eq!(of_all([&up, &unknown, &degraded].into_iter()).0, Health::Unknown);
     assert_eq!(of_all([&unknown, &down, &up].into_iter()), (Health::Down, false));
+}
+
+#[test]
+fn an_endpoint_that_is_up_is_degraded_while_its_own_past_says_so_and_down_when_it_fails() {
+    let spec = ProbeSpec { baseline: Some(BaselineSpec::default()), ..tcp(1) };
+    let rule = Rule::of(&spec);
+    let mut tracker = Tracker::default();
+    let mut turns = 0_u64;
+    let mut feed = |tracker: &mut Tracker, count: u64, millis: Option<i64>| {
+        let healths = (0..count).map(|_| {
+            turns += 1;
+            let at = START.plus_millis(turns * 5_000);
+            let observation = millis.map_or_else(|| refused(at), |millis| Observation { rtt: Micros::from_millis(millis), ..passed(at) });
+            tracker.observe(&observation, &rule);
+            tracker.health()
+        });
+        healths.collect::<Vec<_>>()
+    };
+    assert!(feed(&mut tracker, 100, Some(20)).iter().all(|health| *health == Health::Up));
+    let healths = feed(&mut tracker, 30, Some(60));
+    let after = healths.iter().position(|health| *health == Health::Degraded).unwrap();
+    assert!((6..15).contains(&after) && healths[after..].iter().all(|health| *health == Health::Degraded), "{healths:?}");
+    assert!(tracker.is_moving());
+    assert_eq!(tracker.evidence().unusual.unwrap().to_string(), "answers in 60.0 ms where 20.0 ms is usual");
+    assert_eq!(feed(&mut tracker, 3, None), [Health::Degraded, Health::Degraded, Health::Down], "fall is not delayed by it");
+    assert_eq!(feed(&mut tracker, 3, Some(60)), [Health::Down, Health::Down, Health::Up], "up again, and judged anew");
+    assert!(feed(&mut tracker, 30, Some(60)).contains(&Health::Degraded));
+    assert_eq!(feed(&mut tracker, 40, Some(20)).last(), Some(&Health::Up));
+}
+
+#[test]
+fn evidence_tells_what_is_counted_towards_fall_and_rise() {
+    let mut tracker = Tracker::default();
+    feed(&mut tracker, &[passed, refused, refused]);
+    assert_eq!((tracker.evidence().failed, tracker.evidence().answered), (2, 0));
+    feed(&mut tracker, &[refused, passed]);
+    let evidence = tracker.evidence();
+    assert_eq!((evidence.health, evidence.failed, evidence.answered), (Health::Down, 0, 1));
+    assert_eq!(evidence.observed, Some(START.plus_millis(5_000)));
 }

@@ -41,8 +41,11 @@ fn random_status(dice: &mut Dice) -> Status {
         health: [Health::Unknown, Health::Up, Health::Up, Health::Up, Health::Degraded, Health::Down][dice.below(6)],
         intent: [Intent::None, Intent::None, Intent::None, Intent::In, Intent::Drain, Intent::Out][dice.below(6)],
         moving: dice.below(5) == 0,
+        damped: dice.below(6) == 0,
+        blocked: dice.below(8) == 0,
         ramp: Permille([1000, 1000, 500, 50][dice.below(4)]),
         room: Permille([1000, 1000, 1000, 300, 0][dice.below(5)]),
+        share: Permille([1000, 1000, 1000, 1000, 400, 0][dice.below(6)]),
         load: Permille([0, 0, 600, 900, 1200][dice.below(5)]),
         penalty: Micros([0, 0, 5_000][dice.below(3)]),
         lacks: AddressTypes { a: dice.below(12) == 0, aaaa: dice.below(12) == 0 },
@@ -170,7 +173,9 @@ fn rank(decision: &Decision, endpoint: EndpointId) -> usize {
 
 /// The same status, worse in one respect.
 fn worsen(status: Status, dice: &mut Dice) -> Status {
-    match dice.below(6) {
+    match dice.below(8) {
+        7 => Status { damped: true, ..status },
+        6 => Status { blocked: true, ..status },
         5 => Status { lacks: AddressTypes { a: true, aaaa: true }, ..status },
         0 => Status { load: Permille(status.load.0 + 200), ..status },
         1 => Status { penalty: Micros(status.penalty.0 + 7_000), ..status },

@@ -3,7 +3,7 @@
 //! ```text
 //! --- world                                   TOML until the next line of three hyphens
 //! --- a sentence that is the scene's name
-//! status api/eu = down drain moving load=900 ramp=500 penalty=5   (unnamed endpoints are up)
+//! status api/eu = down drain moving damped blocked load=900 ramp=500 weight=400 penalty=5   (unnamed endpoints are up)
 //! ask api from 20.0.0.1/24 -> eu, us ; failover moving scope=16   (what stands behind the semicolon is optional, in any order)
 //! ask api AAAA from 20.0.0.1 -> nodata
 //! share api from 20.0.0.0/16 -> eu 75, us 25                      (per cent of 20,000 client prefixes, give or take 1.5)
@@ -104,6 +104,7 @@ fn set_status(world: &mut World, text: &str) -> Result<(), String> {
             Some(("load", value)) => status.load = Permille(value.parse().unwrap()),
             Some(("ramp", value)) => status.ramp = Permille(value.parse().unwrap()),
             Some(("room", value)) => status.room = Permille(value.parse().unwrap()),
+            Some(("weight", value)) => status.share = Permille(value.parse().unwrap()),
             Some(("penalty", value)) => status.penalty = Micros::from_millis(value.parse().unwrap()),
             _ => match word {
                 "up" => status.health = Health::Up,
@@ -114,6 +115,8 @@ fn set_status(world: &mut World, text: &str) -> Result<(), String> {
                 "drain" => status.intent = Intent::Drain,
                 "out" => status.intent = Intent::Out,
                 "moving" => status.moving = true,
+                "damped" => status.damped = true,
+                "blocked" => status.blocked = true,
                 other => return Err(format!("no such status: {other}")),
             },
         }

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use super::Node;
 use crate::catalog::Name;
-use crate::control::Change;
+use crate::control::{Change, IntentChange};
 use crate::explain::{Explanation, Question, explain};
 use crate::health::Health;
 use crate::server::doh;
@@ -124,6 +124,26 @@ pub(super) fn encrypted(authority: &Path, node: &Node) -> String {
         let _ = writeln!(text, "  curl -sD- -o /dev/null --cacert {authority} --connect-to {name}:443:{server} 'https://{name}{path}?dns={query}'");
     }
     text.push('\n');
+    text
+}
+
+/// Over which endpoints another override has the say, a line for each override.
+pub(super) fn intents(changes: &[IntentChange]) -> String {
+    let mut groups: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for change in changes {
+        let told = match (&change.to, &change.from) {
+            (Some(note), _) => note.to_string(),
+            (None, Some(note)) => format!("no longer {} ({})", note.deed, change.why),
+            (None, None) => continue,
+        };
+        groups.entry(told).or_default().push(change.endpoint.endpoint.to_string());
+    }
+    let mut text = String::new();
+    for (told, mut endpoints) in groups {
+        endpoints.sort();
+        endpoints.dedup();
+        let _ = writeln!(text, "{}: {told}", endpoints.join(", "));
+    }
     text
 }
 

@@ -1,4 +1,4 @@
-//! A certificate for one demo: an authority of its own, what it signed, and a folder that goes when the demo ends.
+//! What lasts as long as a demo: a folder that goes when it ends, and in it a certificate, with an authority of its own.
 
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, Write as _};
@@ -32,11 +32,39 @@ pub(super) enum ThrowawayError {
     },
 }
 
-/// The certificate's files; they are removed when this is dropped.
+/// A folder for this user only; it is removed, with what is in it, when this is dropped.
+#[derive(Debug)]
+pub(super) struct Folder(PathBuf);
+
+impl Folder {
+    /// Makes one.
+    ///
+    /// # Errors
+    /// [`ThrowawayError::Write`].
+    pub(super) fn make(now: Moment) -> Result<Self, ThrowawayError> {
+        // A demo that was killed leaves its folder, and its number may be given again.
+        let folder = std::env::temp_dir().join(format!("aya-demo-{}-{}", std::process::id(), now.0));
+        // One that is there already is another's, and not to be trusted.
+        DirBuilder::new().mode(0o700).create(&folder).map_err(|source| ThrowawayError::Write { path: folder.clone(), source })?;
+        Ok(Self(folder))
+    }
+
+    /// Where it is.
+    pub(super) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What cannot be removed is worth nothing: nobody trusts this authority but who was told to, and overrides have ended with the demo.
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// The certificate's files.
 #[derive(Debug)]
 pub(super) struct Throwaway {
-    /// What holds them, for this user only.
-    folder: PathBuf,
     /// Chain and key.
     pub(super) files: CertificateFiles,
     /// The authority's certificate, for clients to verify by.
@@ -48,12 +76,10 @@ impl Throwaway {
     ///
     /// # Errors
     /// [`ThrowawayError`].
-    pub(super) fn make(now: Moment) -> Result<Self, ThrowawayError> {
-        let folder = std::env::temp_dir().join(format!("aya-demo-{}", std::process::id()));
-        // One that is there already is another's, and not to be trusted.
-        DirBuilder::new().mode(0o700).create(&folder).map_err(|source| ThrowawayError::Write { path: folder.clone(), source })?;
+    pub(super) fn make(folder: &Folder, now: Moment) -> Result<Self, ThrowawayError> {
+        let folder = folder.path();
         let files = CertificateFiles { chain: folder.join("chain.pem"), key: folder.join("key.pem") };
-        let made = Self { authority: folder.join("ca.pem"), files, folder };
+        let made = Self { authority: folder.join("ca.pem"), files };
 
         let mut authority = valid(CertificateParams::default(), "Aya demo authority", now);
         authority.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
@@ -67,13 +93,6 @@ impl Throwaway {
         write(&made.files.chain, &format!("{}{}", server.pem(), authority_certificate.pem()))?;
         write(&made.files.key, &key.serialize_pem())?;
         Ok(made)
-    }
-}
-
-impl Drop for Throwaway {
-    fn drop(&mut self) {
-        // What cannot be removed is worth nothing: nobody trusts this authority but who was told to.
-        let _ = fs::remove_dir_all(&self.folder);
     }
 }
 

@@ -76,7 +76,7 @@ pub(super) fn of_service(service: &Service, endpoints: &[Endpoint], aliases: &Al
     Service { zone: crate::catalog::ZoneId(0), endpoints: 0..0, ..service.clone() }.hash(&mut digest);
     for endpoint in endpoints {
         let alias = endpoint.alias.map(|alias| Aliased { id: AliasId(0), ..alias });
-        Endpoint { service: crate::catalog::ServiceId(0), probes: Box::default(), alias, ..endpoint.clone() }.hash(&mut digest);
+        Endpoint { service: crate::catalog::ServiceId(0), probes: Box::default(), depends_on: None, alias, ..endpoint.clone() }.hash(&mut digest);
         endpoint.alias.and_then(|alias| aliases.name(alias.id)).hash(&mut digest);
     }
     digest.finish()
@@ -94,6 +94,8 @@ pub(super) fn of_catalog(catalog: &Catalog) -> u64 {
     catalog.networks.hash(&mut digest);
     catalog.aliases.hash(&mut digest);
     catalog.probes.hash(&mut digest);
+    catalog.references.hash(&mut digest);
+    catalog.safety.hash(&mut digest);
     for zone in &catalog.zones {
         zone.name.hash(&mut digest);
         (zone.soa.ttl, &zone.soa.rdata).hash(&mut digest);

@@ -4,6 +4,7 @@
 
 mod aliases;
 mod clients;
+mod depends;
 mod digest;
 mod price;
 mod probes;
@@ -17,7 +18,7 @@ mod zones;
 use super::Masters;
 use super::diagnostic::{Code, Finding, Findings};
 use super::source::{Place, SourceFile};
-use super::spec::Specs;
+use super::spec::{Specs, ZoneSpec};
 use crate::catalog::{AliasId, Catalog, ClientSetId, Lineup, ProbeId, Profiles};
 use crate::limits::{CLIENT_SETS_MAX, ENDPOINTS_MAX, NETWORKS_MAX, REGIONS_MAX, RESIDENCIES_MAX, SERVICES_MAX, ZONES_MAX};
 
@@ -47,6 +48,8 @@ struct Context<'a> {
     probes: Probes,
     /// Which residency rules bind a service.
     residencies_used: Vec<bool>,
+    /// What endpoints depend on, to be looked up when all services are linked.
+    dependencies: Vec<depends::Pending>,
 }
 
 /// Compiles the catalog. It is only good when nothing found is an error.
@@ -62,19 +65,12 @@ pub(super) fn compile(mut specs: Specs, sources: &mut Vec<SourceFile>, masters: 
     let residencies_used = vec![false; residencies.len()];
     let probes = Probes::new(std::mem::take(&mut specs.probes));
     let aliases = Aliases::new(specs.zones.iter().map(|zone| zone.apex.value.clone()).collect());
-    let mut context = Context { findings, regions, clients, residencies, classes, aliases, probes, residencies_used };
+    let mut context = Context { findings, regions, clients, residencies, classes, aliases, probes, residencies_used, dependencies: Vec::new() };
 
-    let mut specs_of_zones = std::mem::take(&mut specs.zones);
+    let vantage = std::mem::take(&mut specs.vantage);
+    let safety = specs.safety.map(|(_, safety)| safety).unwrap_or_default();
+    let specs_of_zones = distinct(std::mem::take(&mut specs.zones), findings);
     drop(specs);
-    specs_of_zones.sort_by(|one, other| (&one.apex.value, one.apex.place).cmp(&(&other.apex.value, other.apex.place)));
-    specs_of_zones.dedup_by(|again, first| {
-        let same = again.apex.value == first.apex.value;
-        if same {
-            let finding = Finding::at(Code::Duplicate, again.apex.place, format!("zone {} is defined twice", again.apex.value));
-            findings.add(finding.label("defined again here").related(first.apex.place, "first defined here"));
-        }
-        same
-    });
     let mut inputs = Vec::with_capacity(specs_of_zones.len());
     let mut catalog = Catalog::default();
     let (mut services, mut endpoints) = (Vec::new(), Vec::new());
@@ -83,6 +79,7 @@ pub(super) fn compile(mut specs: Specs, sources: &mut Vec<SourceFile>, masters: 
         inputs.push(zones::input(id, zone, &mut context, &mut services, &mut endpoints));
     }
     context.lint_unused(&residency_places);
+    let references: Vec<ProbeId> = vantage.into_iter().flat_map(|(_, references)| references).map(|reference| context.probes.reference(reference)).collect();
     let (sets, set_ids) = context.clients.finish(findings);
     let (specs_of_probes, probe_ids) = context.probes.finish();
     let (aliases, alias_ids) = context.aliases.finish();
@@ -101,6 +98,8 @@ pub(super) fn compile(mut specs: Specs, sources: &mut Vec<SourceFile>, masters: 
             alias.id = AliasId(alias_ids[alias.id.index()]);
         }
     }
+    depends::link(context.dependencies, &services, &mut endpoints, &probe_ids, findings);
+    catalog.references = canonical(references, &probe_ids);
     for service in &mut services {
         let own = endpoints.get(service.endpoints.start as usize..service.endpoints.end as usize).unwrap_or_default();
         service.lineup = Lineup::of(own, &service.residency, &context.residencies, &service.geo);
@@ -115,9 +114,32 @@ pub(super) fn compile(mut specs: Specs, sources: &mut Vec<SourceFile>, masters: 
     catalog.networks = networks;
     catalog.aliases = aliases;
     catalog.probes = specs_of_probes;
+    catalog.safety = safety;
     zones::build(inputs, &mut catalog, sources, masters, findings);
     catalog.digest = digest::of_catalog(&catalog);
     catalog
+}
+
+/// The zones in the order of their names, each once.
+fn distinct(mut zones: Vec<ZoneSpec>, findings: &Findings) -> Vec<ZoneSpec> {
+    zones.sort_by(|one, other| (&one.apex.value, one.apex.place).cmp(&(&other.apex.value, other.apex.place)));
+    zones.dedup_by(|again, first| {
+        let same = again.apex.value == first.apex.value;
+        if same {
+            let finding = Finding::at(Code::Duplicate, again.apex.place, format!("zone {} is defined twice", again.apex.value));
+            findings.add(finding.label("defined again here").related(first.apex.place, "first defined here"));
+        }
+        same
+    });
+    zones
+}
+
+/// Probes by their canonical numbers, sorted and distinct.
+fn canonical(probes: Vec<ProbeId>, numbers: &[u32]) -> Box<[ProbeId]> {
+    let mut probes: Vec<ProbeId> = probes.into_iter().map(|probe| ProbeId(numbers[probe.index()])).collect();
+    probes.sort_unstable();
+    probes.dedup();
+    probes.into()
 }
 
 impl Context<'_> {

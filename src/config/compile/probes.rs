@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::catalog::{Name, ProbeHost, ProbeId, ProbeKind, ProbeSpec, ProbeTarget};
 use crate::config::diagnostic::{Code, Finding, Findings};
-use crate::config::source::Place;
+use crate::config::source::{At, Place};
 use crate::config::spec::{EndpointSpec, ProbeChoice, ProbeForm};
+use crate::limits::REFERENCE_INTERVAL_MS;
 
 /// Templates, and the probes met so far.
 pub(super) struct Probes {
@@ -45,14 +46,41 @@ impl Probes {
 
     /// The probes of an endpoint; empty when it has no address to ask.
     pub(super) fn of_endpoint(&mut self, forms: &[ProbeForm], spec: &EndpointSpec, service: &Name) -> Box<[ProbeId]> {
-        let address = spec.probe_at.map(|at| at.address).or(spec.first).map(ProbeHost::Address);
-        let Some(host) = address.or_else(|| spec.alias.as_ref().map(|alias| ProbeHost::Alias(alias.value.clone()))) else { return Box::default() };
+        let Some(host) = host_of(spec) else { return Box::default() };
         let port = spec.probe_at.and_then(|at| at.port);
         let target = |form: &ProbeForm| ProbeTarget { host: host.clone(), port: port.unwrap_or(form.port) };
         let mut ids: Vec<ProbeId> = forms.iter().map(|form| self.intern(form, target(form), service)).collect();
         ids.sort_unstable();
         ids.dedup();
         ids.into()
+    }
+
+    /// The probes of a template that an endpoint depends on, asked at the template's own ports; an unknown template and an endpoint without
+    /// an address are reported.
+    pub(super) fn of_need(&mut self, template: &str, place: Place, spec: &EndpointSpec, service: &Name, findings: &Findings) -> Box<[ProbeId]> {
+        let name = At { value: template.into(), place };
+        let forms = self.forms(&ProbeChoice::Templates(vec![name]), findings);
+        let Some(host) = host_of(spec) else {
+            let message = format!("endpoint \"{}\" depends on a probe and cannot be asked", spec.name);
+            findings.add(Finding::at(Code::BadProbe, place, message).label("has no address").help("say `probe-at = \"192.0.2.10\"`"));
+            return Box::default();
+        };
+        forms.iter().map(|form| self.intern(form, ProbeTarget { host: host.clone(), port: form.port }, service)).collect()
+    }
+
+    /// The number of the probe of a reference.
+    pub(super) fn reference(&mut self, at: std::net::SocketAddr) -> ProbeId {
+        let form = ProbeForm {
+            port: at.port(),
+            kind: ProbeKind::Tcp,
+            interval_ms: REFERENCE_INTERVAL_MS,
+            timeout_ms: REFERENCE_INTERVAL_MS,
+            fall: 1,
+            rise: 1,
+            slow_ms: 0,
+            baseline: None,
+        };
+        self.intern(&form, ProbeTarget { host: at.ip().into(), port: at.port() }, &Name::root())
     }
 
     /// The number of a probe of a target.
@@ -62,8 +90,8 @@ impl Probes {
             ProbeKind::Http { host, .. } | ProbeKind::Tls { host, .. } if host.is_empty() => *host = service.to_string().into(),
             _ => {}
         }
-        let ProbeForm { interval_ms, timeout_ms, fall, rise, slow_ms, .. } = *form;
-        let spec = ProbeSpec { target, kind, interval_ms, timeout_ms, fall, rise, slow_ms };
+        let ProbeForm { interval_ms, timeout_ms, fall, rise, slow_ms, baseline, .. } = *form;
+        let spec = ProbeSpec { target, kind, interval_ms, timeout_ms, fall, rise, slow_ms, baseline };
         let next = u32::try_from(self.met.len()).unwrap_or(u32::MAX);
         ProbeId(*self.met.entry(spec).or_insert(next))
     }
@@ -86,4 +114,10 @@ impl Probes {
                 .add(Finding::at(Code::UnusedProbe, *place, format!("nothing uses the probe template \"{name}\"")).label("no service or endpoint names it"));
         }
     }
+}
+
+/// Where an endpoint is asked: `probe-at`, else the address written first, else its alias.
+fn host_of(spec: &EndpointSpec) -> Option<ProbeHost> {
+    let address = spec.probe_at.map(|at| at.address).or(spec.first).map(ProbeHost::Address);
+    address.or_else(|| spec.alias.as_ref().map(|alias| ProbeHost::Alias(alias.value.clone())))
 }

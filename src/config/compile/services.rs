@@ -35,6 +35,7 @@ impl Context<'_> {
         let when_all_down = self.when_all_down(&spec, start);
         let own = std::mem::take(&mut spec.endpoints);
         let linked = self.endpoints(id, &spec, &own, &standings);
+        self.depend(zone, &spec.name, spec.depends_on.as_ref(), &own, start);
         endpoints.extend(linked);
         let mine = &endpoints[start as usize..];
         self.check_reach(&spec, &own, mine, &residency, tiers);
@@ -60,6 +61,7 @@ impl Context<'_> {
             when_none_left: spec.when_none_left,
             degraded_penalty: spec.degraded_penalty,
             load: spec.load,
+            recovery: spec.recovery,
             peak: spec.peak,
             https: spec.https.map(|https| https.value),
             latency_per_usd: spec.latency_per_usd.0,
@@ -208,6 +210,7 @@ impl Context<'_> {
                 alias: self.aliases.of_endpoint(endpoint, spec.answers, self.findings),
                 labels: endpoint.labels.clone(),
                 probes,
+                depends_on: None,
             });
         }
         linked

@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use super::depends::{self, DependsSpec};
 use super::probe::{ProbeChoice, choice};
 use super::rules::{PriceSpec, price};
 use super::{bad_word, is_word};
@@ -48,6 +49,8 @@ pub(in crate::config) struct EndpointSpec {
     pub(in crate::config) probe: Option<Box<ProbeChoice>>,
     /// Where it is probed.
     pub(in crate::config) probe_at: Option<ProbeAt>,
+    /// What it depends on, instead of what the service says.
+    pub(in crate::config) depends_on: Option<DependsSpec>,
 }
 
 /// Reads an endpoint; names are relative to `apex`.
@@ -92,6 +95,7 @@ pub(super) fn read(name: At<Box<str>>, mut table: Table<'_, '_>, apex: &Name) ->
         price: price(&mut table),
         probe: choice(&mut table).map(Box::new),
         probe_at: table.take("probe-at"),
+        depends_on: depends::read(&mut table),
     };
     table.done();
     Some(spec)

@@ -2,9 +2,11 @@
 //!
 //! One file's tree is read into these and dropped before the next file is parsed, since a tree takes some forty times its text.
 
+mod depends;
 mod endpoint;
 mod probe;
 mod rules;
+mod safety;
 mod service;
 mod zone;
 
@@ -12,6 +14,7 @@ use std::collections::BTreeMap;
 
 use toml::de::DeTable;
 
+pub(super) use depends::{DependsSpec, Least};
 pub(super) use endpoint::EndpointSpec;
 pub(super) use probe::{ProbeChoice, ProbeForm};
 pub(super) use rules::{JurisdictionSpec, LatencySpec, NetworkSpec, PriceSpec, RegionSpec, ResidencySpec};
@@ -22,6 +25,7 @@ use super::diagnostic::{Code, Finding, Findings};
 use super::keys;
 use super::source::{At, Place, SourceFile};
 use super::walk::Table;
+use crate::catalog::Safety;
 
 /// All that the files say.
 #[derive(Debug, Default)]
@@ -38,6 +42,10 @@ pub(super) struct Specs {
     pub(super) probes: BTreeMap<Box<str>, (Place, Vec<ProbeForm>)>,
     /// Declared latencies.
     pub(super) latencies: Vec<LatencySpec>,
+    /// References of the vantage, and where they are declared.
+    pub(super) vantage: Option<(Place, Vec<std::net::SocketAddr>)>,
+    /// What operators may not do by accident, and where that stands.
+    pub(super) safety: Option<(Place, Safety)>,
     /// Zones.
     pub(super) zones: Vec<ZoneSpec>,
 }
@@ -80,6 +88,18 @@ impl Specs {
             declare(findings, &mut self.probes, name, spec, "probe template", |spec| spec.0);
         }
         rules::latencies(top, &mut self.latencies);
+        if let Some(table) = top.table("vantage", &keys::VANTAGE, "the vantage") {
+            let place = table.place();
+            let references = rules::vantage(table);
+            match &self.vantage {
+                Some((first, _)) => {
+                    let finding = Finding::at(Code::Duplicate, place, "the vantage is declared twice".to_owned());
+                    findings.add(finding.label("declared again here").related(*first, "first declared here"));
+                }
+                None => self.vantage = Some((place, references)),
+            }
+        }
+        safety::read(top, &mut self.safety);
     }
 }
 

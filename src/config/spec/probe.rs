@@ -5,10 +5,10 @@ use std::fmt::Write as _;
 use toml::Spanned;
 use toml::de::DeValue;
 
-use crate::catalog::{ProbeKind, StatusRange};
+use crate::catalog::{BaselineSpec, ProbeKind, StatusRange};
 use crate::config::diagnostic::{Code, Finding};
 use crate::config::keys;
-use crate::config::leaf::{Millis, Text};
+use crate::config::leaf::{Millis, Share, Text};
 use crate::config::source::At;
 use crate::config::walk::Table;
 
@@ -38,6 +38,8 @@ pub(in crate::config) struct ProbeForm {
     pub(in crate::config) rise: u8,
     /// Milliseconds that are slow; 0 never.
     pub(in crate::config) slow_ms: u32,
+    /// Its own past.
+    pub(in crate::config) baseline: Option<BaselineSpec>,
 }
 
 /// Reads the `probe` of a service or an endpoint.
@@ -91,6 +93,7 @@ fn common(probe: &mut Table<'_, '_>, default_port: u16, kind: ProbeKind) -> Opti
     let count = |probe: &mut Table<'_, '_>, key| probe.whole(key, 1..=100).and_then(|count| u8::try_from(count).ok()).unwrap_or(3);
     let (fall, rise) = (count(probe, "fall"), count(probe, "rise"));
     let slow_ms = probe.take::<Millis>("slow").map_or(0, |slow| slow.0);
+    let baseline = baseline(probe);
     if let Some(at) = interval.filter(|at| !(100..=3_600_000).contains(&at.value.0)) {
         let message = format!("{}: `interval` must be from 100 ms to 1 h", probe.subject());
         probe.report(Finding::at(Code::BadProbe, at.place, message).label("out of range"));
@@ -101,7 +104,26 @@ fn common(probe: &mut Table<'_, '_>, default_port: u16, kind: ProbeKind) -> Opti
         probe.report(Finding::at(Code::BadProbe, at.place, message).label(format!("the interval is {interval_ms} ms")));
         return None;
     }
-    Some(ProbeForm { port, kind, interval_ms, timeout_ms, fall, rise, slow_ms })
+    Some(ProbeForm { port, kind, interval_ms, timeout_ms, fall, rise, slow_ms, baseline })
+}
+
+/// When its own past makes it degraded: a table, or "off", which is the default.
+fn baseline(probe: &mut Table<'_, '_>) -> Option<BaselineSpec> {
+    let (place, value) = probe.raw("baseline")?;
+    if let DeValue::String(_) = value.get_ref() {
+        let word = probe.leaf::<Box<str>>("baseline", &value)?;
+        probe.choose("baseline", &word, &[("off", ())]);
+        return None;
+    }
+    let subject = format!("the baseline of {}", probe.subject());
+    let mut table = probe.open("baseline", place, value, &keys::BASELINE, subject)?;
+    let default = BaselineSpec::default();
+    let deviations = table.whole("deviations", 1..=100).and_then(|count| u8::try_from(count).ok()).unwrap_or(default.deviations);
+    let dwell_ms = table.take::<Millis>("dwell").map_or(default.dwell_ms, |dwell| dwell.0);
+    let errors = table.take::<Share>("errors").map_or(default.errors, |share| share.0);
+    let samples = table.whole("samples", 8..=256).and_then(|count| u16::try_from(count).ok()).unwrap_or(default.samples);
+    table.done();
+    Some(BaselineSpec { deviations, dwell_ms, errors, samples })
 }
 
 /// Reads an HTTP probe.

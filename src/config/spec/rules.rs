@@ -1,12 +1,15 @@
 //! Regions, prices, jurisdictions, networks, residency rules and latencies as written.
 
+use std::net::SocketAddr;
+
 use ipnet::IpNet;
 
 use crate::config::diagnostic::{Code, Finding};
 use crate::config::keys;
-use crate::config::leaf::{Latency, Money};
+use crate::config::leaf::{Latency, Money, ProbeAt};
 use crate::config::source::{At, Place};
 use crate::config::walk::Table;
+use crate::limits::REFERENCES_MAX;
 use crate::units::{Coordinates, MicroUsd, Micros};
 
 use super::is_word;
@@ -155,6 +158,26 @@ pub(super) fn latencies(top: &mut Table<'_, '_>, all: &mut Vec<LatencySpec>) {
             }
         }
     }
+}
+
+/// Reads `[vantage]`: the references, distinct.
+pub(super) fn vantage(mut table: Table<'_, '_>) -> Vec<SocketAddr> {
+    let mut references = Vec::new();
+    for at in table.need_list::<ProbeAt>("reference") {
+        let wrong = match at.value.port.map(|port| SocketAddr::new(at.value.address, port)) {
+            None => "has no port, as in \"192.0.2.1:53\"",
+            Some(reference) if references.contains(&reference) => "stands here twice",
+            Some(_) if references.len() == REFERENCES_MAX => "is one too many",
+            Some(reference) => {
+                references.push(reference);
+                continue;
+            }
+        };
+        let message = format!("{}: `reference` must be up to {REFERENCES_MAX} distinct addresses with ports", table.subject());
+        table.report(Finding::at(Code::WrongValue, at.place, message).label(wrong));
+    }
+    table.done();
+    references
 }
 
 /// A word: letters, digits, hyphens, underscores, dots.

@@ -1,14 +1,15 @@
 //! Services as written.
 
+use super::depends::{self, DependsSpec};
 use super::endpoint::{self, EndpointSpec};
 use super::probe::{self, ProbeChoice};
-use crate::catalog::{By, Families, HttpsTemplate, Load, Name, Requirement, WhenNoneLeft};
+use crate::catalog::{By, Damping, Families, HttpsTemplate, Load, Name, Recovery, Requirement, WhenNoneLeft};
 use crate::config::diagnostic::{Code, Finding};
 use crate::config::keys;
-use crate::config::leaf::{Latency, Octets, Rate, Seconds, Share};
+use crate::config::leaf::{Latency, Millis, Octets, Rate, Seconds, Share};
 use crate::config::source::{At, Place};
 use crate::config::walk::Table;
-use crate::limits::ANSWERS_MAX;
+use crate::limits::{ANSWERS_MAX, DAMPING_MS_MAX, DAMPING_PENALTY_MAX, RAMP_MS_MAX};
 use crate::units::{Micros, Permille, Ttl};
 
 use toml::de::DeValue;
@@ -70,6 +71,10 @@ pub(in crate::config) struct ServiceSpec {
     pub(in crate::config) degraded_penalty: Micros,
     /// The load term.
     pub(in crate::config) load: Load,
+    /// What its endpoints depend on.
+    pub(in crate::config) depends_on: Option<DependsSpec>,
+    /// How its endpoints come back.
+    pub(in crate::config) recovery: Recovery,
     /// Its probes.
     pub(in crate::config) probe: Option<ProbeChoice>,
     /// Its endpoints, by name.
@@ -138,6 +143,8 @@ pub(super) fn read(key: &At<Box<str>>, mut whole: Table<'_, '_>, apex: &Name) ->
         spread: Micros::ZERO,
         degraded_penalty: Micros::from_millis(100),
         load: Load { target: Permille(800), at_capacity: Micros::ZERO },
+        depends_on: depends::read(table),
+        recovery: recovery(table),
         probe: probe::choice(table),
         endpoints: endpoints(table, apex),
     };
@@ -270,6 +277,56 @@ fn steering(service: &mut Table<'_, '_>, spec: &mut ServiceSpec) {
         spec.load.target = share.0;
     }
     table.done();
+}
+
+/// How endpoints come back: `ramp` and `damping`.
+fn recovery(service: &mut Table<'_, '_>) -> Recovery {
+    let default = Recovery::default();
+    let ramp_ms = service.take_at::<Millis>("ramp").map_or(default.ramp_ms, |at| {
+        if at.value.0 > RAMP_MS_MAX {
+            let message = format!("{}: `ramp` must be at most 1 h", service.subject());
+            service.report(Finding::at(Code::WrongValue, at.place, message).label("out of range"));
+        }
+        at.value.0
+    });
+    Recovery { ramp_ms, damping: damping(service) }
+}
+
+/// The hold-down of what comes and goes: a table or "off".
+fn damping(service: &mut Table<'_, '_>) -> Option<Damping> {
+    let default = Damping::default();
+    let Some((place, value)) = service.raw("damping") else { return Some(default) };
+    if let DeValue::String(_) = value.get_ref() {
+        let word = service.leaf::<Box<str>>("damping", &value)?;
+        return service.choose("damping", &word, &[("off", ())]).map_or(Some(default), |()| None);
+    }
+    let subject = format!("the damping of {}", service.subject());
+    let mut table = service.open("damping", place, value, &keys::DAMPING, subject)?;
+    let mut penalty = |key, default| table.whole(key, 1..=DAMPING_PENALTY_MAX).unwrap_or(default);
+    let (suppress, reuse) = (penalty("suppress", default.suppress), penalty("reuse", default.reuse));
+    let mut time = |key, default| table.take_at::<Millis>(key).map_or((default, place), |at| (at.value.0, at.place));
+    let (half_life_ms, half_life_place) = time("half-life", default.half_life_ms);
+    let (hold_max_ms, hold_place) = time("max-suppress", default.hold_max_ms.max(half_life_ms));
+    let wrong = |place, message: &str, label: String| {
+        let message = format!("{}: {message}", table.subject());
+        table.report(Finding::at(Code::Conflict, place, message).label(label));
+    };
+    if reuse >= suppress {
+        wrong(place, "`reuse` must be less than `suppress`", format!("reuse is {reuse}, suppress is {suppress}"));
+    }
+    if !(1_000..=DAMPING_MS_MAX).contains(&half_life_ms) {
+        wrong(half_life_place, "`half-life` must be from 1 s to 1 d", "out of range".to_owned());
+    }
+    if !(half_life_ms..=DAMPING_MS_MAX).contains(&hold_max_ms) {
+        wrong(hold_place, "`max-suppress` must be from the half-life to 1 d", "out of range".to_owned());
+    }
+    let damping = Damping { half_life_ms, suppress, reuse, hold_max_ms };
+    if reuse < suppress && damping.penalty_max() < suppress {
+        let label = format!("the penalty never grows beyond {}, and suppress is {suppress}", damping.penalty_max());
+        wrong(place, "nothing would ever be held down: `max-suppress` is too short", label);
+    }
+    table.done();
+    Some(damping)
 }
 
 /// The endpoints, by name.

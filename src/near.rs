@@ -1,11 +1,12 @@
-//! "Did you mean …?"
+//! "Did you mean …?": the name that was probably meant.
+//!
+//! Pure, and bounded: countless mistakes among countless names are told as quickly as few.
 
 use std::cell::Cell;
 
-/// Looks for what was probably meant, for all mistakes of one load together: no longer than [`STEPS_MAX`], so that countless mistakes among
-/// countless names are told as quickly as few.
+/// Looks for what was probably meant, for all mistakes of one load together: no longer than [`STEPS_MAX`].
 #[derive(Debug, Default)]
-pub(super) struct Hints {
+pub struct Hints {
     /// Steps taken so far.
     steps: Cell<usize>,
 }
@@ -19,13 +20,15 @@ const WORD_MAX: usize = 255;
 
 impl Hints {
     /// The candidate that `word` was probably meant to be, as a hint.
-    pub(super) fn did_you_mean<'a>(&self, word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
+    #[must_use]
+    pub fn did_you_mean<'a>(&self, word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
         self.nearest(word, candidates).map(|near| format!("did you mean \"{near}\"?"))
     }
 
     /// The nearest candidate by edit distance; none when all are too far: more than a third of the word, at least one edit. None, too, when
     /// the steps are used up.
-    pub(super) fn nearest<'a>(&self, word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    #[must_use]
+    pub fn nearest<'a>(&self, word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
         let word: Vec<char> = word.chars().take(WORD_MAX + 1).collect();
         if word.len() > WORD_MAX {
             return None;

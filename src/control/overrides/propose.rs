@@ -1,0 +1,303 @@
+//! From what an operator wishes to the overrides that would be in force, or to why not. Pure: changes nothing.
+
+use super::safety::{Classes, broken};
+use super::{Action, Move, Moved, Override, Overrides, Selector, Words, moved, rank};
+use crate::catalog::{Catalog, EndpointId};
+use crate::health::{Intent, Status};
+use crate::limits::{OVERRIDE_LIFE_MS_MAX, OVERRIDE_LIFE_MS_MIN, OVERRIDES_MAX, SAFETY_SPAN_MS_MAX};
+use crate::units::{Moment, Permille};
+use crate::world::{Deed, World};
+
+/// What an operator wishes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// An override; one of the same selector is replaced.
+    Set(Set),
+    /// Some overrides to be gone.
+    Clear(Clear),
+}
+
+/// An override that is to be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Set {
+    /// The endpoints that it is about.
+    pub selector: Selector,
+    /// What is to be done with them.
+    pub action: Action,
+    /// Why.
+    pub why: Words,
+    /// Who wishes it.
+    pub who: Words,
+    /// Milliseconds until it ends by itself.
+    pub life_ms: u64,
+    /// Why safety rules do not count this time, if they do not.
+    pub force: Option<Words>,
+}
+
+/// Overrides that are to be gone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Clear {
+    /// Which.
+    pub which: Which,
+    /// Why.
+    pub why: Words,
+    /// Who wishes it.
+    pub who: Words,
+}
+
+/// Which overrides are meant.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// The one of this number.
+    Id(u64),
+    /// Those of this selector, and those that are about endpoints that it selects and about no others.
+    Selector(Selector),
+}
+
+/// The overrides that would be in force, and what that means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proposal {
+    /// All of them.
+    pub next: Overrides,
+    /// The new one, if one is set.
+    pub made: Option<Override>,
+    /// How many endpoints it is about.
+    pub endpoints: usize,
+    /// Those that are gone.
+    pub gone: Vec<Override>,
+    /// Who moves, in the end.
+    pub moved: Moved,
+    /// Safety rules that it goes past, since it is forced.
+    pub forced: Vec<Unsafe>,
+}
+
+/// Why a wish is not granted. Nothing has changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// It would live too short or too long.
+    #[error("an override lives from 1 minute to 72 hours: what is to last belongs into the zones' files")]
+    Life,
+    /// It would end before it has drained anything.
+    #[error("the drain would take as long as the override lives, or longer: nothing would ever be drained")]
+    Over,
+    /// It matches nothing.
+    #[error("{selector:?} matches no endpoint: {why}")]
+    MatchesNothing {
+        /// The selector.
+        selector: String,
+        /// Which word of it does not, and what was probably meant.
+        why: String,
+    },
+    /// There are too many.
+    #[error("there are {OVERRIDES_MAX} overrides already: clear some, or select more with one")]
+    TooMany,
+    /// There is none of this number.
+    #[error("there is no override {0}")]
+    NoSuch(u64),
+    /// There is none of this selector.
+    #[error("no override is about {selector:?} alone{}", if .others.is_empty() { String::new() } else { format!("; clear by number what is about these and other endpoints: {}", words(.others)) })]
+    NoneOf {
+        /// The selector.
+        selector: String,
+        /// Overrides about some of these endpoints and others.
+        others: Vec<u64>,
+    },
+    /// It would break a safety rule.
+    #[error("{0}; to do it all the same, force it with a reason")]
+    Unsafe(#[from] Unsafe),
+}
+
+/// A safety rule that would be broken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unsafe {
+    /// Some clients would have no endpoint left.
+    #[error("it would take the last endpoint of {service} from a class of clients")]
+    LastEndpoint {
+        /// The service's owner name.
+        service: Box<str>,
+    },
+    /// Some clients would have too few regions left.
+    #[error("it would leave {left} of the {least} regions that `min-regions` wants {service} to keep for every class of clients")]
+    FewRegions {
+        /// The service's owner name.
+        service: Box<str>,
+        /// How many would be left.
+        left: usize,
+        /// How many are to be left.
+        least: usize,
+    },
+    /// Clients were moved a moment ago.
+    #[error("clients were moved {ago_s} s ago, and `gate` wants {gate_s} s in between")]
+    Gate {
+        /// Seconds since.
+        ago_s: u64,
+        /// Seconds that are to pass.
+        gate_s: u64,
+    },
+    /// Too many clients would be moved.
+    #[error("it would move {would} of all clients after {already} in the last {per_s} s, and `max-moved` allows {most}")]
+    TooMuchMoved {
+        /// Share that it would move.
+        would: Permille,
+        /// Share that was moved already.
+        already: Permille,
+        /// Share that may be moved.
+        most: Permille,
+        /// In so many seconds.
+        per_s: u64,
+    },
+}
+
+/// Numbers, for people.
+fn words(numbers: &[u64]) -> String {
+    numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+/// Tells which overrides would be in force if a wish were granted. `present` are those in force, as of this world.
+///
+/// # Errors
+/// [`Refusal`]; nothing changes in any case.
+pub fn propose(world: &World, present: &Overrides, wish: &Wish, now: Moment) -> Result<Proposal, Refusal> {
+    let mut present = present.in_force(now);
+    present.moves.retain(|moved| now.millis_since(moved.at) <= u64::from(SAFETY_SPAN_MS_MAX));
+    match wish {
+        Wish::Set(set) => propose_set(world, &present, set, now),
+        Wish::Clear(clear) => propose_clear(world, &present, clear),
+    }
+}
+
+/// With one more.
+fn propose_set(world: &World, present: &Overrides, set: &Set, now: Moment) -> Result<Proposal, Refusal> {
+    if !(OVERRIDE_LIFE_MS_MIN..=OVERRIDE_LIFE_MS_MAX).contains(&set.life_ms) {
+        return Err(Refusal::Life);
+    }
+    if matches!(set.action, Action::Drain { over_ms } if over_ms >= set.life_ms) {
+        return Err(Refusal::Over);
+    }
+    let catalog = &world.catalog;
+    let endpoints = set.selector.endpoints(catalog).len();
+    if endpoints == 0 {
+        return Err(Refusal::MatchesNothing { selector: set.selector.to_string(), why: set.selector.why_nothing(catalog) });
+    }
+    let mut next = present.clone();
+    let gone: Vec<Override> = next.all.extract_if(.., |one| one.selector == set.selector).collect();
+    if next.all.len() >= OVERRIDES_MAX {
+        return Err(Refusal::TooMany);
+    }
+    next.last += 1;
+    let made = Override {
+        id: next.last,
+        selector: set.selector.clone(),
+        action: set.action,
+        why: set.why.clone(),
+        who: set.who.clone(),
+        made: now,
+        expires: now.plus_millis(set.life_ms),
+    };
+    next.all.push(made.clone());
+    let (before, after) = (in_the_end(world, present), in_the_end(world, &next));
+    let moved = moved(&before, &after);
+    let mut forced = Vec::new();
+    if before.statuses.of.iter().zip(&after.statuses.of).any(|(was, is)| restricts(is) < restricts(was)) {
+        forced = unsafe_of(&before, &after, &moved, present, now);
+        if moved.clients > Permille(0) {
+            next.remember(Move { at: now, share: moved.clients });
+        }
+    }
+    match forced.first() {
+        Some(first) if set.force.is_none() => Err(Refusal::Unsafe(first.clone())),
+        _ => Ok(Proposal { next, made: Some(made), endpoints, gone, moved, forced }),
+    }
+}
+
+/// With fewer.
+fn propose_clear(world: &World, present: &Overrides, clear: &Clear) -> Result<Proposal, Refusal> {
+    let mut next = present.clone();
+    let gone: Vec<Override> = match &clear.which {
+        Which::Id(id) => next.all.extract_if(.., |one| one.id == *id).collect(),
+        Which::Selector(selector) => {
+            let selected = selector.endpoints(&world.catalog);
+            let is_within = |endpoints: &[EndpointId]| !endpoints.is_empty() && endpoints.iter().all(|id| selected.binary_search(id).is_ok());
+            next.all.extract_if(.., |one| one.selector == *selector || is_within(&one.selector.endpoints(&world.catalog))).collect()
+        }
+    };
+    if gone.is_empty() {
+        return Err(match &clear.which {
+            Which::Id(id) => Refusal::NoSuch(*id),
+            Which::Selector(selector) => {
+                let selected = selector.endpoints(&world.catalog);
+                let overlaps = |one: &&Override| one.selector.endpoints(&world.catalog).iter().any(|id| selected.binary_search(id).is_ok());
+                Refusal::NoneOf { selector: selector.to_string(), others: present.all.iter().filter(overlaps).map(|one| one.id).collect() }
+            }
+        });
+    }
+    let moved = moved(&in_the_end(world, present), &in_the_end(world, &next));
+    Ok(Proposal { next, made: None, endpoints: 0, gone, moved, forced: Vec::new() })
+}
+
+/// The world as these overrides make it when every gradual drain is over.
+fn in_the_end(world: &World, overrides: &Overrides) -> World {
+    let mut world = world.clone();
+    for status in &mut world.statuses.of {
+        (status.intent, status.share) = (Intent::None, Permille::WHOLE);
+    }
+    // The most restrictive comes last and stays.
+    let mut ordered: Vec<&Override> = overrides.all.iter().collect();
+    ordered.sort_by_key(|one| std::cmp::Reverse(rank(one.action.last_deed())));
+    for one in ordered {
+        let (intent, share) = match one.action.last_deed() {
+            Deed::In => (Intent::In, Permille::WHOLE),
+            Deed::Held(share) | Deed::Draining(share) => (Intent::None, share),
+            Deed::Drained => (Intent::Drain, Permille::WHOLE),
+            Deed::Out => (Intent::Out, Permille::WHOLE),
+        };
+        for id in one.selector.endpoints(&world.catalog) {
+            let status = &mut world.statuses.of[id.index()];
+            (status.intent, status.share) = (intent, share);
+        }
+    }
+    world
+}
+
+/// How much of its clients an override leaves an endpoint; less is more restrictive.
+const fn restricts(status: &Status) -> u16 {
+    match status.intent {
+        Intent::Out => 0,
+        Intent::Drain => 1,
+        Intent::None | Intent::In => 2 + status.share.0,
+    }
+}
+
+/// Every safety rule that a change breaks, the gravest first.
+fn unsafe_of(before: &World, after: &World, moved: &Moved, present: &Overrides, now: Moment) -> Vec<Unsafe> {
+    let catalog: &Catalog = &before.catalog;
+    let mut classes = Classes::new(catalog, &before.geo);
+    let mut found: Vec<Unsafe> = Vec::new();
+    for service in &catalog.services {
+        let (was, is) = (before.statuses_of(service), after.statuses_of(service));
+        if was != is {
+            found.extend(broken(&mut classes, service, was, is));
+        }
+        // One of a kind is enough for an operator, and for the audit.
+        if found.len() >= 8 {
+            break;
+        }
+    }
+    found.sort_by_key(|rule| !matches!(rule, Unsafe::LastEndpoint { .. }));
+    if moved.clients == Permille(0) {
+        return found;
+    }
+    let safety = &catalog.safety;
+    let gate_ms = u64::from(safety.gate_ms);
+    let since = present.moves.last().map(|moved| now.millis_since(moved.at));
+    found.extend(since.filter(|since| *since < gate_ms).map(|since| Unsafe::Gate { ago_s: since / 1_000, gate_s: gate_ms / 1_000 }));
+    if let Some(most) = &safety.moved {
+        let per_ms = u64::from(most.per_ms);
+        let counted = present.moves.iter().filter(|moved| now.millis_since(moved.at) < per_ms);
+        let already = Permille(counted.fold(0, |sum: u16, moved| sum.saturating_add(moved.share.0)));
+        if already.0.saturating_add(moved.clients.0) > most.share.0 {
+            found.push(Unsafe::TooMuchMoved { would: moved.clients, already, most: most.share, per_s: per_ms / 1_000 });
+        }
+    }
+    found
+}

@@ -1,0 +1,118 @@
+//! What operators may not do by accident: how many regions and endpoints are left to each class of clients.
+//!
+//! A class of clients are those that the same residency rules bind. An endpoint *stands* for a class if it is lawful for it, has what the
+//! service requires, is not down and has its addresses, and no override drains it, takes it out or leaves it no clients.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use super::propose::Unsafe;
+use crate::catalog::{Bits, Catalog, Families, RegionSet, ResidencyId, Service};
+use crate::control::Refused;
+use crate::geo::{ClientSets, Geo};
+use crate::health::{Intent, Status};
+use crate::steer::binds;
+
+/// Classes of clients, as each service tells them apart.
+pub(super) struct Classes<'a> {
+    /// What rules there are.
+    catalog: &'a Catalog,
+    /// The sets that clients of each place are in, none twice.
+    sets: Vec<ClientSets>,
+    /// For a list of rules, which of them bind together: a bit for each.
+    known: HashMap<&'a [ResidencyId], Vec<Bits>>,
+}
+
+impl<'a> Classes<'a> {
+    /// Of the clients of this geography, those of whom nothing is known included.
+    pub(super) fn new(catalog: &'a Catalog, geo: &Geo) -> Self {
+        let sets: HashSet<ClientSets> = geo.localities().map(|(_, locality)| locality.sets).collect();
+        Self { catalog, sets: sets.into_iter().collect(), known: HashMap::new() }
+    }
+
+    /// For each class of clients of a service, and each family of addresses that is decided by itself, the endpoints that are lawful for it and have what it requires.
+    fn lawful(&mut self, service: &'a Service) -> impl Iterator<Item = Bits> {
+        let (catalog, sets) = (self.catalog, &self.sets);
+        let masks = self.known.entry(&service.residency).or_insert_with(|| {
+            let rules = || service.residency.iter().map(|id| &catalog.residencies[id.index()]);
+            let binding = |sets: &ClientSets| rules().enumerate().fold(0, |mask: Bits, (index, rule)| if binds(rule, sets) { mask | 1 << index } else { mask });
+            sets.iter().map(binding).collect::<BTreeSet<Bits>>().into_iter().collect()
+        });
+        let lineup = &service.lineup;
+        // Where each family of addresses is decided by itself, each must be left.
+        let families = match service.families {
+            Families::Together => [Bits::MAX, 0],
+            Families::Separate => [lineup.v4, lineup.v6],
+        };
+        masks.iter().flat_map(move |mask| {
+            let bound = lineup.lawful.iter().enumerate().filter(|(index, _)| mask >> index & 1 == 1);
+            let lawful = bound.fold(lineup.all() & lineup.able, |left, (_, lawful)| left & lawful);
+            families.into_iter().filter(|family| *family != 0).map(move |family| lawful & family)
+        })
+    }
+}
+
+/// The endpoints that no override keeps clients from: bits of a service's.
+fn open(statuses: &[Status]) -> Bits {
+    those(statuses, |status| !matches!(status.intent, Intent::Drain | Intent::Out) && status.share.0 > 0)
+}
+
+/// The endpoints that are not down, and have the addresses that they should have.
+fn alive(statuses: &[Status]) -> Bits {
+    those(statuses, |status| !status.is_down() && status.lacks.is_empty())
+}
+
+/// The endpoints of which something is true.
+fn those(statuses: &[Status], is: impl Fn(&Status) -> bool) -> Bits {
+    statuses.iter().enumerate().filter(|(_, status)| is(status)).fold(0, |bits, (index, _)| bits | 1 << index)
+}
+
+/// How many regions these endpoints of a service stand in.
+fn regions(service: &Service, endpoints: Bits) -> usize {
+    let rows = service.lineup.rows.iter().enumerate();
+    let regions: RegionSet = rows.filter(|(index, _)| endpoints >> index & 1 == 1).map(|(_, row)| row.region).collect();
+    regions.iter().count()
+}
+
+/// What a change of a service's statuses would break, if anything.
+pub(super) fn broken<'a>(classes: &mut Classes<'a>, service: &'a Service, before: &[Status], after: &[Status]) -> Option<Unsafe> {
+    let least = usize::from(classes.catalog.safety.min_regions);
+    let name = || service.name.to_string().into();
+    let out = |statuses: &[Status]| those(statuses, |status| status.intent == Intent::Out);
+    let (alive, was_open, is_open) = (alive(before) & alive(after), open(before), open(after));
+    let (was_in, is_in) = (!out(before), !out(after));
+    let mut few = None;
+    for lawful in classes.lawful(service) {
+        let (was, is) = (lawful & alive & was_open, lawful & alive & is_open);
+        // What is out gives no answer even when everything is down, so it must not be the last, whatever the probes say.
+        if was != 0 && is == 0 || lawful & was_in != 0 && lawful & is_in == 0 {
+            return Some(Unsafe::LastEndpoint { service: name() });
+        }
+        let left = regions(service, is);
+        if left < least && left < regions(service, was) {
+            few = few.or_else(|| Some(Unsafe::FewRegions { service: name(), left, least }));
+        }
+    }
+    few
+}
+
+/// Refuses a catalog with which the overrides in force leave a service to fewer regions than `[safety]` asks for, or a class of clients to
+/// nobody. What was so before is no reason. `old` and `new` come with their statuses; those of `new` have the overrides in them.
+pub(in crate::control) fn refuse_reload(old: (&Catalog, &Geo, &[Status]), new: (&Catalog, &Geo, &[Status])) -> Option<Refused> {
+    let least = usize::from(new.0.safety.min_regions);
+    let is_overridden = |statuses: &[Status]| statuses.iter().any(|status| status.intent != Intent::None || status.share.0 < 1_000);
+    if least == 0 && !is_overridden(new.2) {
+        return None;
+    }
+    let of = |statuses: &[Status], service: &Service| open(statuses.get(service.endpoints.start as usize..service.endpoints.end as usize).unwrap_or_default());
+    let (mut old_classes, mut new_classes) = (Classes::new(old.0, old.1), Classes::new(new.0, new.1));
+    for service in &new.0.services {
+        let Some(earlier) = old.0.service_named(&service.name).map(|id| old.0.service(id)) else { continue };
+        let (was_open, is_open) = (of(old.2, earlier), of(new.2, service));
+        let was = old_classes.lawful(earlier).map(|lawful| regions(earlier, lawful & was_open)).min().unwrap_or(0);
+        let left = new_classes.lawful(service).map(|lawful| regions(service, lawful & is_open)).min().unwrap_or(0);
+        if left < was && (left == 0 && is_overridden(&new.2[service.endpoints.start as usize..service.endpoints.end as usize]) || left < least) {
+            return Some(Refused::LeavesFewRegions { service: service.name.to_string().into(), left, least: least.max(1) });
+        }
+    }
+    None
+}

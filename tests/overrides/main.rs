@@ -1,0 +1,11 @@
+//! What operators intend with endpoints: from a wish to answers, to the disk, over the API and the command line.
+#![allow(clippy::unwrap_used, clippy::missing_docs_in_private_items, reason = "a test may panic, and its names are sentences")]
+
+mod api;
+mod cli;
+mod durable;
+mod killed;
+mod node;
+mod safety;
+mod scenes;
+mod small;

@@ -1,0 +1,157 @@
+//! A small catalog, a controller with a clock that is moved by hand, and an operator.
+
+use std::sync::Arc;
+
+use aya_gslb::catalog::{Catalog, EndpointId};
+use aya_gslb::config::{SourceFile, compile};
+use aya_gslb::control::overrides::{Action, Clear, Override, Proposal, Refusal, Set, Which, Wish, Words, propose};
+use aya_gslb::control::{Controller, Effects, Event};
+use aya_gslb::geo::Geo;
+use aya_gslb::health::Status;
+use aya_gslb::steer::{Ask, Client, Family, Silent, decide};
+use aya_gslb::units::Moment;
+use aya_gslb::world::World;
+
+pub(crate) const START: Moment = Moment(1_700_000_000_000);
+pub(crate) const MINUTE: u64 = 60_000;
+pub(crate) const HOUR: u64 = 60 * MINUTE;
+
+/// `api` serves Germans from the EU only: from Frankfurt, else from Ireland; `shop` serves anybody from anywhere. Clients of 20.0.0.0/8 are in
+/// Germany, those of 30.0.0.0/8 in the United States. Nothing is probed.
+pub(crate) const ZONE: &str = r#"
+zone = "gslb.example.com"
+[ns]
+ns1 = ["192.0.2.53"]
+ns2 = ["198.51.100.53"]
+[network.germany]
+prefixes = ["20.0.0.0/8"]
+country = "DE"
+at = [50.1, 8.7]
+[network.america]
+prefixes = ["30.0.0.0/8"]
+country = "US"
+at = [38.9, -77.0]
+[residency.eu-personal]
+clients = ["EU"]
+regions = ["EU"]
+unknown = "exempt"
+[service.api]
+residency = ["eu-personal"]
+[service.api.endpoint.aws-eu-west-1]
+a = ["192.0.2.1"]
+[service.api.endpoint.gcp-europe-west3]
+a = ["192.0.2.2"]
+[service.api.endpoint.aws-us-east-1]
+a = ["192.0.2.3"]
+[service.shop.endpoint.aws-eu-west-1]
+a = ["192.0.2.11"]
+[service.shop.endpoint.gcp-europe-west3]
+a = ["192.0.2.12"]
+[service.shop.endpoint.aws-us-east-1]
+a = ["192.0.2.13"]
+"#;
+
+pub(crate) const GERMAN: [u8; 4] = [20, 0, 0, 0];
+pub(crate) const AMERICAN: [u8; 4] = [30, 0, 0, 0];
+
+pub(crate) fn loaded(toml: &str) -> (Arc<Catalog>, Arc<Geo>) {
+    let source = SourceFile { name: "test.toml".into(), text: toml.into() };
+    let catalog = compile(vec![source], &|_, _| Err("there is none".into())).unwrap_or_else(|failure| panic!("{failure}: {:?}", failure.diagnostics)).catalog;
+    let geo = Geo::compile(&catalog, &[]).unwrap();
+    (Arc::new(catalog), Arc::new(geo))
+}
+
+pub(crate) fn words(text: &str) -> Words {
+    Words::parse(text).unwrap()
+}
+
+/// A drain of this selector by anna for maintenance, for four hours, at once.
+pub(crate) fn drain(selector: &str) -> Set {
+    Set {
+        selector: selector.parse().unwrap(),
+        action: Action::Drain { over_ms: 0 },
+        why: words("maintenance"),
+        who: words("anna"),
+        life_ms: 4 * HOUR,
+        force: None,
+    }
+}
+
+pub(crate) fn act(selector: &str, action: Action) -> Set {
+    Set { action, ..drain(selector) }
+}
+
+/// A controller, and the operator before it.
+pub(crate) struct Desk {
+    pub(crate) controller: Controller,
+    pub(crate) now: Moment,
+}
+
+impl Desk {
+    pub(crate) fn new(toml: &str) -> Self {
+        let (catalog, geo) = loaded(toml);
+        Self { controller: Controller::new(catalog, geo, START), now: START }
+    }
+
+    pub(crate) fn world(&self) -> &World {
+        self.controller.world()
+    }
+
+    /// What would come of a wish; nothing changes.
+    pub(crate) fn propose(&self, wish: &Wish) -> Result<Proposal, Refusal> {
+        propose(self.controller.world(), self.controller.overrides(), wish, self.now)
+    }
+
+    /// Has a wish granted, as the edge does it.
+    pub(crate) fn wish(&mut self, wish: &Wish) -> Result<(Proposal, Effects), Refusal> {
+        let proposal = self.propose(wish)?;
+        let event = Event::Overridden { overrides: Arc::new(proposal.next.clone()), why: "set by anna: maintenance".into() };
+        let effects = self.controller.handle(event, self.now);
+        Ok((proposal, effects))
+    }
+
+    pub(crate) fn set(&mut self, set: Set) -> Override {
+        self.wish(&Wish::Set(set)).unwrap_or_else(|refusal| panic!("{refusal}")).0.made.unwrap()
+    }
+
+    pub(crate) fn refused(&self, set: Set) -> Refusal {
+        self.propose(&Wish::Set(set)).expect_err("it is granted")
+    }
+
+    pub(crate) fn clear(&mut self, selector: &str) -> Result<(Proposal, Effects), Refusal> {
+        let which = selector.parse::<u64>().map_or_else(|_| Which::Selector(selector.parse().unwrap()), Which::Id);
+        self.wish(&Wish::Clear(Clear { which, why: words("restored"), who: words("bob") }))
+    }
+
+    pub(crate) fn pass(&mut self, millis: u64) -> Effects {
+        self.now = self.now.plus_millis(millis);
+        self.controller.handle(Event::Tick, self.now)
+    }
+
+    pub(crate) fn id(&self, service: &str, endpoint: &str) -> EndpointId {
+        let catalog = &self.world().catalog;
+        let service = catalog.services.iter().find(|known| &*known.label == service).unwrap();
+        catalog.endpoints_of(service).find(|(_, known)| &*known.name == endpoint).unwrap().0
+    }
+
+    pub(crate) fn status(&self, service: &str, endpoint: &str) -> Status {
+        *self.world().status(self.id(service, endpoint))
+    }
+
+    /// The endpoint that a client gets, with whether the answer is moving.
+    pub(crate) fn answer(&self, service: &str, client: [u8; 4]) -> (String, bool) {
+        let world = self.world();
+        let index = world.catalog.services.iter().position(|known| &*known.label == service).unwrap();
+        let service = aya_gslb::catalog::ServiceId(u32::try_from(index).unwrap());
+        let client = Client::at(client.into(), 24, &world.geo);
+        let chosen = decide(&Ask { service, client, family: Family::V4 }, world, &mut Silent).choose(&client, world);
+        let first = chosen.endpoints().first().map_or_else(|| "nothing".to_owned(), |id| world.catalog.endpoint(*id).name.to_string());
+        (first, chosen.moving)
+    }
+
+    /// How many of a thousand German clients of the shop get each endpoint.
+    pub(crate) fn shop_clients_at(&self, endpoint: &str) -> usize {
+        let client = |number: u16| [20, number.to_be_bytes()[0], number.to_be_bytes()[1], 0];
+        (0..1_000).filter(|number| self.answer("shop", client(*number)).0 == endpoint).count()
+    }
+}
