@@ -60,6 +60,8 @@ pub struct Controller {
     situations: Situations,
     /// Whose load goes where.
     spill: Spill,
+    /// Whether an endpoint was opened further by time alone, so that loads are to be fitted in the same event.
+    eased: bool,
     /// What each probe has shown, as published last, and when that was put together; `None` when probes are others since.
     evidence: Option<(Arc<[Evidence]>, Moment)>,
     /// Whether they differ from what was published.
@@ -123,6 +125,7 @@ impl Controller {
             intents: Intents::default(),
             situations,
             spill: Spill::new(&catalog, &geo),
+            eased: false,
             evidence: None,
             touched: false,
             observed: Moment(0),
@@ -191,7 +194,7 @@ impl Controller {
             }
         }
         self.look_at_the_clock(now, &mut effects);
-        if ticks {
+        if ticks | std::mem::take(&mut self.eased) {
             self.look_at_the_load(now, &mut effects);
         }
         effects

@@ -143,6 +143,7 @@ impl Controller {
     /// Looks at the endpoints whose ramp or hold is due.
     pub(super) fn judge_due(&mut self, now: Moment, effects: &mut Effects) {
         while let Some(id) = self.watch.due(now) {
+            self.eased = true;
             self.judge(id, Cause::Happened, now, effects);
         }
     }
