@@ -256,10 +256,6 @@ pub const SAFETY_SPAN_MS_MAX: u32 = 86_400_000;
 pub const SAFETY_SPAN_MS_MIN: u32 = 60_000;
 /// The time that it is limited for unless told, in milliseconds.
 pub const MOVED_PER_MS: u32 = 3_600_000;
-/// Localities that are asked who would move.
-pub const MOVED_LOCALITIES: usize = 64;
-/// Clients of each that are asked.
-pub const MOVED_CLIENTS: u32 = 8;
 /// Services that are asked, of those that an override touches.
 pub const MOVED_SERVICES: usize = 128;
 /// Services that are told of one by one when somebody asks who would move.

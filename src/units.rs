@@ -116,6 +116,12 @@ impl fmt::Display for Permille {
     }
 }
 
+/// `whole · numerator ÷ denominator`, rounded down, without overflow on the way; a denominator of 0 counts as 1, and what does not fit is the highest number.
+#[must_use]
+pub fn part(whole: u64, numerator: u64, denominator: u64) -> u64 {
+    u64::try_from(u128::from(whole) * u128::from(numerator) / u128::from(denominator.max(1))).unwrap_or(u64::MAX)
+}
+
 /// US dollars in millionths.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MicroUsd(pub i64);

@@ -84,11 +84,12 @@ impl Spill {
     }
 
     /// The endpoints whose reports are too old to count; they count no more.
-    pub(super) fn expire(&mut self, now: Moment) -> Vec<usize> {
+    pub(super) fn expire(&mut self, catalog: &Catalog, now: Moment) -> Vec<usize> {
         let mut gone = Vec::new();
         for (index, report) in self.reports.iter_mut().enumerate() {
             if report.is_some_and(|report| now.millis_since(report.at) > LOAD_FRESH_MS) {
                 *report = None;
+                self.due.extend(catalog.endpoints.get(index).map(|endpoint| endpoint.service));
                 gone.push(index);
             }
         }
@@ -108,10 +109,15 @@ impl Spill {
         let mut open = None;
         let mut left = SPILL_SERVICES_AT_ONCE;
         while let Some(id) = self.due.pop_first() {
-            let Some((demand, limits)) = self.question(catalog, id) else { continue };
+            let Some((demand, limits)) = self.question(catalog, id) else {
+                // Nobody knows the demand any more: there is nothing to turn clients away for.
+                self.outlook.tell(id, None);
+                rooms.extend(opened(world, id).map(|rooms| (id, rooms)));
+                continue;
+            };
             let orders = Orders::of(open.get_or_insert_with(|| Orders::opened(world)), id, &self.mix);
             let fit = fit(&orders, demand, &limits, &ramps(world, id));
-            self.outlook.tell(id, &fit);
+            self.outlook.tell(id, Some(&fit));
             if is_worth_it(world, id, &fit) {
                 rooms.push((id, fit.rooms));
             }
@@ -174,10 +180,13 @@ impl Spill {
 }
 
 impl Outlook {
-    /// Takes in how a service's load fits.
-    fn tell(&mut self, id: ServiceId, fit: &Fit) {
+    /// Takes in how a service's load fits, or that nobody knows its load.
+    fn tell(&mut self, id: ServiceId, fit: Option<&Fit>) {
+        let own = fit.filter(|fit| !fit.fits()).map(|fit| (id, fit.factor));
+        if own.is_none() && self.overload.iter().all(|(other, _)| *other != id) {
+            return;
+        }
         let others = self.overload.iter().copied().filter(|(other, _)| *other != id);
-        let own = (!fit.fits()).then_some((id, fit.factor));
         self.overload = others.chain(own).collect();
     }
 }
@@ -196,6 +205,13 @@ fn without(mut world: World, region: RegionId) -> World {
         }
     }
     world
+}
+
+/// Rooms for all, for a service whose endpoints turn clients away for want of it.
+fn opened(world: &World, id: ServiceId) -> Option<Box<[Permille]>> {
+    let statuses = world.statuses_of(world.catalog.service(id));
+    let is_narrow = statuses.iter().any(|status| status.room != Permille::WHOLE);
+    is_narrow.then(|| vec![Permille::WHOLE; statuses.len()].into())
 }
 
 /// What each endpoint keeps for other reasons than its capacity.

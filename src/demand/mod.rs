@@ -18,4 +18,4 @@ mod tests;
 pub use fit::{Fit, fit};
 pub use mix::{Group, Mix};
 pub use orders::{Landing, Orders};
-pub use shift::{Flow, Key, Shift, Side, shift};
+pub use shift::{Flow, Key, Moves, Shift, Side, moves, shift};

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::Mix;
 use crate::catalog::{EndpointId, ServiceId};
 use crate::steer::{ALL_CLIENTS, Ask, Candidate, Decision, Family, Silent, Verdict, decide};
-use crate::units::Permille;
+use crate::units::{Permille, part};
 use crate::world::World;
 
 /// The distinct decisions of one service, each with the share of the clients that it is for.
@@ -70,7 +70,7 @@ impl Orders {
                 continue;
             }
             for (id, share) in decision.shares_if(kept) {
-                landing.shares[self.place(id)] += u64::try_from(u128::from(*clients) * u128::from(share) / u128::from(ALL_CLIENTS)).unwrap_or(*clients);
+                landing.shares[self.place(id)] += part(*clients, share, ALL_CLIENTS);
             }
         }
         landing

@@ -6,7 +6,7 @@ use super::{Fit, Mix, Orders, fit};
 use crate::catalog::{EndpointId, ServiceId};
 use crate::limits::SPILL_DECLARED_PERMILLE;
 use crate::steer::{ALL_CLIENTS, Ask, Decision, Family, Silent, Verdict, decide};
-use crate::units::{MicroUsd, Micros, Permille};
+use crate::units::{MicroUsd, Micros, Permille, part};
 use crate::world::World;
 
 /// A service in a world, its load fitted as a node would fit it.
@@ -136,7 +136,7 @@ impl Sums {
 /// Compares two sides for the clients of a mix, which is of the first side's geography; clients are the same on both.
 #[must_use]
 pub fn shift(before: &Side, after: &Side, mix: &Mix) -> Shift {
-    let mut flows: BTreeMap<(Option<Key>, Option<Key>), u64> = BTreeMap::new();
+    let mut flows: Moves<Key> = Moves::new();
     let mut sums = [Sums::default(), Sums::default()];
     for group in mix.groups() {
         let mut both: BTreeMap<Option<Key>, [u64; 2]> = BTreeMap::new();
@@ -169,7 +169,7 @@ pub fn shift(before: &Side, after: &Side, mix: &Mix) -> Shift {
 }
 
 /// Flows between regions, the largest first.
-fn by_region(flows: &BTreeMap<(Option<Key>, Option<Key>), u64>) -> Vec<Flow> {
+fn by_region(flows: &Moves<Key>) -> Vec<Flow> {
     let region = |key: &Option<Key>| key.as_ref().map(|key| key.region.clone());
     let mut sums: Vec<Flow> = Vec::new();
     for ((from, to), share) in flows {
@@ -183,9 +183,33 @@ fn by_region(flows: &BTreeMap<(Option<Key>, Option<Key>), u64>) -> Vec<Flow> {
     sums
 }
 
+/// The moves of a service's clients between two worlds of one catalog and geography, loads as they are: from which endpoint to which, in parts of
+/// [`ALL_CLIENTS`]. An endpoint is absent where there is no answer.
+#[must_use]
+pub fn moves(service: ServiceId, before: &World, after: &World, mix: &Mix) -> Moves<EndpointId> {
+    let mut moves = Moves::new();
+    for group in mix.groups() {
+        let mut both: BTreeMap<Option<EndpointId>, [u64; 2]> = BTreeMap::new();
+        for (side, world) in [before, after].into_iter().enumerate() {
+            let decision = decide(&Ask { service, client: group.client, family: Family::Any }, world, &mut Silent);
+            for (id, share) in decision.shares(world) {
+                both.entry(Some(id)).or_default()[side] += part(group.share, share, ALL_CLIENTS);
+            }
+            if decision.verdict != Verdict::Serve {
+                both.entry(None).or_default()[side] += group.share;
+            }
+        }
+        couple(&both, &mut moves);
+    }
+    moves
+}
+
+/// From where to where how many go.
+pub type Moves<K> = BTreeMap<(Option<K>, Option<K>), u64>;
+
 /// Adds the moves of one group: what an endpoint lost went to those that won, in proportion to what they won. Where each client of the group gets the
 /// same, as mostly, that is what happens; else it is the most even guess.
-fn couple(both: &BTreeMap<Option<Key>, [u64; 2]>, flows: &mut BTreeMap<(Option<Key>, Option<Key>), u64>) {
+fn couple<K: Clone + Ord>(both: &BTreeMap<Option<K>, [u64; 2]>, flows: &mut Moves<K>) {
     let won: u64 = both.values().map(|[before, after]| after.saturating_sub(*before)).sum();
     for (from, [before, after]) in both {
         let lost = before.saturating_sub(*after);
@@ -212,9 +236,4 @@ fn loads(before: &Side, after: &Side) -> Vec<(Key, Option<Permille>, Option<Perm
     }
     let any = |load: Option<Permille>| load.is_some_and(|load| load.0 > 0);
     loads.into_iter().filter(|(_, (before, after))| any(*before) || any(*after)).map(|(key, (before, after))| (key, before, after)).collect()
-}
-
-/// `whole · numerator ÷ denominator`.
-fn part(whole: u64, numerator: u64, denominator: u64) -> u64 {
-    u64::try_from(u128::from(whole) * u128::from(numerator) / u128::from(denominator.max(1))).unwrap_or(whole)
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::catalog::ServiceId;
+use crate::catalog::{EndpointId, ServiceId};
 use crate::config::{SourceFile, compile};
 use crate::geo::{Code, Geo};
 use crate::health::{Health, Status};
@@ -212,6 +212,11 @@ fn a_lost_region_tells_who_moves_where_and_what_it_costs_them() {
     assert_eq!((flow.from.as_deref(), flow.to.as_deref()), (Some("gcp-europe-west3"), Some("aws-eu-west-1")));
     assert_eq!(shift.rtt.map(|rtt| rtt.0 / 1000), [46, 51]);
     assert_eq!(shift.factors, [1000; 2]);
+    // Addresses are counted, not places: three of those are known here.
+    let moves = moves(id, &before, &after, &mix);
+    let first = before.catalog.service(id).endpoints.start;
+    let [(way, share)] = &*moves.into_iter().collect::<Vec<_>>() else { panic!("there is one way") };
+    assert_eq!((*way, *share * 100 / ALL_CLIENTS), ((Some(EndpointId(first)), Some(EndpointId(first + 1))), 50));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use crate::demand::{Group, Mix};
 use crate::geo::Geo;
 use crate::limits::{SIMULATION_ENTRIES_MAX, SIMULATION_SETTLE_MS};
 use crate::steer::{ALL_CLIENTS, Ask, Client, Family, Silent, Verdict, decide};
-use crate::units::Moment;
+use crate::units::{Moment, part};
 use crate::world::World;
 
 /// The number of no endpoint at all: where clients are that get no answer.
@@ -119,11 +119,6 @@ pub(super) struct Account<'s> {
 /// A share of all clients, in millionths.
 pub(super) fn ppm(share: u64) -> u64 {
     u64::try_from((u128::from(share) * 1_000_000 + u128::from(ALL_CLIENTS) / 2) / u128::from(ALL_CLIENTS)).unwrap_or(u64::MAX)
-}
-
-/// `whole · numerator ÷ denominator`.
-fn part(whole: u64, numerator: u64, denominator: u64) -> u64 {
-    u64::try_from(u128::from(whole) * u128::from(numerator) / u128::from(denominator.max(1))).unwrap_or(u64::MAX)
 }
 
 impl<'s> Account<'s> {

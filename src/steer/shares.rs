@@ -3,7 +3,7 @@
 use super::decision::{Candidate, Decision, Verdict};
 use crate::catalog::EndpointId;
 use crate::limits::THINNED_GROUP_MAX;
-use crate::units::Permille;
+use crate::units::{Permille, part};
 use crate::world::World;
 
 /// All clients, in the unit of [`Decision::shares`]: a share is an integer of 2⁻³².
@@ -43,11 +43,6 @@ impl Decision {
         }
         shares
     }
-}
-
-/// `whole · numerator ÷ denominator`.
-fn part(whole: u64, numerator: u64, denominator: u64) -> u64 {
-    u64::try_from(u128::from(whole) * u128::from(numerator) / u128::from(denominator.max(1))).unwrap_or(whole)
 }
 
 /// Shares out the clients that come to a group by weighted lots without replacement: each goes to one of those that have not turned it away yet.

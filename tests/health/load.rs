@@ -118,6 +118,20 @@ fn reported_loads_count_instead_of_what_was_declared_until_they_are_old() {
 }
 
 #[test]
+fn where_nobody_tells_the_demand_any_more_every_endpoint_keeps_its_clients_again() {
+    let mut controller = settled("");
+    for endpoint in ["frankfurt", "ireland", "virginia"] {
+        report(&mut controller, endpoint, 1_100, START);
+    }
+    tick(&mut controller, START, 1);
+    assert!(rooms(&controller)[0] < 1000);
+    assert_eq!(controller.world().outlook.overload.len(), 1);
+    tick(&mut controller, START.plus_millis(60_001), 2);
+    assert_eq!(rooms(&controller), [1000; 3]);
+    assert!(controller.world().outlook.overload.is_empty(), "what nobody tells is not known to be too much");
+}
+
+#[test]
 fn a_load_within_the_dead_band_is_no_news() {
     let mut controller = settled("");
     report(&mut controller, "frankfurt", 300, START);

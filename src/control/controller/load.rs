@@ -24,7 +24,7 @@ impl Controller {
 
     /// Fits loads to capacities, and forecasts. What made that necessary is published by now.
     pub(super) fn look_at_the_load(&mut self, now: Moment, effects: &mut Effects) {
-        for index in self.spill.expire(now) {
+        for index in self.spill.expire(&self.catalog, now) {
             let id = EndpointId(u32::try_from(index).unwrap_or(u32::MAX));
             if self.statuses[index].load > Permille(0) {
                 self.set_load(id, Permille(0));

@@ -1,15 +1,11 @@
-//! Who would move: clients are drawn, and decided for in both worlds by the very code that answers.
+//! Who would move, told for operators: the client mix, decided for in both worlds by the very code that answers.
 //!
-//! The one place that knows how many clients there are and where. Until that is told, every place that the geography tells apart, and every
-//! service, counts the same.
-
-use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
+//! Clients are where addresses are. Every service counts the same, for nobody tells how many clients each has.
 
 use crate::catalog::{EndpointId, ServiceId};
-use crate::geo::{LocalityId, Place};
-use crate::limits::{MOVED_CLIENTS, MOVED_LOCALITIES, MOVED_SERVICES, MOVED_SERVICES_TOLD, V4_HASHED_MAX};
-use crate::steer::{Ask, Client, Decision, Family, Silent, Verdict, decide};
+use crate::demand::{Mix, moves};
+use crate::limits::{MOVED_SERVICES, MOVED_SERVICES_TOLD};
+use crate::steer::ALL_CLIENTS;
 use crate::units::Permille;
 use crate::world::World;
 
@@ -48,74 +44,47 @@ pub struct Way {
     pub clients: Permille,
 }
 
-/// Tells who would move between two worlds of one catalog and geography: a deterministic sample of places, services and clients.
+/// Tells who would move between two worlds of one catalog and geography, from a part of the services where there are many.
 #[must_use]
 pub fn moved(before: &World, after: &World) -> Moved {
     let catalog = &before.catalog;
     let differs = |id: &ServiceId| before.statuses_of(catalog.service(*id)) != after.statuses_of(catalog.service(*id));
     let touched: Vec<ServiceId> = (0..).map(ServiceId).take(catalog.services.len()).filter(differs).collect();
     let endpoints = before.statuses.of.iter().zip(&after.statuses.of).filter(|(was, is)| was != is).count();
-    let places: Vec<LocalityId> = every(before.geo.localities().map(|(id, _)| id).collect(), MOVED_LOCALITIES);
-    let asked = every(touched.clone(), MOVED_SERVICES);
-    let drawn = places.len() * MOVED_CLIENTS as usize;
+    let mix = Mix::of_addresses(&before.geo);
+    let asked = every(&touched, MOVED_SERVICES);
     let (mut told, mut sum) = (Vec::new(), 0);
     for id in &asked {
-        let ways = ways(*id, &places, before, after);
-        let gone: usize = ways.values().sum();
+        let moves = moves(*id, before, after, &mix);
+        let gone: u128 = moves.values().map(|share| u128::from(*share)).sum();
         sum += gone;
         if gone > 0 {
             let name = |endpoint: Option<EndpointId>| endpoint.map(|id| catalog.endpoint(id).name.clone());
-            let way = |((from, to), count)| Way { from: name(from), to: name(to), clients: share(count, drawn) };
-            let mut ways: Vec<Way> = ways.into_iter().map(way).collect();
+            let way = |((from, to), part): (_, u64)| Way { from: name(from), to: name(to), clients: share(part.into(), 1) };
+            let mut ways: Vec<Way> = moves.into_iter().map(way).collect();
             ways.sort_by(|one, other| other.clients.cmp(&one.clients).then_with(|| (&one.from, &one.to).cmp(&(&other.from, &other.to))));
-            told.push(ServiceMoved { service: catalog.service(*id).name.to_string().into(), clients: share(gone, drawn), ways });
+            told.push(ServiceMoved { service: catalog.service(*id).name.to_string().into(), clients: share(gone, 1), ways });
         }
     }
     told.sort_by(|one, other| other.clients.cmp(&one.clients).then_with(|| one.service.cmp(&other.service)));
     told.truncate(MOVED_SERVICES_TOLD);
     // The services that were asked stand for all that are touched; of the others nobody moves.
-    let clients = share(sum * touched.len(), drawn * asked.len() * catalog.services.len());
+    let clients = share(sum * touched.len() as u128, asked.len() * catalog.services.len());
     Moved { clients, endpoints, services: touched.len(), told }
 }
 
-/// How many drawn clients of a service go from where to where.
-fn ways(service: ServiceId, places: &[LocalityId], before: &World, after: &World) -> BTreeMap<(Option<EndpointId>, Option<EndpointId>), usize> {
-    let mut ways = BTreeMap::new();
-    for &locality in places {
-        // Where a drawn address is has nothing to do with the place that it stands for.
-        let place = Place { locality, leaf: V4_HASHED_MAX, wide: false };
-        let drawn = |number: u32| {
-            let bits = number.wrapping_mul(0x9e_3779).wrapping_add(u32::from(locality.0)) << 8;
-            let mut client = Client::at(Ipv4Addr::from_bits(bits).into(), V4_HASHED_MAX, &before.geo);
-            client.place = place;
-            client
-        };
-        let ask = Ask { service, client: drawn(0), family: Family::Any };
-        let (was, is) = (decide(&ask, before, &mut Silent), decide(&ask, after, &mut Silent));
-        for number in 0..MOVED_CLIENTS {
-            let client = drawn(number);
-            let first = |decision: &Decision, world: &World| {
-                let chosen = decision.choose(&client, world);
-                if chosen.verdict == Verdict::Serve { chosen.endpoints().first().copied() } else { None }
-            };
-            let (from, to) = (first(&was, before), first(&is, after));
-            if from != to {
-                *ways.entry((from, to)).or_default() += 1;
-            }
-        }
-    }
-    ways
-}
-
 /// At most so many of a list, evenly.
-fn every<T: Copy>(all: Vec<T>, most: usize) -> Vec<T> {
-    if all.len() <= most { all } else { (0..most).map(|index| all[index * all.len() / most]).collect() }
+fn every<T: Copy>(all: &[T], most: usize) -> Vec<T> {
+    if all.len() <= most { all.to_vec() } else { (0..most).map(|index| all[index * all.len() / most]).collect() }
 }
 
-/// A part of a whole; what is moved at all is never told as nothing.
-fn share(part: usize, whole: usize) -> Permille {
-    match (part, whole) {
-        (0, _) | (_, 0) => Permille(0),
-        _ => Permille(u16::try_from((part as u128 * 1_000).div_ceil(whole as u128)).unwrap_or(1_000).min(1_000)),
+/// A part of the clients of so many services, in thousandths; what is moved at all is never told as nothing.
+fn share(part: u128, services: usize) -> Permille {
+    let whole = u128::from(ALL_CLIENTS) * services as u128;
+    // Shares are rounded down on the way, so a few units less than the whole are the whole.
+    let thousandths = (part * 1_000 + whole / 100_000) / whole.max(1);
+    match part {
+        0 => Permille(0),
+        _ => Permille(u16::try_from(thousandths.clamp(1, 1_000)).unwrap_or(1_000)),
     }
 }
