@@ -1,4 +1,4 @@
-//! The audit trail: who did what with overrides, when and why, a line of JSON each, in a file that is only ever appended to.
+//! The audit trail: who did what with overrides and failback, when and why, a line of JSON each, in a file that is only ever appended to.
 //!
 //! An entry is on the disk before what it tells of is in force. Files are set aside when they have grown (`audit.jsonl.1` is the newest of
 //! them), and the oldest of [`AUDIT_FILES_MAX`] goes. Times are in UTC (RFC 3339).
@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
-use crate::control::overrides::{Override, Proposal, Refusal, Which, Wish};
+use crate::control::overrides::{Override, Proposal, Refusal, Released, Which, Wish};
 use crate::limits::{AUDIT_FILES_MAX, AUDIT_OCTETS_MAX};
 use crate::state_file::sync_folder;
 use crate::units::Moment;
@@ -25,6 +25,8 @@ pub enum What {
     Forced,
     /// One was cleared, or replaced by another of the same selector.
     Cleared,
+    /// Clients were let return to tiers that they left.
+    Released,
     /// One ended by itself.
     Expired,
     /// A wish was refused.
@@ -58,7 +60,7 @@ pub struct Entry {
     /// When it ends, or would have ended, by itself.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires: Option<String>,
-    /// Why it was refused, or which rules it went past and why.
+    /// Why it was refused, which tiers are released, or which rules it went past and why.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub rules: Vec<String>,
 }
@@ -99,6 +101,13 @@ impl Entry {
             }
             entries.push(entry);
         }
+        if let Wish::Release(release) = wish {
+            let told = |released: &Released| format!("{}: tiers {:?}", released.service, released.tiers);
+            let mut rules: Vec<String> = proposal.released.iter().map(told).collect();
+            rules.extend(proposal.forced.iter().map(ToString::to_string));
+            rules.extend(release.force.iter().filter(|_| !proposal.forced.is_empty()).map(|force| format!("forced: {force}")));
+            entries.push(Self { rules, ..Self::wished(What::Released, wish, at) });
+        }
         entries
     }
 
@@ -123,6 +132,7 @@ impl Entry {
                 Which::Id(id) => (Some(*id), None, Some("clear".to_owned())),
                 Which::Selector(selector) => (None, Some(selector.to_string()), Some("clear".to_owned())),
             },
+            Wish::Release(release) => (None, Some(format!("service:{}", release.service)), Some("failback".to_owned())),
         };
         Self { at: at.to_string(), what, who: Some(who.to_owned()), why: why.to_owned(), id, selector, action, expires: None, rules: Vec::new() }
     }
@@ -133,6 +143,7 @@ fn who_and_why(wish: &Wish) -> (&str, &str) {
     match wish {
         Wish::Set(set) => (set.who.as_str(), set.why.as_str()),
         Wish::Clear(clear) => (clear.who.as_str(), clear.why.as_str()),
+        Wish::Release(release) => (release.who.as_str(), release.why.as_str()),
     }
 }
 

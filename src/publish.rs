@@ -4,6 +4,7 @@
 //! itself: a worker never pays for dropping a catalog.
 
 mod bench;
+mod failback;
 mod keeper;
 
 pub use keeper::NotGranted;
@@ -25,7 +26,7 @@ use crate::geo::Geo;
 use crate::limits::{AUDIT_QUEUED_MAX, CHANGES_QUEUED_MAX, CONTROL_TICK_MS, EVENTS_AT_ONCE_MAX, EVENTS_QUEUED_MAX, PROPOSALS_QUEUED_MAX};
 use crate::probe::{self, Meter, Prober, Roots, Targets};
 use crate::resolve::{self, NameServers};
-use crate::state_file;
+use crate::state_file::{self, StateFileError};
 use crate::units::Moment;
 use crate::world::World;
 use bench::Bench;
@@ -428,10 +429,15 @@ impl Task {
     /// Puts into force what a job came to, and tells who waits for it.
     fn take(&mut self, done: Option<Done>, reply: Option<Reply>) {
         let answer = match done {
+            Some(Done::Granted(Wish::Release(release), proposal)) => {
+                self.release(&release, *proposal, reply);
+                return;
+            }
             Some(Done::Granted(wish, proposal)) => {
                 let (deed, who, why) = match &wish {
                     Wish::Set(set) => (if proposal.forced.is_empty() { "set" } else { "forced" }, &set.who, &set.why),
                     Wish::Clear(clear) => ("cleared", &clear.who, &clear.why),
+                    Wish::Release(release) => ("released", &release.who, &release.why),
                 };
                 for one in proposal.made.iter().chain(&proposal.gone) {
                     let (id, selector, action) = (one.id, one.selector.to_string(), one.action.to_string());
@@ -466,7 +472,7 @@ impl Task {
     /// Handles events and carries out what follows.
     fn handle(&mut self, events: impl IntoIterator<Item = Event>) -> Option<Refused> {
         let now = self.clock.now();
-        let Effects { publish, changes, holds, doubt, aliases, unusable, intents, intents_untold, expired, persist, plan, refusal, dropped: _ } =
+        let Effects { publish, changes, holds, tiers, doubt, aliases, unusable, intents, intents_untold, expired, persist, plan, refusal, dropped: _ } =
             self.controller.handle_all(events, now);
         if let Some(world) = publish {
             if !self.targets.borrow().are_of(&world) {
@@ -475,6 +481,7 @@ impl Task {
             self.publisher.publish(world);
         }
         aliases.iter().for_each(log_alias);
+        tiers.iter().for_each(failback::log);
         if unusable > 0 {
             self.lookups.unusable(unusable);
         }
@@ -533,8 +540,13 @@ impl Task {
 
     /// Writes the state without holding up anything else; after one that is still being written.
     fn write_state(&mut self) {
+        self.write_state_then(|_| {});
+    }
+
+    /// The same, and does something with what came of it.
+    fn write_state_then(&mut self, then: impl FnOnce(Result<(), StateFileError>) + Send + 'static) {
         self.unwritten = false;
-        let Some(path) = self.state.clone() else { return };
+        let Some(path) = self.state.clone() else { return then(Ok(())) };
         let state = self.controller.state(self.clock.now());
         let earlier = self.writing.take();
         self.writing = Some(tokio::spawn(async move {
@@ -542,9 +554,13 @@ impl Task {
                 let _ = earlier.await;
             }
             let written = tokio::task::spawn_blocking(move || state_file::write(&path, &state)).await;
-            if let Ok(Err(error)) = written {
-                let source = std::error::Error::source(&error).map(ToString::to_string);
+            if let Ok(Err(error)) = &written {
+                let source = std::error::Error::source(error).map(ToString::to_string);
                 tracing::warn!(%error, source, "health will not outlive the process");
+            }
+            // A task that panicked has been reported by the panic hook.
+            if let Ok(written) = written {
+                then(written);
             }
         }));
     }

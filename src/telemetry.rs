@@ -155,6 +155,8 @@ metrics! {
     OVERRIDES = "aya_overrides", Gauge, Count, ["action"], "Overrides in force, by what they do";
     /// Overridden endpoints.
     OVERRIDDEN = "aya_overridden_endpoints", Gauge, Count, [], "Endpoints that an override has the say over";
+    /// Services that wait for an operator.
+    FAILBACK = "aya_failback_waiting", Gauge, Count, [], "Services whose clients could return to a better tier, and wait for an operator to release it (`aya failback`)";
     /// Lost overrides.
     OVERRIDES_LOST = "aya_overrides_lost", Gauge, Count, [], "1 if the file of overrides was not whole at the start, and was set aside";
     /// Wishes.

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use aya_gslb::config::scenario::{ScenarioFile, read_scenario};
 use aya_gslb::geo::Geo;
-use aya_gslb::simulate::{Ground, Report, Scenario, run};
+use aya_gslb::simulate::{Expectation, Expected, Ground, Report, Scenario, What, run};
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios")
@@ -60,7 +60,7 @@ fn every_scenario_of_the_library_holds_with_several_seeds() {
     let mut names: Vec<PathBuf> = std::fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path()).collect();
     names.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
     names.sort();
-    assert!(names.len() >= 10, "{names:?}");
+    assert!(names.len() >= 18, "{names:?}");
     for path in names {
         let (scenario, grounds) = load(&path);
         assert!(!scenario.expectations.is_empty(), "{} expects nothing", path.display());
@@ -115,6 +115,59 @@ fn a_prober_that_stands_still_is_told_and_moves_nobody() {
     let moved = report.timeline.iter().find(|entry| entry.kind == "moved").unwrap();
     assert!(moved.at_ms >= 240_000, "{moved:?}");
     assert!(report.failures[0].last_wrong_ms.unwrap() >= 120_000, "{:?}", report.failures);
+}
+
+#[test]
+fn a_node_that_cannot_reach_a_region_differs_from_the_others_only_for_as_long_and_never_against_the_law() {
+    let (cut_off, grounds) = load(&folder().join("split-view.toml"));
+    let mut other = cut_off.clone();
+    other.happenings = cut_off.happenings.iter().filter(|happening| !matches!(happening.what, What::Cut { .. })).cloned().collect();
+    // What the node that is not cut off answers all the time is what both answer before and after.
+    let answers = |at_ms, region: &str| {
+        let what = Expected::Answers { service: "shop".into(), client: "20.0.0.1".parse().unwrap(), region: region.into(), at_ms };
+        Expectation { text: format!("{region} at {at_ms}").into(), what }
+    };
+    let lawful = |expectation: &&Expectation| matches!(expectation.what, Expected::Residency | Expected::NeverEmpty);
+    other.expectations =
+        cut_off.expectations.iter().filter(lawful).cloned().chain([59_000, 90_000, 600_000].map(|at| answers(at, "gcp-europe-west3"))).collect();
+    for seed in 1..=3 {
+        let [cut_off, other] = [&cut_off, &other].map(|scenario| run(scenario, &grounds, seed, &mut |_| {}).unwrap());
+        assert_eq!((&cut_off.breaches, &other.breaches), (&vec![], &vec![]), "seed {seed}");
+        let moved = |report: &Report| report.timeline.iter().filter(|entry| entry.kind == "moved").map(|entry| entry.at_ms).collect::<Vec<u64>>();
+        assert_eq!(moved(&other), [], "seed {seed}");
+        let moved = moved(&cut_off);
+        assert!(!moved.is_empty() && moved.iter().all(|at| (60_000..=480_000).contains(at)), "seed {seed}: {moved:?}");
+    }
+}
+
+#[test]
+fn a_node_that_is_cut_off_from_everything_says_that_it_doubts_itself() {
+    let report = play("node-cut-off.toml", 2);
+    let told: Vec<u64> = report.timeline.iter().filter(|entry| entry.kind == "stale").map(|entry| entry.at_ms / 1_000).collect();
+    assert!(matches!(*told, [60..=70, 300..=302]), "from when all is silent until the first answer: {told:?}");
+    assert!(!report.timeline.iter().any(|entry| entry.kind == "health" && entry.at_ms > 60_000), "{:?}", report.timeline);
+}
+
+#[test]
+fn a_tier_that_was_left_tells_so_and_what_released_it() {
+    let report = play("manual-failback.toml", 1);
+    let told: Vec<(u64, &str)> = report.timeline.iter().filter(|entry| entry.kind == "tier").map(|entry| (entry.at_ms / 60_000, entry.text.as_str())).collect();
+    assert_eq!(
+        told,
+        [
+            (1, "db.example.com: tier 1 was left for tier 2, and waits from now on until it is released"),
+            (10, "db.example.com: tier 1 was released (as the scenario says)")
+        ]
+    );
+    let again = play("manual-failback-again.toml", 1);
+    let told: Vec<&str> = again.timeline.iter().filter(|entry| entry.kind == "tier").map(|entry| entry.text.as_str()).collect();
+    assert_eq!(
+        told[1..],
+        [
+            "db.example.com: tier 1 is used again, since no other has enough",
+            "db.example.com: tier 2 was left for tier 1, and waits from now on until it is released"
+        ]
+    );
 }
 
 #[test]

@@ -25,7 +25,12 @@ use crate::world::World;
 
 /// Everything.
 pub(super) fn admin(context: Context) -> Router {
-    let router = Router::new().route("/v1/explain", get(explain)).route("/v1/status", get(status)).merge(super::overrides::routes()).merge(common());
+    let router = Router::new()
+        .route("/v1/explain", get(explain))
+        .route("/v1/status", get(status))
+        .merge(super::overrides::routes())
+        .merge(super::failback::routes())
+        .merge(common());
     finish(router, context)
 }
 
@@ -264,6 +269,8 @@ struct EndpointStatus {
     /// Since it came and went too often, it is held out of service: after how many changes, and when it will be let go at the earliest.
     #[serde(skip_serializing_if = "Option::is_none")]
     held: Option<HoldStatus>,
+    /// Whether its tier was left and waits for an operator to release it.
+    latched: bool,
     /// Share of its usual clients that it takes, in thousandths: less than 1000 while it ramps up.
     ramp_permille: u16,
     /// Whether it is moving.
@@ -366,6 +373,7 @@ async fn status(State(context): State<Context>) -> Json<StatusView> {
         status: status.published().to_string(),
         blocked_by: world.note(id).and_then(|note| note.root.clone()),
         held: world.note(id).and_then(|note| note.hold).map(HoldStatus::of),
+        latched: status.latched,
         ramp_permille: status.ramp.0,
         moving: status.moving,
         intent: world.notes.about(id).map(ToString::to_string),

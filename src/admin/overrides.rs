@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Context;
 use super::api::Problem;
-use crate::control::overrides::{Action, Clear, Moved, Override, Refusal, Selector, ServiceMoved, Set, Way, Which, Wish, Words};
+use crate::control::overrides::{Action, Clear, Moved, NoReturn, Override, Refusal, Selector, ServiceMoved, Set, Way, Which, Wish, Words};
 use crate::limits::{OVERRIDE_LIFE_MS, OVERRIDE_LIFE_MS_MAX};
 use crate::publish::{Granted, NotGranted};
 use crate::telemetry::Wished;
@@ -223,7 +223,7 @@ impl GrantedView {
 
 impl MovedView {
     /// The same for programs.
-    fn of(moved: &Moved) -> Self {
+    pub(super) fn of(moved: &Moved) -> Self {
         let most = moved.told.iter().map(|ServiceMoved { service, clients, ways }| ServiceMovedView {
             service: service.to_string(),
             clients_percent: percent(*clients),
@@ -287,26 +287,33 @@ async fn clear(context: &Context, which: Which, query: &ClearQuery) -> Result<Js
     grant(context, wish, query.dry_run).await.map(Json)
 }
 
-/// Has a wish granted.
+/// Has a wish granted, as overrides are told.
 async fn grant(context: &Context, wish: Wish, dry_run: bool) -> Result<GrantedView, Problem> {
+    wish_for(context, wish, dry_run).await.map(|granted| GrantedView::of(&granted, dry_run, context.clock.now()))
+}
+
+/// Has a wish granted.
+pub(super) async fn wish_for(context: &Context, wish: Wish, dry_run: bool) -> Result<Granted, Problem> {
     let outcome = context.control.wish(wish, dry_run).await;
     if !dry_run {
         context.telemetry.count_wish(match &outcome {
             Ok(_) => Wished::Granted,
             Err(NotGranted::Refused(_) | NotGranted::NoFolder | NotGranted::Busy) => Wished::Refused,
-            Err(NotGranted::Audit { .. } | NotGranted::Write(_) | NotGranted::Ended) => Wished::Failed,
+            Err(NotGranted::Audit { .. } | NotGranted::Write(_) | NotGranted::Unwritten(_) | NotGranted::Ended) => Wished::Failed,
         });
     }
-    outcome.map(|granted| GrantedView::of(&granted, dry_run, context.clock.now())).map_err(|refused| problem(&refused))
+    outcome.map_err(|refused| problem(&refused))
 }
 
 /// A refusal as a problem document.
 fn problem(refused: &NotGranted) -> Problem {
     let status = match refused {
         NotGranted::Refused(Refusal::Life | Refusal::Over) => StatusCode::UNPROCESSABLE_ENTITY,
-        NotGranted::Refused(Refusal::MatchesNothing { .. } | Refusal::NoSuch(_) | Refusal::NoneOf { .. }) => StatusCode::NOT_FOUND,
-        NotGranted::Refused(Refusal::TooMany | Refusal::Unsafe(_)) | NotGranted::NoFolder => StatusCode::CONFLICT,
-        NotGranted::Audit { .. } | NotGranted::Write(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        NotGranted::Refused(Refusal::MatchesNothing { .. } | Refusal::NoSuch(_) | Refusal::NoneOf { .. } | Refusal::NoReturn(NoReturn::NoService { .. })) => {
+            StatusCode::NOT_FOUND
+        }
+        NotGranted::Refused(Refusal::TooMany | Refusal::Unsafe(_) | Refusal::NoReturn(_)) | NotGranted::NoFolder => StatusCode::CONFLICT,
+        NotGranted::Audit { .. } | NotGranted::Write(_) | NotGranted::Unwritten(_) => StatusCode::INTERNAL_SERVER_ERROR,
         NotGranted::Busy | NotGranted::Ended => StatusCode::SERVICE_UNAVAILABLE,
     };
     let mut detail = refused.to_string();
@@ -317,7 +324,7 @@ fn problem(refused: &NotGranted) -> Problem {
 }
 
 /// That a value is wrong.
-fn wrong(detail: impl Into<String>) -> Problem {
+pub(super) fn wrong(detail: impl Into<String>) -> Problem {
     Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
 }
 
@@ -339,6 +346,6 @@ fn millis(seconds: u64) -> u64 {
 }
 
 /// Reads a line.
-fn words(field: &str, text: &str) -> Result<Words, Problem> {
+pub(super) fn words(field: &str, text: &str) -> Result<Words, Problem> {
     Words::parse(text).map_err(|error| wrong(format!("`{field}` must be a line of 1 to 200 octets: {error}")))
 }

@@ -58,6 +58,7 @@ impl Turn<'_> {
     fn given_up(&self, reason: Reason, said: &Said) -> &'static str {
         match reason {
             Reason::Best | Reason::Failover => "",
+            Reason::Latched => "a better tier is back, and waits for an operator to release it: answered from the next",
             Reason::BeyondMaxRtt => "no endpoint within max-rtt: answered from beyond",
             Reason::NotPreferred => "no endpoint has what the service prefers: answered without",
             Reason::Draining => "only draining endpoints are up: answered from them",

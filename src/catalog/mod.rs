@@ -33,8 +33,8 @@ pub use recovery::{Damping, Recovery};
 pub use region::{Region, RegionSet, RegionSetIter, glob};
 pub use safety::{MovedMax, Safety};
 pub use service::{
-    AnswerKind, BaselineSpec, By, Endpoint, Families, GeoRule, HttpsTemplate, Load, Price, ProbeHost, ProbeKind, ProbeSpec, ProbeTarget, Requirement, Service,
-    StatusRange, WhenAllDown, WhenNoneLeft,
+    AnswerKind, BaselineSpec, By, Endpoint, Failback, Families, GeoRule, HttpsTemplate, Load, Price, ProbeHost, ProbeKind, ProbeSpec, ProbeTarget, Requirement,
+    Service, StatusRange, WhenAllDown, WhenNoneLeft,
 };
 pub use zone::{Soa, Zone};
 

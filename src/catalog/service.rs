@@ -32,6 +32,8 @@ pub struct Service {
     pub tiers: u8,
     /// How many endpoints eligible for the client a tier needs to be chosen.
     pub min_live: u8,
+    /// How clients return to a tier that they left. Read by the controller only: what deciding sees of it stands in the status.
+    pub failback: Failback,
     /// Preferences by place, the first that matches counts.
     pub geo: Box<[GeoRule]>,
     /// Longest round-trip time an endpoint may have; relaxed first when nothing is left.
@@ -82,6 +84,16 @@ pub enum Families {
     Together,
     /// QTYPE takes part in eligibility.
     Separate,
+}
+
+/// How clients return to a tier that they left because too few of its endpoints were live.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Failback {
+    /// By themselves, as soon as enough of its endpoints are live.
+    #[default]
+    Auto,
+    /// When an operator releases it.
+    Manual,
 }
 
 /// How the best of a tier are chosen.

@@ -5,6 +5,7 @@ mod client;
 pub mod demo;
 pub mod draw;
 pub mod explain;
+pub mod failback;
 pub mod geoip;
 pub mod load;
 mod manager;
@@ -51,6 +52,8 @@ enum Verb {
     Drain(overrides::DrainArgs),
     /// Take back what is intended with these endpoints: short for `override clear`.
     Restore(overrides::ClearArgs),
+    /// Let clients return to tiers that they left, where `failback` is manual; without a service, tell what waits.
+    Failback(failback::FailbackArgs),
     /// Tell what is known of addresses.
     Geoip(geoip::GeoipArgs),
     /// Try it: regional services, a zone and drills on this machine, in one command.
@@ -93,6 +96,7 @@ pub fn run(line: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::Override(args) => overrides::run(&args).into(),
         Verb::Drain(args) => overrides::drain(&args).into(),
         Verb::Restore(args) => overrides::restore(&args).into(),
+        Verb::Failback(args) => failback::run(&args).into(),
         Verb::Geoip(args) => geoip::run(&args).into(),
         Verb::Demo(args) => demo::run(&args).into(),
     }

@@ -15,10 +15,11 @@ use std::io::Write as _;
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::client::{Client, ClientError};
 use super::{Exit, chain};
-use crate::admin::overrides::{ClearQuery, GrantedView, ListView, OverrideView, SetRequest};
+use crate::admin::overrides::{ClearQuery, GrantedView, ListView, MovedView, OverrideView, SetRequest};
 use crate::config::duration_ms;
 
 /// What `aya override` is told.
@@ -107,21 +108,21 @@ struct ListArgs {
 
 /// By whom and where.
 #[derive(Debug, Args)]
-struct Common {
+pub(super) struct Common {
     /// Who; by default the user of this system.
     #[arg(long, value_name = "NAME", env = "AYA_WHO")]
-    who: Option<String>,
+    pub(super) who: Option<String>,
     /// Only tell who would move.
     #[arg(long)]
     dry_run: bool,
     /// Where.
     #[command(flatten)]
-    nodes: Nodes,
+    pub(super) nodes: Nodes,
 }
 
 /// Which nodes, and how they are told of.
 #[derive(Debug, Args)]
-struct Nodes {
+pub(super) struct Nodes {
     /// Admin address of a node; may be given several times.
     #[arg(long, value_name = "ADDRESS", env = "AYA_API", value_delimiter = ',', default_value = "127.0.0.1:8053")]
     api: Vec<String>,
@@ -147,7 +148,7 @@ fn seconds(text: &str) -> Result<u64, String> {
 
 /// Who does it: as told, or the user of this system.
 #[expect(clippy::print_stderr, reason = "this is where people are told")]
-fn who(told: Option<&str>) -> Option<String> {
+pub(super) fn who(told: Option<&str>) -> Option<String> {
     let user = || ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok()).filter(|user| !user.is_empty());
     let who = told.map(str::to_owned).or_else(user);
     if who.is_none() {
@@ -176,13 +177,17 @@ pub fn restore(args: &ClearArgs) -> Exit {
     let what = args.what.join(" ");
     let number = what.parse::<u64>().ok();
     let query = ClearQuery { selector: number.is_none().then_some(what), who, why: args.why.clone(), dry_run: false };
-    on_all(&args.common, |client, dry_run| {
-        let path = number.map_or_else(|| "/v1/overrides".to_owned(), |id| format!("/v1/overrides/{id}"));
-        let mut pairs = vec![("who", query.who.as_str()), ("why", query.why.as_str())];
-        pairs.extend(query.selector.as_deref().map(|selector| ("selector", selector)));
-        pairs.push(("dry-run", if dry_run { "true" } else { "false" }));
-        client.delete(&path, &pairs)
-    })
+    on_all(
+        &args.common,
+        |client, dry_run| {
+            let path = number.map_or_else(|| "/v1/overrides".to_owned(), |id| format!("/v1/overrides/{id}"));
+            let mut pairs = vec![("who", query.who.as_str()), ("why", query.why.as_str())];
+            pairs.extend(query.selector.as_deref().map(|selector| ("selector", selector)));
+            pairs.push(("dry-run", if dry_run { "true" } else { "false" }));
+            client.delete(&path, &pairs)
+        },
+        told,
+    )
 }
 
 /// Sets an override on every node.
@@ -198,10 +203,14 @@ fn set_on_all(selector: String, action: String, terms: &Terms) -> Exit {
         force: terms.force.clone(),
         dry_run: false,
     };
-    on_all(&terms.common, |client, dry_run| {
-        let request = SetRequest { dry_run, ..request.clone() };
-        client.post("/v1/overrides", &serde_json::to_string(&request).expect("texts and numbers have a JSON form"))
-    })
+    on_all(
+        &terms.common,
+        |client, dry_run| {
+            let request = SetRequest { dry_run, ..request.clone() };
+            client.post("/v1/overrides", &serde_json::to_string(&request).expect("texts and numbers have a JSON form"))
+        },
+        told,
+    )
 }
 
 /// What one node says.
@@ -219,15 +228,19 @@ struct Said<T> {
 }
 
 /// Has every node do something, and tells what came of it. Of several each is asked first whether it would.
-fn on_all(common: &Common, ask: impl Fn(&Client, bool) -> Result<String, ClientError>) -> Exit {
+pub(super) fn on_all<T: Serialize + DeserializeOwned>(
+    common: &Common,
+    ask: impl Fn(&Client, bool) -> Result<String, ClientError>,
+    told: impl Fn(&T) -> String,
+) -> Exit {
     let clients = common.nodes.clients();
     let granted = |client: &Client, dry_run: bool| {
         let body = ask(client, dry_run)?;
-        serde_json::from_str::<GrantedView>(&body).map_err(|error| ClientError::Strange(client.api().to_owned(), error.to_string()))
+        serde_json::from_str::<T>(&body).map_err(|error| ClientError::Strange(client.api().to_owned(), error.to_string()))
     };
     let asked: Vec<_> = if common.dry_run || clients.len() > 1 { clients.iter().map(|client| granted(client, true)).collect() } else { Vec::new() };
     let is_refused = asked.iter().any(|asked| asked.as_ref().is_err_and(ClientError::is_refusal));
-    let outcomes: Vec<Result<GrantedView, ClientError>> = if common.dry_run || is_refused {
+    let outcomes: Vec<Result<T, ClientError>> = if common.dry_run || is_refused {
         asked
     } else {
         // A node that did not answer is asked again: it costs a moment, and it may have been that only.
@@ -252,15 +265,21 @@ fn exit_of<T>(outcomes: &[Result<T, ClientError>]) -> Exit {
     }
 }
 
-/// Tells the overrides of every node.
-fn list_all(nodes: &Nodes) -> Exit {
+/// Tells what every node has at a path.
+pub(super) fn list_on_all<T: Serialize + DeserializeOwned>(nodes: &Nodes, path: &str, told: impl Fn(&T) -> String) -> Exit {
     let clients = nodes.clients();
     let list = |client: &Client| {
-        let body = client.get("/v1/overrides", &[], "application/json")?;
-        serde_json::from_str::<ListView>(&body).map_err(|error| ClientError::Strange(client.api().to_owned(), error.to_string()))
+        let body = client.get(path, &[], "application/json")?;
+        serde_json::from_str::<T>(&body).map_err(|error| ClientError::Strange(client.api().to_owned(), error.to_string()))
     };
-    let outcomes: Vec<Result<ListView, ClientError>> = clients.iter().map(list).collect();
-    tell_all(nodes, &clients, &outcomes, |list| {
+    let outcomes: Vec<Result<T, ClientError>> = clients.iter().map(list).collect();
+    tell_all(nodes, &clients, &outcomes, told);
+    exit_of(&outcomes)
+}
+
+/// Tells the overrides of every node.
+fn list_all(nodes: &Nodes) -> Exit {
+    list_on_all(nodes, "/v1/overrides", |list: &ListView| {
         if list.overrides.is_empty() {
             return "no overrides\n".to_owned();
         }
@@ -268,8 +287,7 @@ fn list_all(nodes: &Nodes) -> Exit {
             let _ = writeln!(text, "{}", line(one));
             text
         })
-    });
-    exit_of(&outcomes)
+    })
 }
 
 /// Tells what every node said: errors on standard error, the rest on standard output.
@@ -324,15 +342,14 @@ fn told(granted: &GrantedView) -> String {
     for rule in &granted.forced {
         let _ = writeln!(text, "forced: {rule}");
     }
-    let moved = &granted.moved;
-    let _ = writeln!(
-        text,
-        "{} % of the clients {} ({} endpoints of {} services)",
-        moved.clients_percent,
-        if granted.dry_run { "would move" } else { "move" },
-        moved.endpoints,
-        moved.services
-    );
+    tell_moved(&mut text, &granted.moved, granted.dry_run);
+    text
+}
+
+/// Who moves, or would move, in words.
+pub(super) fn tell_moved(text: &mut String, moved: &MovedView, dry_run: bool) {
+    let move_word = if dry_run { "would move" } else { "move" };
+    let _ = writeln!(text, "{} % of the clients {move_word} ({} endpoints of {} services)", moved.clients_percent, moved.endpoints, moved.services);
     for service in &moved.most {
         let nowhere = || "no answer".to_owned();
         let ways: Vec<String> = service
@@ -344,5 +361,4 @@ fn told(granted: &GrantedView) -> String {
         let more = if service.ways.len() > ways.len() { ", …" } else { "" };
         let _ = writeln!(text, "  {}: {} % ({}{more})", service.service, service.clients_percent, ways.join(", "));
     }
-    text
 }

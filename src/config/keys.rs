@@ -280,6 +280,7 @@ pub const SERVICE: Section = Section {
         key("request", "table", "", "What a request takes; turns prices into USD per million requests."),
         key("tiers", "list of lists of endpoints", "one tier of all", "Ordered failover groups; names may have `*`."),
         key("min-live", "number", "1", "Endpoints eligible for the client that a tier needs to be chosen."),
+        key("failback", "auto | manual", "auto", "How clients return to a tier that they left for want of live endpoints; `manual` waits for `aya failback`."),
         key("geo", "list of tables", "", "Preferences by place; the first that matches counts, and never narrows to nothing."),
         key("max-rtt", "duration", "", "Longest round-trip time of an endpoint; relaxed first when nothing is left."),
         key("prefer", "table", "", "Labels that endpoints should have; relaxed second."),

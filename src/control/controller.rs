@@ -1,6 +1,7 @@
 //! The controller itself.
 
 mod doubt;
+mod failback;
 mod judge;
 mod load;
 
@@ -8,6 +9,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::aliases::Aliases;
+use super::failback::Latches;
 use super::overrides::{Intents, Overrides, Shift, refuse_reload};
 use super::roster::{self, Carried};
 use super::spill::Spill;
@@ -58,6 +60,8 @@ pub struct Controller {
     intents: Intents,
     /// The situations that services were in.
     situations: Situations,
+    /// Which tiers are in use, where clients do not return by themselves.
+    latches: Latches,
     /// Whose load goes where.
     spill: Spill,
     /// Whether an endpoint was opened further by time alone, so that loads are to be fitted in the same event.
@@ -124,6 +128,7 @@ impl Controller {
             versions: world.statuses.versions.to_vec(),
             intents: Intents::default(),
             situations,
+            latches: Latches::of(&catalog),
             spill: Spill::new(&catalog, &geo),
             eased: false,
             evidence: None,
@@ -186,6 +191,7 @@ impl Controller {
                 Event::GeographyChanged { geo, digest } => self.change_geography(geo, digest, &mut effects),
                 Event::Restored(state) => self.restore(&state, now, &mut effects),
                 Event::LoadReported(report) => self.take_load(&report, now),
+                Event::Released { services, why } => self.release(&services, &why, now, &mut effects),
                 Event::Tick => ticks = true,
                 Event::Overridden { overrides, why } => {
                     let shift = self.intents.replace(&overrides, &why, &self.catalog, now);
@@ -218,7 +224,7 @@ impl Controller {
                 probes,
             })
         });
-        State { saved: now.0, endpoints: endpoints.collect(), aliases: self.aliases.state(catalog) }
+        State { saved: now.0, endpoints: endpoints.collect(), aliases: self.aliases.state(catalog), failback: self.latches.state(catalog, &self.statuses) }
     }
 
     /// Takes in one observation.
@@ -322,7 +328,9 @@ impl Controller {
             asked[after.index()] = self.first_round.as_ref().is_some_and(|round| round.asked[before]);
         }
         let statuses = endpoints.iter().map(|from| from.map_or(Status::UNMEASURED, |id| self.statuses[id.index()]));
-        let statuses: Vec<Status> = statuses.collect();
+        let mut statuses: Vec<Status> = statuses.collect();
+        let namesake = |id: EndpointId| endpoints[id.index()].or(changed[id.index()]);
+        self.latches = std::mem::take(&mut self.latches).carried((&self.catalog, &self.statuses), (&catalog, &mut statuses), namesake);
         let before = endpoints.iter().zip(&changed).map(|(same, other)| same.or(*other).map_or(Health::Unknown, |id| self.statuses[id.index()].published()));
         let before: Vec<Health> = before.collect();
 
@@ -391,6 +399,7 @@ impl Controller {
         let known: HashMap<(String, &str), EndpointId> =
             roster::by_name(&catalog).into_iter().map(|((service, endpoint), id)| ((service.to_string(), endpoint), id)).collect();
         self.aliases.restore(&catalog, &state.aliases, now);
+        self.latches.restore(&catalog, &state.failback, &mut self.statuses);
         for id in (0..).map(AliasId).take(catalog.aliases.len()) {
             self.judge_aliased(id, now, effects);
         }
@@ -459,6 +468,7 @@ impl Controller {
 
     /// Makes the next world.
     fn publish(&mut self, stale: bool, now: Moment, effects: &mut Effects) {
+        self.settle_tiers(now, effects);
         let generation = self.world.generation + 1;
         let mut statuses = Statuses {
             of: self.statuses.as_slice().into(),

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::AliasChange;
+use super::failback::TierChange;
 use super::overrides::{IntentChange, Override};
 use crate::catalog::{Catalog, EndpointId, ProbeKind, ProbeSpec};
 use crate::geo::Loss;
@@ -28,6 +29,8 @@ pub struct Effects {
     pub intents_untold: usize,
     /// Overrides that ended by themselves.
     pub expired: Vec<Override>,
+    /// What happened to tiers of services with manual failback, in its order.
+    pub tiers: Vec<TierChange>,
     /// What is otherwise about aliases, in the order in which it happened.
     pub aliases: Vec<AliasChange>,
     /// Addresses that look-ups brought and no client can use.

@@ -59,6 +59,13 @@ pub enum Event {
         /// Who or what changed them, and why, for those who are told.
         why: Arc<str>,
     },
+    /// An operator lets clients return to tiers that they left, wherever enough endpoints are live again.
+    Released {
+        /// The services' owner names.
+        services: Box<[Box<str>]>,
+        /// Who did so and why, for those who are told.
+        why: Arc<str>,
+    },
     /// Time passed.
     Tick,
 }

@@ -11,6 +11,7 @@
 //! - Across a reload an endpoint keeps its health if service, name, addresses and probes are the same; else it starts afresh.
 //! - Statuses are held when observations cease: [`crate::world::Statuses::stale`] says so, nothing else changes.
 //! - The last good addresses of an alias are held while look-ups fail, for a limited time; a look-up that brings the same ones makes no world.
+//! - A tier that was left in a service with manual failback is latched until an operator releases it, or until nothing else has enough.
 //! - Nothing here delays or limits the removal of an endpoint that is down.
 //! - A first start, what was restored and a reload neither ramp an endpoint nor hold it down.
 //!
@@ -20,6 +21,7 @@ mod aliases;
 mod controller;
 mod effect;
 mod event;
+mod failback;
 pub mod overrides;
 mod roster;
 mod situations;
@@ -30,7 +32,8 @@ pub use aliases::{AliasChange, AliasNews, Found, Lookup};
 pub use controller::Controller;
 pub use effect::{Change, Effects, EndpointName, Held, Plan, Refused, Why, probe_label};
 pub use event::Event;
+pub use failback::{TierChange, TierNews, Waiting, waiting};
 pub use overrides::IntentChange;
 pub use situations::Situations;
 pub use spill::LoadReport;
-pub use state::{AliasState, EndpointState, ProbeState, State, addresses_digest, spec_digest};
+pub use state::{AliasState, EndpointState, FailbackState, ProbeState, State, addresses_digest, spec_digest};

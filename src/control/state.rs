@@ -21,6 +21,21 @@ pub struct State {
     /// Aliases that were resolved, in the catalog's order.
     #[serde(default)]
     pub aliases: Vec<AliasState>,
+    /// Services with tiers that were left and not released since, in the catalog's order.
+    #[serde(default)]
+    pub failback: Vec<FailbackState>,
+}
+
+/// What is kept of the tiers of a service. They are known by their endpoints: a reload may number them anew.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct FailbackState {
+    /// The service's owner name.
+    pub service: Box<str>,
+    /// The endpoints of tiers that were left.
+    pub latched: Vec<Box<str>>,
+    /// The others.
+    pub others: Vec<Box<str>>,
 }
 
 /// What is kept of an alias.

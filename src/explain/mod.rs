@@ -374,6 +374,9 @@ fn status_text(status: &Status) -> String {
     if status.damped {
         text.push_str(", held down");
     }
+    if status.latched {
+        text.push_str(", its tier is latched");
+    }
     text.push_str(match status.intent {
         Intent::None => "",
         Intent::In => ", forced in",
@@ -421,6 +424,7 @@ fn exclusion_text(exclusion: Exclusion, id: EndpointId, world: &World) -> String
         Exclusion::LastResort => "it is the last resort".to_owned(),
         Exclusion::Weight => "its weight is 0".to_owned(),
         Exclusion::Tier => format!("it stands in tier {}", endpoint.tier + 1),
+        Exclusion::Latched => format!("tier {} was left, and waits for an operator to release it", endpoint.tier + 1),
         Exclusion::Geo => "a geo rule prefers other regions for this client".to_owned(),
     }
 }

@@ -82,6 +82,13 @@ impl Comeback {
         }
     }
 
+    /// Clients are let return to it, after having been kept off though it was up: it ramps, unless it is down or held, for then it will.
+    pub const fn readmit(&mut self, now: Moment) {
+        if !self.down && !self.held {
+            self.ramping = Some(now);
+        }
+    }
+
     /// It is not down any more for a reason that is nobody's recovery, such as a reload: it never ramps for that.
     pub const fn forgive(&mut self) {
         self.down = false;

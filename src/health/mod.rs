@@ -80,6 +80,9 @@ pub struct Status {
     pub damped: bool,
     /// Something that it depends on is down: it is treated as down, whatever its own probes say.
     pub blocked: bool,
+    /// Its tier was left for want of live endpoints, and no operator has released it since (`failback = "manual"`): it is passed over while another
+    /// tier has enough.
+    pub latched: bool,
     /// Share of its usual clients that it takes while it ramps up; the whole otherwise.
     pub ramp: Permille,
     /// Share of its usual clients that its capacity leaves room for; the whole unless load spills over to others.
@@ -102,6 +105,7 @@ impl Status {
         moving: false,
         damped: false,
         blocked: false,
+        latched: false,
         ramp: Permille::WHOLE,
         room: Permille::WHOLE,
         share: Permille::WHOLE,
@@ -120,7 +124,7 @@ impl Status {
     pub const fn is_plain(&self) -> bool {
         matches!(self.health, Health::Up)
             && matches!(self.intent, Intent::None)
-            && !(self.moving | self.damped | self.blocked)
+            && !(self.moving | self.damped | self.blocked | self.latched)
             && self.keeps_all()
             && self.lacks.is_empty()
     }

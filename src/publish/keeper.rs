@@ -15,7 +15,7 @@ const OVERRIDES: &str = "overrides.state";
 /// The audit trail in the state folder.
 const AUDIT: &str = "audit.jsonl";
 
-/// Why a wish is not granted. Nothing has changed.
+/// Why a wish is not granted. Nothing has changed, unless it says so.
 #[derive(Debug, thiserror::Error)]
 pub enum NotGranted {
     /// It cannot be, or may not be.
@@ -38,6 +38,9 @@ pub enum NotGranted {
     /// The file cannot be written.
     #[error(transparent)]
     Write(#[from] StateFileError),
+    /// It is in force, and would be forgotten with the process.
+    #[error("clients return, but the state cannot be written: if this process ends now, the next one holds them off again")]
+    Unwritten(#[source] StateFileError),
     /// The controller has ended.
     #[error("the controller has ended")]
     Ended,
@@ -152,6 +155,11 @@ pub(super) fn work(keeper: Option<&Keeper>, job: Job) -> Done {
         (Job::Grant { wish, world, present, now, .. }, Some(keeper)) => match keeper.grant(&world, &present, &wish, now) {
             Ok(proposal) => Done::Granted(wish, Box::new(proposal)),
             Err(error) => Done::Not(error),
+        },
+        // Without a folder no latch outlives the process, so neither need its release.
+        (Job::Grant { wish: wish @ Wish::Release(_), world, present, now, .. }, None) => match propose(&world, &present, &wish, now) {
+            Ok(proposal) => Done::Granted(wish, Box::new(proposal)),
+            Err(refusal) => Done::Not(refusal.into()),
         },
         (Job::Grant { .. }, None) => Done::Not(NotGranted::NoFolder),
         (Job::Read, keeper) => Done::Read(keeper.and_then(Keeper::load)),

@@ -263,7 +263,13 @@ impl Engine<'_> {
         match what {
             What::Down { target, .. } => self.account.fail(now, what.to_string(), target.endpoints(&catalog)),
             What::Up(target) => self.account.heal(target.endpoints(&catalog)),
-            What::Slow { .. } | What::Lossy { .. } => {}
+            What::Slow { .. } | What::Lossy { .. } | What::Cut { .. } => {}
+            What::Failback { service } => {
+                let named = catalog.services.iter().filter(|known| names(service, known)).map(|known| known.name.to_string().into());
+                let released = Event::Released { services: named.collect(), why: "as the scenario says".into() };
+                let effects = self.controller.handle(released, now);
+                self.carry_out(effects, now);
+            }
             What::Flap { .. } => {
                 if let Some(flap) = flap(what, now)
                     && let Some(next) = flap.next(now)
@@ -374,6 +380,9 @@ impl Engine<'_> {
     fn carry_out(&mut self, effects: Effects, now: Moment) {
         for change in &effects.changes {
             self.account.tell(now, "health", change.to_string());
+        }
+        for change in &effects.tiers {
+            self.account.tell(now, "tier", change.to_string());
         }
         if let Some(plan) = &effects.plan {
             self.schedule.replan(plan, now);

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::{How, What};
-use crate::catalog::{Catalog, EndpointId, ProbeSpec};
+use crate::catalog::{Catalog, EndpointId, ProbeId, ProbeSpec};
 use crate::geo::Random;
 use crate::health::{ProbeFailure, ProbeOutcome};
 use crate::units::{Micros, Moment};
@@ -24,10 +24,14 @@ pub(super) struct Reality {
     asked: Vec<Vec<EndpointId>>,
     /// The numbers of the probes.
     probes: HashMap<ProbeSpec, usize>,
+    /// Which of them are references.
+    references: Vec<bool>,
+    /// Until when the node does not reach its references.
+    cut: Moment,
 }
 
 /// What is the matter with an endpoint.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 struct Condition {
     /// It is down.
     down: Option<How>,
@@ -37,6 +41,15 @@ struct Condition {
     lossy: u16,
     /// It comes and goes.
     flap: Option<Flap>,
+    /// Until when the node does not reach it.
+    cut: Moment,
+}
+
+/// It is well.
+impl Default for Condition {
+    fn default() -> Self {
+        Self { down: None, slow_ms: 0, lossy: 0, flap: None, cut: Moment(0) }
+    }
 }
 
 /// Comes and goes.
@@ -83,6 +96,8 @@ impl Reality {
             past: Vec::new(),
             asked,
             probes: catalog.probes.iter().cloned().zip(0..).collect(),
+            references: (0..).map(ProbeId).take(catalog.probes.len()).map(|probe| catalog.references.contains(&probe)).collect(),
+            cut: Moment(0),
         }
     }
 
@@ -104,7 +119,14 @@ impl Reality {
             What::Slow { target, by_ms } => (target, Box::new(|condition| condition.slow_ms = *by_ms)),
             What::Lossy { target, share } => (target, Box::new(|condition| condition.lossy = share.0)),
             What::Flap { target, .. } => (target, Box::new(move |condition| condition.flap = flap(what, now))),
-            What::Surge { .. } | What::Reload(_) | What::Restart | What::Stale { .. } => return,
+            What::Cut { target, references, for_ms } => {
+                let until = now.plus_millis(*for_ms);
+                if *references {
+                    self.cut = until;
+                }
+                (target, Box::new(move |condition| condition.cut = until))
+            }
+            What::Surge { .. } | What::Failback { .. } | What::Reload(_) | What::Restart | What::Stale { .. } => return,
         };
         for id in target.endpoints(catalog) {
             change(&mut self.conditions[id.index()]);
@@ -132,6 +154,10 @@ impl Reality {
         // Drawn in any case, so that a draw more or less never shifts all that follow.
         let (takes, lot) = (ANSWER_MS.0 + random.below(ANSWER_MS.1 + 1) as u64, random.below(1000));
         let conditions = || self.asked(probe).iter().map(|id| &self.conditions[id.index()]);
+        let is_reference = self.references.get(probe).copied().unwrap_or(false);
+        if is_reference && now < self.cut || conditions().any(|condition| now < condition.cut) {
+            return timed_out();
+        }
         if conditions().any(|condition| matches!(condition.down, Some(How::BlackHole))) {
             return timed_out();
         }

@@ -36,7 +36,7 @@ pub struct Report {
 pub struct Entry {
     /// When, in milliseconds from the start.
     pub at_ms: u64,
-    /// `event`, `health`, `moved` or `stale`.
+    /// `event`, `health`, `tier`, `moved` or `stale`.
     pub kind: &'static str,
     /// What, for people.
     pub text: String,

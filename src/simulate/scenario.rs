@@ -101,6 +101,20 @@ pub enum What {
         /// Thousandths of the demand without any surge.
         factor: u32,
     },
+    /// The node does not reach endpoints any more, whom clients reach as before: what it asks them is never answered.
+    Cut {
+        /// Which.
+        target: Target,
+        /// Whether the node's references are cut off, too.
+        references: bool,
+        /// For how long, in milliseconds.
+        for_ms: u64,
+    },
+    /// An operator lets clients return to tiers that they left.
+    Failback {
+        /// The services, as in [`Demand::service`].
+        service: Box<str>,
+    },
     /// Other zones are loaded: which of the grounds.
     Reload(usize),
     /// The node dies and is started again with what its state file holds.
@@ -221,6 +235,9 @@ impl fmt::Display for What {
             Self::Lossy { target, share } => write!(f, "{target} loses {}.{} %", share.0 / 10, share.0 % 10),
             Self::Flap { target, up_ms, down_ms, .. } => write!(f, "{target} flaps: {} down, {} up", seconds(down_ms), seconds(up_ms)),
             Self::Surge { service, factor } => write!(f, "{service} is asked for {}.{} % of its demand", factor / 10, factor % 10),
+            Self::Cut { target, references: false, for_ms } => write!(f, "the node does not reach {target} for {}", seconds(for_ms)),
+            Self::Cut { target, references: true, for_ms } => write!(f, "the node reaches neither {target} nor its references for {}", seconds(for_ms)),
+            Self::Failback { service } => write!(f, "an operator lets the clients of {service} return"),
             Self::Reload(_) => f.write_str("other zones are loaded"),
             Self::Restart => f.write_str("the node is started again"),
             Self::Stale { for_ms } => write!(f, "the prober stops for {}", seconds(for_ms)),

@@ -37,6 +37,8 @@ pub enum Reason {
     Best,
     /// Something that would rank better is down or drained, or its tier has too few: failed over.
     Failover,
+    /// A better tier has enough again, and waits for an operator to release it.
+    Latched,
     /// Nothing was within `max-rtt`.
     BeyondMaxRtt,
     /// Nothing had what `prefer` wants.
@@ -55,8 +57,18 @@ pub enum Reason {
 
 impl Reason {
     /// Every reason, in the order of their numbers.
-    pub const ALL: [Self; 9] =
-        [Self::Best, Self::Failover, Self::BeyondMaxRtt, Self::NotPreferred, Self::Draining, Self::AsIfUp, Self::LastResort, Self::AllDown, Self::NoneLeft];
+    pub const ALL: [Self; 10] = [
+        Self::Best,
+        Self::Failover,
+        Self::Latched,
+        Self::BeyondMaxRtt,
+        Self::NotPreferred,
+        Self::Draining,
+        Self::AsIfUp,
+        Self::LastResort,
+        Self::AllDown,
+        Self::NoneLeft,
+    ];
 
     /// As metrics and explanations write it.
     #[must_use]
@@ -64,6 +76,7 @@ impl Reason {
         match self {
             Self::Best => "best",
             Self::Failover => "failover",
+            Self::Latched => "latched",
             Self::BeyondMaxRtt => "beyond-max-rtt",
             Self::NotPreferred => "not-preferred",
             Self::Draining => "draining",

@@ -26,6 +26,8 @@ pub(super) struct Eligible {
     pub(super) unknown: Bits,
     /// Endpoints of the field that do not keep all of their clients.
     pub(super) thin: Bits,
+    /// Endpoints whose tier was left and not released since.
+    pub(super) latched: Bits,
     /// Why the field is what it is: [`Reason::Best`] unless something gave way.
     pub(super) reason: Reason,
 }
@@ -51,6 +53,8 @@ struct Facts {
     no_v6: Bits,
     /// Not open to all of its clients.
     thin: Bits,
+    /// In a tier that was left and not released since.
+    latched: Bits,
 }
 
 /// Admits endpoints.
@@ -60,7 +64,7 @@ pub(super) fn admit(ask: &Ask, world: &World, witness: &mut impl Witness) -> Eli
     let facts = Facts::of(world.statuses_of(service));
     let allowed = allowed(ask, service, world, witness);
     let capable = capable(ask, service);
-    let blank = facts.blank(ask, service);
+    let blank = facts.blank(ask.family, service);
     // Those that may be given once they have addresses, and those of them that have.
     let entitled = allowed & !facts.out & capable & lineup.able;
     let lawful = entitled & !blank;
@@ -82,7 +86,7 @@ pub(super) fn admit(ask: &Ask, world: &World, witness: &mut impl Witness) -> Eli
             WhenNoneLeft::Nodata => Verdict::Nodata,
             WhenNoneLeft::Servfail => Verdict::Servfail,
         };
-        return Eligible { verdict, field: 0, missing: 0, moving: 0, unknown: 0, thin: 0, reason: Reason::NoneLeft };
+        return Eligible { verdict, field: 0, missing: 0, moving: 0, unknown: 0, thin: 0, latched: 0, reason: Reason::NoneLeft };
     }
     let far = far(ask, world, service);
     let mut alive = lawful & !facts.down & !facts.damped;
@@ -98,7 +102,8 @@ pub(super) fn admit(ask: &Ask, world: &World, witness: &mut impl Witness) -> Eli
         (Verdict::Serve, field, reason)
     };
     let missing = entitled & (facts.down | facts.drain | facts.damped | blank) & !field;
-    Eligible { verdict, field, missing, moving: facts.moving & entitled, unknown: facts.unknown & field, thin: facts.thin & field, reason }
+    let (moving, unknown, thin) = (facts.moving & entitled, facts.unknown & field, facts.thin & field);
+    Eligible { verdict, field, missing, moving, unknown, thin, latched: facts.latched, reason }
 }
 
 impl Facts {
@@ -118,6 +123,7 @@ impl Facts {
                 facts.no_v4 |= if status.lacks.a { bit } else { 0 };
                 facts.no_v6 |= if status.lacks.aaaa { bit } else { 0 };
                 facts.thin |= if status.keeps_all() { 0 } else { bit };
+                facts.latched |= if status.latched { bit } else { 0 };
             }
             bit <<= 1;
         }
@@ -127,14 +133,27 @@ impl Facts {
     /// The endpoints without an address to answer with: of any family that they should have where one decision is for both, else of the
     /// family that is asked for.
     #[inline]
-    fn blank(&self, ask: &Ask, service: &Service) -> Bits {
-        match (service.families, ask.family) {
+    fn blank(&self, family: Family, service: &Service) -> Bits {
+        match (service.families, family) {
             (Families::Together, _) => self.no_v4 | self.no_v6,
             (Families::Separate, Family::V4) => self.no_v4,
             (Families::Separate, Family::V6) => self.no_v6,
             (Families::Separate, Family::Any) => (self.no_v4 | !service.lineup.v4) & (self.no_v6 | !service.lineup.v6) & (self.no_v4 | self.no_v6),
         }
     }
+}
+
+/// The endpoints of a service that are live, whatever operators intend with them; and those that clients whom no rule binds are sent to. What was never
+/// measured, and only waits for its first address, has not failed. Nobody is sent anywhere by health where everything is down.
+pub(super) fn live(service: &Service, statuses: &[Status]) -> (Bits, Bits) {
+    let (lineup, facts) = (&service.lineup, Facts::of(statuses));
+    let (able, blank) = (lineup.able & !facts.down, facts.blank(Family::Any, service));
+    let steady = if able & !blank & !facts.damped == 0 { Bits::MAX } else { !facts.damped };
+    // As `narrow` and `prefer_weight` do it, but for what is far: that differs from client to client.
+    let prefer = |field: Bits, wanted: Bits| if field & wanted == 0 { field } else { field & wanted };
+    let wanted = [!facts.drain, lineup.preferred, lineup.weighty];
+    let field = wanted.into_iter().fold(able & !blank & steady & !facts.out, prefer);
+    (able & (!blank | facts.unknown) & steady, field)
 }
 
 /// Whether the service has a last resort that is among these.

@@ -16,12 +16,14 @@ mod rendezvous;
 mod score;
 mod settle;
 mod shares;
+mod tiers;
 mod witness;
 
 pub use cells::{Cells, Plain};
 pub use decision::{Candidate, Chosen, Decision, Reason, Verdict};
 pub use eligible::binds;
 pub use shares::ALL_CLIENTS;
+pub use tiers::{Standing, standing};
 pub use witness::{Exclusion, Recorder, Relaxation, Silent, Step, Witness};
 
 use std::net::IpAddr;

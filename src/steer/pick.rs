@@ -2,6 +2,7 @@
 
 use super::decision::{Candidate, Decision, Reason, Verdict};
 use super::score::Ranked;
+use super::tiers::{self, Chosen};
 use super::witness::see_excluded;
 use super::{Ask, Exclusion, Step, Witness};
 use crate::catalog::{Bits, By, EndpointId, Service};
@@ -34,7 +35,11 @@ pub(super) fn choose<W: Witness>(ask: &Ask, world: &World, ranked: &Ranked, witn
 fn fill<W: Witness>(decision: &mut Decision, ask: &Ask, world: &World, ranked: &Ranked, witness: &mut W) {
     let service = world.catalog.service(ask.service);
     let running = prefer_weight(service, ranked.eligible.field, witness);
-    let (tier, members) = prefer_tier(service, running, witness);
+    let chosen = prefer_tier(service, running, ranked.eligible.latched, witness);
+    let members = chosen.members;
+    if chosen.is_second && decision.reason == Reason::Best {
+        decision.reason = Reason::Latched;
+    }
     let near = near(ask, world, service);
     let field = prefer_place(near, service, members, witness);
     let reach = reach(service);
@@ -43,11 +48,11 @@ fn fill<W: Witness>(decision: &mut Decision, ask: &Ask, world: &World, ranked: &
     } else {
         order(decision, service, ranked, field, reach);
         if ranked.eligible.thin & field != 0 && thins(decision, world) {
-            turn_to_the_next(decision, service, ranked, &Wider { running, tier, members, field }, reach);
+            turn_to_the_next(decision, service, ranked, &Wider { running: running & chosen.open, tier: chosen.tier, members, field }, reach);
         }
     }
     if ranked.eligible.missing | ranked.eligible.moving != 0 {
-        explain_missing(decision, service, ranked, near.map_or(0, |(_, near)| near));
+        explain_missing(decision, service, ranked, near.map_or(0, |(_, near)| near), chosen.open);
     }
 }
 
@@ -68,27 +73,17 @@ fn prefer_weight(service: &Service, field: Bits, witness: &mut impl Witness) -> 
     weighty
 }
 
-/// The first tier with `min-live` endpoints in the field, and those; if none has so many, the first that has any.
+/// The tier that this client is sent to.
 #[inline]
-fn prefer_tier(service: &Service, field: Bits, witness: &mut impl Witness) -> (u8, Bits) {
+fn prefer_tier(service: &Service, field: Bits, latched: Bits, witness: &mut impl Witness) -> Chosen {
     if service.tiers <= 1 {
-        return (0, field);
+        return Chosen { tier: 0, members: field, open: Bits::MAX, is_second: false };
     }
-    let mut fallback = None;
-    for (tier, members) in (0_u8..service.tiers).zip(&service.lineup.tiers) {
-        let members = field & members;
-        if members.count_ones() >= u32::from(service.min_live.max(1)) {
-            fallback = Some((tier, members));
-            break;
-        }
-        if members != 0 && fallback.is_none() {
-            fallback = Some((tier, members));
-        }
-    }
-    let Some((tier, members)) = fallback else { return (0, field) };
-    witness.see(Step::Tier { tier, live: u8::try_from(members.count_ones()).unwrap_or(u8::MAX) });
-    see_excluded(field & !members, Exclusion::Tier, service, witness);
-    (tier, members)
+    let chosen = tiers::choose(service, field, latched);
+    witness.see(Step::Tier { tier: chosen.tier, live: u8::try_from(chosen.members.count_ones()).unwrap_or(u8::MAX) });
+    see_excluded(field & chosen.open & !chosen.members, Exclusion::Tier, service, witness);
+    see_excluded(field & !chosen.open, Exclusion::Latched, service, witness);
+    chosen
 }
 
 /// The endpoints that the first geo rule for this client prefers, and the rule's place in the list.
@@ -212,7 +207,7 @@ fn thins(decision: &Decision, world: &World) -> bool {
 
 /// Who is in the running beside the field, from the narrowest to the widest.
 struct Wider {
-    /// All.
+    /// All but those of tiers that were left and wait to be released.
     running: Bits,
     /// The tier that was chosen.
     tier: u8,
@@ -240,9 +235,9 @@ const fn index_of(key: i64) -> u32 {
     (key.cast_unsigned() & ((1 << INDEX_BITS) - 1)) as u32
 }
 
-/// Says whether something better is missing, and whether what moves could change this answer.
+/// Says whether something better is missing, and whether what moves could change this answer. Those that are not `open` cannot by coming back.
 #[cold]
-fn explain_missing(decision: &mut Decision, service: &Service, ranked: &Ranked, near: Bits) {
+fn explain_missing(decision: &mut Decision, service: &Service, ranked: &Ranked, near: Bits, open: Bits) {
     let needed = usize::from(decision.answers.max(decision.sharing).max(1)).min(usize::from(decision.count));
     let index = |candidate: &Candidate| candidate.endpoint.0 - service.endpoints.start;
     let answer = decision.candidates[..needed].iter().fold(0, |bits: Bits, candidate| bits | 1 << index(candidate));
@@ -260,6 +255,7 @@ fn explain_missing(decision: &mut Decision, service: &Service, ranked: &Ranked, 
     if decision.reason == Reason::Best && better & ranked.eligible.missing != 0 {
         decision.reason = Reason::Failover;
     }
+    better &= open;
     // Whoever is turned away may come to any candidate.
     let next = if decision.thinned {
         decision.candidates[..usize::from(decision.count)].iter().fold(0, |bits: Bits, candidate| bits | 1 << index(candidate))

@@ -101,6 +101,8 @@ pub enum Exclusion {
     Weight,
     /// It stands in a lower tier.
     Tier,
+    /// Its tier was left, and no operator has released it since.
+    Latched,
     /// A preference by place names others.
     Geo,
 }

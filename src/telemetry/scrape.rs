@@ -7,13 +7,14 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
 use super::process::Process;
 use super::tally::{About, Count, Ledger, Limited, RCODES, ReplyClass, Subject};
 use super::{
-    ACCEPTED, AGE, BLOCKED, CUT, DAMPED, DOUBT, EVICTED, EVIDENCE, Folded, GENERATION, GEOIP_AGE, GEOIP_NETWORKS, HANDSHAKES_FAILED, HEADROOM, HEALTH, HELD,
-    MAX_FDS, Metric, NONE, OPEN, OPEN_FDS, OTHER, OVERFLOWS, OVERLOADED, OVERRIDDEN, OVERRIDES, PANICS, PROBES, QUERIES, RAMPING, READY, REJECTED, RESIDENT,
-    RESPONSES, RESTARTS, RRL_DROPPED, RRL_SLIPPED, RRL_WOULD_DROP, SILENT, SOCKET_ERRORS, STALE, TRUNCATED, Telemetry, UNRESOLVED, UNSENT, counter, describe,
-    gauge, lock,
+    ACCEPTED, AGE, BLOCKED, CUT, DAMPED, DOUBT, EVICTED, EVIDENCE, FAILBACK, Folded, GENERATION, GEOIP_AGE, GEOIP_NETWORKS, HANDSHAKES_FAILED, HEADROOM,
+    HEALTH, HELD, MAX_FDS, Metric, NONE, OPEN, OPEN_FDS, OTHER, OVERFLOWS, OVERLOADED, OVERRIDDEN, OVERRIDES, PANICS, PROBES, QUERIES, RAMPING, READY,
+    REJECTED, RESIDENT, RESPONSES, RESTARTS, RRL_DROPPED, RRL_SLIPPED, RRL_WOULD_DROP, SILENT, SOCKET_ERRORS, STALE, TRUNCATED, Telemetry, UNRESOLVED, UNSENT,
+    counter, describe, gauge, lock,
 };
 use crate::answer::Transport;
 use crate::catalog::{AddressType, Catalog};
+use crate::control::waiting;
 use crate::health::{Health, Status};
 use crate::limits;
 use crate::steer::Reason;
@@ -130,6 +131,7 @@ fn tell_world(scrape: &PrometheusRecorder, world: &World, ready: bool, now: Mome
         let count = world.notes.all.iter().filter(|note| note.deed.kind() == action).count();
         gauge(scrape, &OVERRIDES, &[action]).set(float(count as u64));
     }
+    gauge(scrape, &FAILBACK, NONE).set(float(waiting(world).filter(|waiting| waiting.holds).count() as u64));
     gauge(scrape, &OVERRIDDEN, NONE).set(float(world.notes.of.len() as u64));
     let catalog = &world.catalog;
     gauge(scrape, &OVERLOADED, NONE).set(float(world.outlook.overload.len() as u64));

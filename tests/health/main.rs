@@ -7,6 +7,7 @@ mod controller;
 mod depends;
 mod detection;
 mod doubt;
+mod failback;
 mod false_alarms;
 mod load;
 mod lookups;
@@ -14,6 +15,7 @@ mod lookups;
 mod probes;
 #[cfg(feature = "serve")]
 mod publishing;
+mod removal;
 #[cfg(feature = "serve")]
 mod resolving;
 mod schedule;

@@ -5,8 +5,8 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::{Arc, OnceLock};
 
 use aya_gslb::catalog::{
-    AddressTypes, Alias, AliasId, Aliased, AnswerKind, By, Catalog, Endpoint, Families, Lineup, Load, Name, NodeId, Price, ProbeId, ProbeKind, ProbeSpec,
-    ProbeTarget, Recovery, RegionId, RrSet, Service, ServiceId, Soa, WhenAllDown, WhenNoneLeft, Zone, ZoneId,
+    AddressTypes, Alias, AliasId, Aliased, AnswerKind, By, Catalog, Endpoint, Failback, Families, Lineup, Load, Name, NodeId, Price, ProbeId, ProbeKind,
+    ProbeSpec, ProbeTarget, Recovery, RegionId, RrSet, Service, ServiceId, Soa, WhenAllDown, WhenNoneLeft, Zone, ZoneId,
 };
 use aya_gslb::geo::Geo;
 use aya_gslb::health::{Observation, ProbeFailure, ProbeOutcome};
@@ -85,6 +85,7 @@ impl Build {
             residency: Box::default(),
             tiers: 1,
             min_live: 1,
+            failback: Failback::Auto,
             geo: Box::default(),
             max_rtt: None,
             by: By::Score,

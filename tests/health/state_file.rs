@@ -4,7 +4,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use aya_gslb::catalog::AddressType;
-use aya_gslb::control::{AliasState, EndpointState, ProbeState, State};
+use aya_gslb::control::{AliasState, EndpointState, FailbackState, ProbeState, State};
 use aya_gslb::health::Health;
 use aya_gslb::state_file::{self, StateFileError};
 
@@ -21,7 +21,8 @@ fn state() -> State {
     let endpoint = EndpointState { service: "api.example.com".into(), endpoint: "east".into(), addresses: 7, probes: vec![probe] };
     let addresses = ["192.0.2.1", "192.0.2.2"].map(|address| address.parse().unwrap()).into();
     let alias = AliasState { name: "lb.example.net".into(), of: AddressType::A, addresses, found: 1_700_000_000_000 };
-    State { saved: 1_700_000_000_001, endpoints: vec![endpoint], aliases: vec![alias] }
+    let failback = FailbackState { service: "api.example.com".into(), latched: vec!["east".into()], others: vec!["west".into()] };
+    State { saved: 1_700_000_000_001, endpoints: vec![endpoint], aliases: vec![alias], failback: vec![failback] }
 }
 
 #[test]

@@ -11,7 +11,7 @@ use crate::node::{node, numbers};
 use crate::small::ZONE;
 
 /// What a command line came to: exit code, standard output, standard error.
-fn aya(line: &[&str], nodes: &[String]) -> (i32, String, String) {
+pub(crate) fn aya(line: &[&str], nodes: &[String]) -> (i32, String, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_aya"));
     for (variable, _) in std::env::vars_os().filter(|(variable, _)| variable.to_string_lossy().starts_with("AYA_")) {
         command.env_remove(variable);
@@ -21,7 +21,7 @@ fn aya(line: &[&str], nodes: &[String]) -> (i32, String, String) {
     (output.status.code().unwrap(), String::from_utf8(output.stdout).unwrap(), String::from_utf8(output.stderr).unwrap())
 }
 
-fn api(node: &Node) -> String {
+pub(crate) fn api(node: &Node) -> String {
     node.admin_address().unwrap().to_string()
 }
 

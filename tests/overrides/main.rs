@@ -4,6 +4,7 @@
 mod api;
 mod cli;
 mod durable;
+mod failback;
 mod killed;
 mod node;
 mod safety;

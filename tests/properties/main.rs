@@ -43,6 +43,7 @@ fn random_status(dice: &mut Dice) -> Status {
         moving: dice.below(5) == 0,
         damped: dice.below(6) == 0,
         blocked: dice.below(8) == 0,
+        latched: dice.below(5) == 0,
         ramp: Permille([1000, 1000, 500, 50][dice.below(4)]),
         room: Permille([1000, 1000, 1000, 300, 0][dice.below(5)]),
         share: Permille([1000, 1000, 1000, 1000, 400, 0][dice.below(6)]),
@@ -173,7 +174,8 @@ fn rank(decision: &Decision, endpoint: EndpointId) -> usize {
 
 /// The same status, worse in one respect.
 fn worsen(status: Status, dice: &mut Dice) -> Status {
-    match dice.below(8) {
+    match dice.below(9) {
+        8 => Status { latched: true, ..status },
         7 => Status { damped: true, ..status },
         6 => Status { blocked: true, ..status },
         5 => Status { lacks: AddressTypes { a: true, aaaa: true }, ..status },
@@ -247,7 +249,9 @@ fn an_endpoint_that_keeps_fewer_clients_moves_no_others() {
             let client = model.random_client(&mut dice);
             let ask = ask(service, &client, Family::Any, &world);
             let range = world.catalog.services[service].endpoints.clone();
-            let endpoint = EndpointId(range.start + u32::try_from(dice.below(range.len())).unwrap());
+            let any = EndpointId(range.start + u32::try_from(dice.below(range.len())).unwrap());
+            // Whoever has the client has it to lose; whoever has not must not matter.
+            let endpoint = decide(&ask, &world).1.endpoints().first().copied().filter(|_| dice.one_in(2)).unwrap_or(any);
             let mut fuller = world.clone();
             let status = &mut fuller.statuses.of[endpoint.index()];
             status.room = Permille(u16::try_from(dice.below(usize::from(status.room.0) + 1)).unwrap());

@@ -3,7 +3,7 @@
 //! ```text
 //! --- world                                   TOML until the next line of three hyphens
 //! --- a sentence that is the scene's name
-//! status api/eu = down drain moving damped blocked load=900 ramp=500 weight=400 penalty=5   (unnamed endpoints are up)
+//! status api/eu = down drain moving damped blocked latched load=900 ramp=500 weight=400 penalty=5   (unnamed endpoints are up)
 //! ask api from 20.0.0.1/24 -> eu, us ; failover moving scope=16   (what stands behind the semicolon is optional, in any order)
 //! ask api AAAA from 20.0.0.1 -> nodata
 //! share api from 20.0.0.0/16 -> eu 75, us 25                      (per cent of 20,000 client prefixes, give or take 1.5)
@@ -117,6 +117,7 @@ fn set_status(world: &mut World, text: &str) -> Result<(), String> {
                 "moving" => status.moving = true,
                 "damped" => status.damped = true,
                 "blocked" => status.blocked = true,
+                "latched" => status.latched = true,
                 other => return Err(format!("no such status: {other}")),
             },
         }

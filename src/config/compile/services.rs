@@ -52,6 +52,7 @@ impl Context<'_> {
             residency: residency.into(),
             tiers,
             min_live: spec.min_live,
+            failback: spec.failback.0,
             geo,
             max_rtt: spec.max_rtt,
             by: spec.by,

@@ -2,9 +2,10 @@
 
 use super::Context;
 use super::too_many;
-use crate::catalog::By;
 use crate::catalog::glob;
+use crate::catalog::{By, Failback};
 use crate::config::diagnostic::{Code, Finding};
+use crate::config::source::{At, Place};
 use crate::config::spec::{AllDownSpec, ServiceSpec};
 use crate::limits::TIERS_MAX;
 
@@ -24,7 +25,13 @@ pub(super) fn stand(context: &Context<'_>, spec: &ServiceSpec) -> (Vec<Standing>
             let message = format!("service \"{}\" is steered by order and has none", spec.label);
             context.findings.add(Finding::at(Code::Conflict, place, message).label("needs `tiers`, which give the order"));
         }
+        if let (Failback::Manual, Some(place)) = spec.failback {
+            check_failback(context, spec, place);
+        }
         return ((0..=u8::MAX).take(spec.endpoints.len()).map(|order| Standing { tier: 0, order }).collect(), 1);
+    }
+    if let (Failback::Manual, Some(place)) = spec.failback {
+        check_failback(context, spec, place);
     }
     too_many(context.findings, spec.tiers.first().map(|tier| tier.0), "tiers in one service", spec.tiers.len(), TIERS_MAX);
     let mut standings: Vec<Option<Standing>> = vec![None; spec.endpoints.len()];
@@ -63,4 +70,22 @@ pub(super) fn stand(context: &Context<'_>, spec: &ServiceSpec) -> (Vec<Standing>
         })
     });
     (standings.collect(), last)
+}
+
+/// Reports `failback = "manual"` where there is no tier to return to, or where clients would return within one all the same.
+fn check_failback(context: &Context<'_>, spec: &ServiceSpec, place: Place) {
+    if spec.tiers.len() < 2 {
+        let message = format!("service \"{}\" has no tier that clients could leave and return to", spec.label);
+        let finding = Finding::at(Code::Conflict, place, message).label("needs two `tiers` at least");
+        context.findings.add(finding.help("write `tiers = [[\"primary\"], [\"secondary\"]]`, or leave `failback` out"));
+        return;
+    }
+    let standing = |names: &[At<Box<str>>]| spec.endpoints.iter().filter(|endpoint| names.iter().any(|name| glob(&name.value, &endpoint.name))).count();
+    if spec.by == By::Order
+        && let Some((tier, _)) = spec.tiers.iter().find(|(_, names)| standing(names) > 1)
+    {
+        let message = format!("service \"{}\" is steered by order, and clients would return by themselves within a tier", spec.label);
+        let finding = Finding::at(Code::Conflict, place, message).label("holds them off whole tiers only").related(*tier, "several endpoints in one tier");
+        context.findings.add(finding.help("give each endpoint a tier of its own: `tiers = [[\"a\"], [\"b\"]]` is the same order"));
+    }
 }

@@ -3,7 +3,7 @@
 use crate::config::keys::{Section, key};
 
 /// Every section, in reading order.
-pub const SECTIONS: &[&Section] = &[&FILE, &DEMAND, &EVENT, &SLOW, &LOSSY, &FLAP, &SURGE, &EXPECT, &ANSWERS];
+pub const SECTIONS: &[&Section] = &[&FILE, &DEMAND, &EVENT, &SLOW, &LOSSY, &FLAP, &CUT, &SURGE, &EXPECT, &ANSWERS];
 
 /// The top of a file.
 pub const FILE: Section = Section {
@@ -45,6 +45,8 @@ pub const EVENT: Section = Section {
         key("slow", "table", "", "Some answer later."),
         key("lossy", "table", "", "Some leave a share of what they are asked unanswered."),
         key("flap", "table", "", "Some come and go; they begin by going."),
+        key("cut", "table", "", "The node does not reach some, whom clients reach as before: another node may see otherwise."),
+        key("failback", "name", "", "An operator lets the clients of a service return to tiers that they left; an owner name or a label, with or without `*`."),
         key("surge", "table", "", "A service is asked for more, or less; the controller is not told."),
         key("reload", "path or list", "", "These zones are loaded: another price, another rule."),
         key("restart", "yes", "", "The node dies, and is started with what its state file holds."),
@@ -75,6 +77,17 @@ pub const FLAP: Section = Section {
         key("up", "duration", "required", "How long they are there each time."),
         key("down", "duration", "required", "How long they are gone."),
         key("for", "duration", "required", "For how long this goes on."),
+    ],
+};
+
+/// `event.cut`.
+pub const CUT: Section = Section {
+    path: "event.cut",
+    about: "A node that is cut off from endpoints: its probes of them are never answered.",
+    keys: &[
+        key("what", "target", "required", "Which."),
+        key("for", "duration", "required", "For how long."),
+        key("references", "yes or no", "false", "Whether it is cut off from its `vantage.reference`, too."),
     ],
 };
 

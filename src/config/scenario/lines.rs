@@ -13,7 +13,7 @@ use crate::limits::{SCENARIO_LINES_MAX, SIMULATION_SETTLE_MS};
 use crate::simulate::{Expectation, Expected, Happening, How, Target, What};
 
 /// The keys of an event of which it has one.
-const HAPPENINGS: &[&str] = &["down", "up", "slow", "lossy", "flap", "surge", "reload", "restart", "stale"];
+const HAPPENINGS: &[&str] = &["down", "up", "slow", "lossy", "flap", "cut", "failback", "surge", "reload", "restart", "stale"];
 /// The keys of an expectation of which it has one.
 const EXPECTATIONS: &[&str] = &["residency", "rto", "max-load", "moves-per-client", "never-empty", "answers"];
 
@@ -110,6 +110,16 @@ fn event(table: &mut Table<'_, '_>, draft: &mut Draft, folder: &Path) -> Option<
         });
         flap.done();
         return Some(What::Flap { target: what?, up_ms: up?, down_ms: down?, for_ms: length? });
+    }
+    if let Some(mut cut) = table.table("cut", &keys::CUT, format!("cut of {subject}")) {
+        let (what, length) = (target(cut.need("what"), draft), cut.need::<Millis>("for"));
+        let references = cut.take("references").unwrap_or(false);
+        cut.done();
+        return Some(What::Cut { target: what?, references, for_ms: length?.value.0.into() });
+    }
+    if let Some(service) = table.take_at::<Box<str>>("failback") {
+        draft.words.push((service.place, Word::Service(service.value.clone())));
+        return Some(What::Failback { service: service.value });
     }
     if let Some(mut surge) = table.table("surge", &keys::SURGE, format!("surge of {subject}")) {
         let (service, factor) = (surge.need::<Box<str>>("service"), surge.need::<Ratio>("factor"));

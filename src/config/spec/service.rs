@@ -3,7 +3,7 @@
 use super::depends::{self, DependsSpec};
 use super::endpoint::{self, EndpointSpec};
 use super::probe::{self, ProbeChoice};
-use crate::catalog::{By, Damping, Families, HttpsTemplate, Load, Name, Recovery, Requirement, WhenNoneLeft};
+use crate::catalog::{By, Damping, Failback, Families, HttpsTemplate, Load, Name, Recovery, Requirement, WhenNoneLeft};
 use crate::config::diagnostic::{Code, Finding};
 use crate::config::keys;
 use crate::config::leaf::{Latency, Millis, Octets, Rate, Seconds, Share};
@@ -39,6 +39,8 @@ pub(in crate::config) struct ServiceSpec {
     pub(in crate::config) tiers: Vec<(Place, Vec<At<Box<str>>>)>,
     /// Endpoints that a tier needs.
     pub(in crate::config) min_live: u8,
+    /// How clients return to a tier, with where that is written.
+    pub(in crate::config) failback: (Failback, Option<Place>),
     /// Preferences by place.
     pub(in crate::config) geo: Vec<GeoSpec>,
     /// Longest round-trip time.
@@ -125,6 +127,7 @@ pub(super) fn read(key: &At<Box<str>>, mut whole: Table<'_, '_>, apex: &Name) ->
         has_request,
         tiers,
         min_live: small(table.whole("min-live", 1..=64), 1),
+        failback: failback(table),
         geo: geo(table),
         max_rtt: table.take::<Latency>("max-rtt").map(|rtt| rtt.0),
         prefer: requirements(table, "prefer"),
@@ -213,6 +216,12 @@ fn tiers(service: &mut Table<'_, '_>) -> Vec<(Place, Vec<At<Box<str>>>)> {
         (place, service.elements("tiers", element))
     };
     array.into_iter().map(tier).collect()
+}
+
+/// How clients return to a tier.
+fn failback(service: &mut Table<'_, '_>) -> (Failback, Option<Place>) {
+    let place = service.place_of("failback");
+    (service.choice("failback", &[("auto", Failback::Auto), ("manual", Failback::Manual)]).unwrap_or_default(), place)
 }
 
 /// The preferences by place, in order.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use super::Controller;
-use crate::catalog::{AliasId, Endpoint, EndpointId, Needed, ProbeId};
+use crate::catalog::{AliasId, Endpoint, EndpointId, Needed, ProbeId, Recovery};
 use crate::control::{Change, Effects, EndpointName, Held, Why, probe_label};
 use crate::health::{Comeback, Health, Note, Status, Tracker, of_all};
 use crate::units::{Moment, Permille};
@@ -93,6 +93,13 @@ impl Watch {
         self.agenda.extend(due.filter(|_| !past.is_at_rest()).map(|due| (due, id)));
     }
 
+    /// Clients are let return to an endpoint: it ramps.
+    pub(super) fn readmit(&mut self, id: EndpointId, terms: &Recovery, now: Moment) {
+        let mut past = self.past(id);
+        past.readmit(now);
+        self.remember(id, past, past.due(now, terms));
+    }
+
     /// Keeps a note, or none.
     fn note(&mut self, id: EndpointId, note: &Note) {
         let before = if *note == Note::default() { self.notes.remove(&id) } else { self.notes.insert(id, note.clone()) };
@@ -174,7 +181,7 @@ impl Controller {
     }
 
     /// Puts an endpoint's status together from what is known of it.
-    fn judge(&mut self, id: EndpointId, cause: Cause, now: Moment, effects: &mut Effects) {
+    pub(super) fn judge(&mut self, id: EndpointId, cause: Cause, now: Moment, effects: &mut Effects) {
         let before = self.statuses[id.index()];
         let status = self.reckon(id, cause, now);
         self.statuses[id.index()] = status;

@@ -20,6 +20,7 @@ mod action;
 mod intents;
 mod moved;
 mod propose;
+mod release;
 mod safety;
 mod selector;
 
@@ -28,6 +29,7 @@ pub use intents::IntentChange;
 pub(super) use intents::{Intents, Shift};
 pub use moved::{Moved, ServiceMoved, Way, moved};
 pub use propose::{Clear, Proposal, Refusal, Set, Unsafe, Which, Wish, propose};
+pub use release::{NoReturn, Release, Released};
 pub(super) use safety::refuse_reload;
 pub use selector::{Selector, SelectorError};
 

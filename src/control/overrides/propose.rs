@@ -1,8 +1,9 @@
 //! From what an operator wishes to the overrides that would be in force, or to why not. Pure: changes nothing.
 
+use super::release::propose_release;
 use super::safety::{Classes, broken};
-use super::{Action, Move, Moved, Override, Overrides, Selector, Words, moved, rank};
-use crate::catalog::{Catalog, EndpointId};
+use super::{Action, Move, Moved, NoReturn, Override, Overrides, Release, Released, Selector, Words, moved, rank};
+use crate::catalog::{Catalog, EndpointId, Safety};
 use crate::health::{Intent, Status};
 use crate::limits::{OVERRIDE_LIFE_MS_MAX, OVERRIDE_LIFE_MS_MIN, OVERRIDES_MAX, SAFETY_SPAN_MS_MAX};
 use crate::units::{Moment, Permille};
@@ -15,6 +16,8 @@ pub enum Wish {
     Set(Set),
     /// Some overrides to be gone.
     Clear(Clear),
+    /// Clients to return to tiers that they left.
+    Release(Release),
 }
 
 /// An override that is to be.
@@ -65,6 +68,8 @@ pub struct Proposal {
     pub endpoints: usize,
     /// Those that are gone.
     pub gone: Vec<Override>,
+    /// Services whose tiers are released.
+    pub released: Vec<Released>,
     /// Who moves, in the end.
     pub moved: Moved,
     /// Safety rules that it goes past, since it is forced.
@@ -102,6 +107,9 @@ pub enum Refusal {
         /// Overrides about some of these endpoints and others.
         others: Vec<u64>,
     },
+    /// Nothing can be released.
+    #[error(transparent)]
+    NoReturn(#[from] NoReturn),
     /// It would break a safety rule.
     #[error("{0}; to do it all the same, force it with a reason")]
     Unsafe(#[from] Unsafe),
@@ -163,6 +171,7 @@ pub fn propose(world: &World, present: &Overrides, wish: &Wish, now: Moment) -> 
     match wish {
         Wish::Set(set) => propose_set(world, &present, set, now),
         Wish::Clear(clear) => propose_clear(world, &present, clear),
+        Wish::Release(release) => propose_release(world, &present, release, now),
     }
 }
 
@@ -206,7 +215,7 @@ fn propose_set(world: &World, present: &Overrides, set: &Set, now: Moment) -> Re
     }
     match forced.first() {
         Some(first) if set.force.is_none() => Err(Refusal::Unsafe(first.clone())),
-        _ => Ok(Proposal { next, made: Some(made), endpoints, gone, moved, forced }),
+        _ => Ok(Proposal { next, made: Some(made), endpoints, gone, released: Vec::new(), moved, forced }),
     }
 }
 
@@ -232,7 +241,7 @@ fn propose_clear(world: &World, present: &Overrides, clear: &Clear) -> Result<Pr
         });
     }
     let moved = moved(&in_the_end(world, present), &in_the_end(world, &next));
-    Ok(Proposal { next, made: None, endpoints: 0, gone, moved, forced: Vec::new() })
+    Ok(Proposal { next, made: None, endpoints: 0, gone, released: Vec::new(), moved, forced: Vec::new() })
 }
 
 /// The world as these overrides make it when every gradual drain is over.
@@ -284,10 +293,16 @@ fn unsafe_of(before: &World, after: &World, moved: &Moved, present: &Overrides, 
         }
     }
     found.sort_by_key(|rule| !matches!(rule, Unsafe::LastEndpoint { .. }));
+    found.extend(pace(&catalog.safety, moved, present, now));
+    found
+}
+
+/// Every safety rule about how many clients are moved and how soon after each other that a move breaks.
+pub(super) fn pace(safety: &Safety, moved: &Moved, present: &Overrides, now: Moment) -> Vec<Unsafe> {
+    let mut found = Vec::new();
     if moved.clients == Permille(0) {
         return found;
     }
-    let safety = &catalog.safety;
     let gate_ms = u64::from(safety.gate_ms);
     let since = present.moves.last().map(|moved| now.millis_since(moved.at));
     found.extend(since.filter(|since| *since < gate_ms).map(|since| Unsafe::Gate { ago_s: since / 1_000, gate_s: gate_ms / 1_000 }));
