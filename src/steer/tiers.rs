@@ -27,7 +27,7 @@ pub(super) struct Chosen {
 pub(super) fn choose(service: &Service, field: Bits, latched: Bits) -> Chosen {
     if field & latched == 0 {
         let (tier, members) = first(service, field, service.min_live).or_else(|| first(service, field, 1)).unwrap_or((0, field));
-        return Chosen { tier, members, open: Bits::MAX, is_second: false };
+        return Chosen { tier, members, open: !latched, is_second: false };
     }
     choose_with_latches(service, field, latched)
 }
@@ -47,8 +47,8 @@ fn choose_with_latches(service: &Service, field: Bits, latched: Bits) -> Chosen 
 /// The first tier with so many of the field, and those.
 #[inline]
 fn first(service: &Service, field: Bits, least: u8) -> Option<(u8, Bits)> {
-    let tiers = (0_u8..service.tiers).zip(&service.lineup.tiers).map(|(tier, members)| (tier, field & members));
-    tiers.into_iter().find(|(_, members)| members.count_ones() >= u32::from(least.max(1)))
+    let mut tiers = (0_u8..service.tiers).zip(&service.lineup.tiers).map(|(tier, members)| (tier, field & members));
+    tiers.find(|(_, members)| members.count_ones() >= u32::from(least.max(1)))
 }
 
 /// How the tiers of a service stand for its clients as a whole: those whom no rule binds and to whom nothing is far.
