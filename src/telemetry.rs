@@ -160,7 +160,7 @@ metrics! {
     /// Lost overrides.
     OVERRIDES_LOST = "aya_overrides_lost", Gauge, Count, [], "1 if the file of overrides was not whole at the start, and was set aside";
     /// Wishes.
-    WISHES = "aya_override_requests_total", Counter, Count, ["outcome"], "Requests to set or clear overrides, by outcome; dry runs are left out";
+    WISHES = "aya_override_requests_total", Counter, Count, ["outcome"], "Requests to set or clear overrides, or to release tiers, by outcome; dry runs are left out";
     /// Dropped events.
     DROPPED = "aya_events_dropped_total", Counter, Count, [], "Events for the controller that found its queue full";
     /// Open descriptors.
