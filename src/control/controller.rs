@@ -399,7 +399,10 @@ impl Controller {
         let known: HashMap<(String, &str), EndpointId> =
             roster::by_name(&catalog).into_iter().map(|((service, endpoint), id)| ((service.to_string(), endpoint), id)).collect();
         self.aliases.restore(&catalog, &state.aliases, now);
-        self.latches.restore(&catalog, &state.failback, &mut self.statuses);
+        for id in self.latches.restore(&catalog, &state.failback, &mut self.statuses) {
+            self.versions[id.index()] = self.world.generation + 1;
+            self.touched = true;
+        }
         for id in (0..).map(AliasId).take(catalog.aliases.len()) {
             self.judge_aliased(id, now, effects);
         }

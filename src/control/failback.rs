@@ -172,8 +172,9 @@ impl Latches {
         kept.collect()
     }
 
-    /// Takes in what an earlier process knew.
-    pub(super) fn restore(&self, catalog: &Catalog, kept: &[FailbackState], statuses: &mut [Status]) {
+    /// Takes in what an earlier process knew. Returns the services with latched tiers.
+    pub(super) fn restore(&self, catalog: &Catalog, kept: &[FailbackState], statuses: &mut [Status]) -> Vec<ServiceId> {
+        let mut latched = Vec::new();
         let kept: HashMap<&str, &FailbackState> = kept.iter().map(|kept| (&*kept.service, kept)).collect();
         for id in &self.services {
             let service = catalog.service(*id);
@@ -183,7 +184,11 @@ impl Latches {
                 if kept.latched.contains(name) { Some(true) } else { kept.others.contains(name).then_some(false) }
             };
             carry(service, &mut statuses[range(service)], |index| was(service.endpoints.start as usize + index));
+            if statuses[range(service)].iter().any(|status| status.latched) {
+                latched.push(*id);
+            }
         }
+        latched
     }
 
     /// The same after a reload; `namesake` tells for each new endpoint the old one of its name. Tiers are known by their endpoints.
