@@ -356,7 +356,8 @@ pub fn spawn(start: Start) -> ControlHandle {
     let (readiness, ready) = watch::channel(controller.is_ready());
     let worlds = publisher.worlds();
     let (told, news) = ((changes.clone(), intents.clone()), Teller::new());
-    let handle = ControlHandle { commands, wishes, events: events.clone(), worlds, changes: told.0, intents: told.1, news: news.clone(), overrides, lost, ready };
+    let handle =
+        ControlHandle { commands, wishes, events: events.clone(), worlds, changes: told.0, intents: told.1, news: news.clone(), overrides, lost, ready };
     let prober = Prober::new(clock.clone(), roots);
     tokio::spawn(resolve::run(plan.clone(), events.clone(), name_servers, clock.clone(), seed, Arc::clone(&lookups)));
     tokio::spawn(probe::run(plan, target, events, prober, clock.clone(), seed, meter));

@@ -17,8 +17,8 @@ use rustls::{RootCertStore, ServerConfig};
 
 use super::tokens::{Tokens, TokensError};
 use crate::limits::{ADMIN_TOKENS_OCTETS_MAX, CERTIFICATE_FILE_OCTETS_MAX};
+use crate::server::tls::{Attention, Seen, warn_of_end};
 use crate::server::tls::{CertificateError, CertificateFiles, Certificates, ClientVerifier, Protocol, Renewed};
-use crate::server::tls::{Attention, Seen};
 use crate::units::Moment;
 
 /// The files.
@@ -82,8 +82,8 @@ pub struct Access {
     tokens: Option<ArcSwap<Tokens>>,
     /// How a handshake is made.
     door: Option<Door>,
-    /// Whether the files have changed.
-    attention: Mutex<Attention>,
+    /// Whether the files have changed, and when somebody was last warned of a certificate that ends.
+    attention: Mutex<(Attention, Option<Moment>)>,
 }
 
 /// How TLS is spoken.
@@ -111,7 +111,7 @@ impl Access {
             None if files.client_ca.is_some() => return Err(AccessError::NoCertificate),
             None => None,
         };
-        Ok(Self { tokens: tokens.map(ArcSwap::from_pointee), door, attention: Mutex::new(Attention::UNREAD), files })
+        Ok(Self { tokens: tokens.map(ArcSwap::from_pointee), door, attention: Mutex::new((Attention::UNREAD, None)), files })
     }
 
     /// The tokens that count; `None` where none are asked for.
@@ -170,8 +170,13 @@ impl Access {
         let certificate = self.files.certificate.as_ref();
         let files = [self.files.tokens.as_ref(), self.files.client_ca.as_ref(), certificate.map(|files| &files.chain), certificate.map(|files| &files.key)];
         let seen = Seen::of(files.map(|path| path.map(PathBuf::as_path)));
-        let is_due = self.attention.lock().unwrap_or_else(PoisonError::into_inner).is_due(seen);
-        if is_due { self.renew(now) } else { Vec::new() }
+        let mut held = self.attention.lock().unwrap_or_else(PoisonError::into_inner);
+        let (attention, warned) = &mut *held;
+        let wrong = if attention.is_due(seen) { self.renew(now) } else { Vec::new() };
+        if let Some(door) = &self.door {
+            warn_of_end(&door.certificates, now, warned);
+        }
+        wrong
     }
 }
 

@@ -61,20 +61,18 @@ impl Gate {
 
     /// Lets a request in, or says why not.
     fn admit(&self, peer: IpAddr, method: &Method, path: &str, headers: &HeaderMap) -> Result<Actor, Problem> {
-        let is_open = matches!(path, "/healthz" | "/readyz") || self.open_metrics;
-        let tokens = self.access.tokens().filter(|_| !is_open);
-        let holder = tokens.as_ref().and_then(|tokens| tokens.holder(presented(headers)?));
-        // Who is known is counted by name, so that nobody who is not takes away from it.
-        let who = holder.map_or(Who::Address(peer), |holder| Who::Token(&holder.name));
-        if let Err(wait_ms) = self.limiter.lock().unwrap_or_else(PoisonError::into_inner).admit(&who, self.clock.now()) {
-            self.telemetry.count_not_let_in(NotLetIn::TooOften);
-            let detail = format!("more than {ADMIN_REQUESTS_PER_S} requests a second");
-            return Err(Problem::new(StatusCode::TOO_MANY_REQUESTS, detail).retry_after(wait_ms.div_ceil(1_000)));
+        let (is_open, guards) = (self.open_metrics || matches!(path, "/healthz" | "/readyz"), self.access.tokens());
+        let holder = guards.as_ref().filter(|_| !is_open).and_then(|tokens| tokens.holder(presented(headers)?));
+        // Whoever is on this machine and needs no token could do worse to the node than to ask it often.
+        if !peer.is_loopback() || guards.is_some() && !self.open_metrics {
+            // Who is known is counted by name, so that nobody who is not takes away from it.
+            let who = holder.map_or(Who::Address(peer), |holder| Who::Token(&holder.name));
+            self.count(&who)?;
         }
         if is_open {
             return Ok(Actor { name: None });
         }
-        if tokens.is_none() {
+        if guards.is_none() {
             return self.admit_neighbour(headers);
         }
         let Some(holder) = holder else {
@@ -89,6 +87,16 @@ impl Gate {
             return Err(challenged(StatusCode::FORBIDDEN, detail, &challenge));
         }
         Ok(Actor { name: Some(holder.name.clone()) })
+    }
+
+    /// Counts a request, unless it is one too many.
+    fn count(&self, who: &Who<'_>) -> Result<(), Problem> {
+        let counted = self.limiter.lock().unwrap_or_else(PoisonError::into_inner).admit(who, self.clock.now());
+        counted.map_err(|wait_ms| {
+            self.telemetry.count_not_let_in(NotLetIn::TooOften);
+            let detail = format!("more than {ADMIN_REQUESTS_PER_S} requests a second");
+            Problem::new(StatusCode::TOO_MANY_REQUESTS, detail).retry_after(wait_ms.div_ceil(1_000))
+        })
     }
 
     /// Lets in whoever is on this machine and means it.

@@ -69,7 +69,9 @@ pub struct Context {
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
     /// Others come to the admin listener, and nothing tells them apart.
-    #[error("the admin API listens on {0}, where others come to it: that needs --api-tokens, --admin-tls-cert and --admin-tls-key; without them it listens on loopback only, and --metrics tells metrics elsewhere")]
+    #[error(
+        "the admin API listens on {0}, where others come to it: that needs --api-tokens, --admin-tls-cert and --admin-tls-key; without them it listens on loopback only, and --metrics tells metrics elsewhere"
+    )]
     NotLoopback(SocketAddr),
     /// The system refused.
     #[error("cannot listen on {address} for {purpose}")]

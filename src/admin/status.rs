@@ -129,8 +129,10 @@ impl DatabaseStatus {
             Some(_) if metadata.is_old(now) => warnings.push(format!("it is older than {} days", limits::GEOIP_AGE_DAYS_MAX)),
             Some(_) => {}
         }
-        let continents =
-            source.census.continents().map(|(name, count)| (name.to_owned(), ContinentStatus { networks: count.networks, extent: ExtentStatus::of(&count.extent) }));
+        let continents = source
+            .census
+            .continents()
+            .map(|(name, count)| (name.to_owned(), ContinentStatus { networks: count.networks, extent: ExtentStatus::of(&count.extent) }));
         Self {
             name: source.name.clone(),
             kind: metadata.kind.clone(),
@@ -339,4 +341,3 @@ impl EndpointStatus {
         }
     }
 }
-

@@ -299,7 +299,11 @@ mod tests {
         let (one, other) = ("0".repeat(64), "1".repeat(64));
         assert!(error("").contains("there is no token in it"));
         assert!(error("[[token]]\nname = ").starts_with("line 2, column "), "{}", error("[[token]]\nname = "));
-        assert!(error("[[token]]\nname = \"a\"\nrole = \"boss\"\n").starts_with("line 3, column 8: unknown variant"), "{}", error("[[token]]\nname = \"a\"\nrole = \"boss\"\n"));
+        assert!(
+            error("[[token]]\nname = \"a\"\nrole = \"boss\"\n").starts_with("line 3, column 8: unknown variant"),
+            "{}",
+            error("[[token]]\nname = \"a\"\nrole = \"boss\"\n")
+        );
         assert!(error(&format!("{}\nnmae = 1", row("a", "viewer", &one))).contains("unknown field `nmae`"));
         assert!(error(&row("a b", "viewer", &one)).contains("a token's name is 1 to 64 letters"));
         assert!(error(&format!("{}{}", row("a", "viewer", &one), row("a", "viewer", &other))).contains("line 5, column 1: a has two tokens"));

@@ -84,7 +84,8 @@ impl Reach {
 
 /// A token as a header.
 fn presented(token: &str) -> Result<HeaderValue, ClientError> {
-    let mut value = HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| ClientError::Keys("the token has characters that no token has".to_owned()))?;
+    let mut value =
+        HeaderValue::from_str(&format!("Bearer {token}")).map_err(|_| ClientError::Keys("the token has characters that no token has".to_owned()))?;
     value.set_sensitive(true);
     Ok(value)
 }

@@ -71,9 +71,8 @@ pub fn run(args: &ExplainArgs) -> Exit {
         Err(error) => {
             eprintln!("aya: {}", chain(&error));
             match error {
-                ExplainError::Request(RequestError::NotSteered(_) | RequestError::NotOurs(_)) | ExplainError::Node(ClientError::Refused { status: 404, .. }) => {
-                    Exit::Negative
-                }
+                ExplainError::Request(RequestError::NotSteered(_) | RequestError::NotOurs(_))
+                | ExplainError::Node(ClientError::Refused { status: 404, .. }) => Exit::Negative,
                 _ => Exit::Error,
             }
         }

@@ -19,7 +19,7 @@ mod files;
 mod renewal;
 
 pub use files::{CertificateError, CertificateFiles};
-pub use renewal::{Attention, Seen, renew, watch};
+pub use renewal::{Attention, Seen, renew, warn_of_end, watch};
 
 use std::sync::Arc;
 

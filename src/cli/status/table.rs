@@ -198,7 +198,11 @@ mod tests {
             assert!(text.contains("40.5 %") && text.contains("SHARE"), "{text}");
         }
         let whole = draw(&[("127.0.0.1:8053", Ok(&view))], None, None);
-        assert!(whole.contains("maintenance of the racks") && whole.starts_with("127.0.0.1:8053  ready  all 1 endpoints well  generation 7  digest 00  observed 1.2 s ago"), "{whole}");
+        assert!(
+            whole.contains("maintenance of the racks")
+                && whole.starts_with("127.0.0.1:8053  ready  all 1 endpoints well  generation 7  digest 00  observed 1.2 s ago"),
+            "{whole}"
+        );
     }
 
     #[test]

@@ -52,7 +52,7 @@ pub async fn watch(certificates: Weak<Certificates>, telemetry: Weak<Telemetry>,
 }
 
 /// Warns, once in [`limits::CERTIFICATE_WARN_MS`], of a certificate that is not valid, or not for long.
-fn warn_of_end(certificates: &Certificates, now: Moment, warned: &mut Option<Moment>) {
+pub fn warn_of_end(certificates: &Certificates, now: Moment, warned: &mut Option<Moment>) {
     let validity = certificates.validity();
     let is_well = validity.holds(now) && !validity.is_ending(now);
     if is_well || warned.is_some_and(|warned| now.millis_since(warned) < limits::CERTIFICATE_WARN_MS) {
