@@ -22,7 +22,7 @@ use crate::audit::Entry;
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::control::overrides::{Override, Overrides, Proposal, Wish};
-use crate::control::{AliasChange, Change, Controller, Effects, Event, IntentChange, Plan, Refused};
+use crate::control::{Change, Controller, Effects, Event, IntentChange, Plan, Refused};
 use crate::geo::Geo;
 use crate::limits::{AUDIT_QUEUED_MAX, CHANGES_QUEUED_MAX, CONTROL_TICK_MS, EVENTS_AT_ONCE_MAX, EVENTS_QUEUED_MAX, PROPOSALS_QUEUED_MAX};
 use crate::probe::{self, Meter, Prober, Roots, Targets};
@@ -32,7 +32,7 @@ use crate::units::Moment;
 use crate::world::World;
 use bench::Bench;
 use keeper::{Done, Job, Keeper};
-use news::Teller;
+use news::{Teller, log_alias};
 
 /// The workers' end: hands out the world. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -576,16 +576,6 @@ impl Task {
                 tracing::warn!(%error, source, "health will not outlive the process");
             }
         }));
-    }
-}
-
-/// Logs what is otherwise about an alias.
-fn log_alias(change: &AliasChange) {
-    let (alias, of, news) = (&change.alias, change.of.as_str(), change.news.to_string());
-    if change.news.is_trouble() {
-        tracing::warn!(%alias, r#type = of, news, "alias");
-    } else {
-        tracing::info!(%alias, r#type = of, news, "alias");
     }
 }
 

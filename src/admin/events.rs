@@ -19,7 +19,7 @@ use hyper::body::{Body, Frame};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::Context;
-use super::api::Guarded;
+use super::api::{Guarded, Reading};
 use super::feed::{EventView, Feed, Found, Numbered};
 use super::problem::{Nothing, Params, Problem};
 use crate::limits::{ADMIN_EVENTS_PING_MS, ADMIN_SUBSCRIBERS_MAX};
@@ -56,7 +56,7 @@ const RETRY_MS: u32 = 2_000;
 #[utoipa::path(
     get, path = "/v1/events", tag = "watch",
     params(("Last-Event-ID" = Option<u64>, Header, description = "The number of the last event that was seen; those after it are told first")),
-    responses((status = 200, description = "The stream", body = EventView, content_type = "text/event-stream"), Guarded)
+    responses((status = 200, description = "The stream", body = EventView, content_type = "text/event-stream"), Reading, Guarded)
 )]
 pub(super) async fn events(Extension(stream): Extension<Stream>, _: Params<Nothing>, headers: HeaderMap) -> Result<Response, Problem> {
     let next = match headers.get("last-event-id") {

@@ -37,8 +37,10 @@ pub struct LoadRequest {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct LoadOf {
     /// The service's owner name.
+    #[schema(example = "api.gslb.example.com")]
     pub service: String,
     /// The endpoint's key.
+    #[schema(example = "aws-eu-west-1")]
     pub endpoint: String,
     /// Requests per second that it serves; counts for a minute.
     #[schema(minimum = 0, maximum = 1_000_000_000)]

@@ -41,16 +41,20 @@ pub(super) fn routes() -> Router<Context> {
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct SetRequest {
     /// Words that must all match, such as `service:api region:gcp-*`: cloud, region, zone, service, endpoint; `*` stands for any text.
+    #[schema(min_length = 1, max_length = 512, example = "cloud:aws service:api")]
     pub selector: String,
     /// `drain`, `out`, `in`, or `weight=40%`.
+    #[schema(min_length = 1, example = "drain")]
     pub action: String,
     /// Seconds over which a drain takes the clients away; 0 is at once.
     #[serde(default)]
     pub over_seconds: u64,
     /// Seconds until it ends by itself, 60 to 259,200; four hours if it is not said.
     #[serde(default = "for_seconds")]
+    #[schema(minimum = 60, maximum = 259_200)]
     pub for_seconds: u64,
     /// Why: 1 to 200 octets, a line.
+    #[schema(min_length = 1, max_length = 200, example = "maintenance")]
     pub why: String,
     /// Who, or with a token for whom: 1 to 200 octets, a line.
     #[serde(default, skip_serializing_if = "Option::is_none")]

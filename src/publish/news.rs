@@ -127,6 +127,16 @@ fn why(effects: &Effects) -> String {
     if words.is_empty() { "observations, loads or time".to_owned() } else { words }
 }
 
+/// Logs what is otherwise about an alias.
+pub(super) fn log_alias(change: &AliasChange) {
+    let (alias, of, news) = (&change.alias, change.of.as_str(), change.news.to_string());
+    if change.news.is_trouble() {
+        tracing::warn!(%alias, r#type = of, news, "alias");
+    } else {
+        tracing::info!(%alias, r#type = of, news, "alias");
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
