@@ -391,6 +391,42 @@ pub const ADMIN_CONNECTIONS_MAX: usize = 64;
 pub const ADMIN_REQUEST_MS: u64 = 10_000;
 /// Milliseconds that a connection of the admin or metrics listener lives at most.
 pub const ADMIN_CONNECTION_MS: u64 = 300_000;
+/// Connections of one address to the admin listener at once, loopback aside: nobody takes all of them.
+pub const ADMIN_CONNECTIONS_PER_PEER_MAX: usize = 16;
+/// Requests a second that one token, or one address without a token, may make over time: a page that is looked at makes some ten.
+pub const ADMIN_REQUESTS_PER_S: u64 = 100;
+/// Requests that it may make at once.
+pub const ADMIN_REQUESTS_BURST: u64 = 200;
+/// Buckets in which the requests of addresses are counted; addresses that fall into one share its rate.
+pub const ADMIN_BUCKETS: usize = 512;
+/// Tokens of the API.
+pub const ADMIN_TOKENS_MAX: usize = 256;
+/// Octets of the file of tokens that are read: some 150 for each, and comments.
+pub const ADMIN_TOKENS_OCTETS_MAX: u64 = 256 << 10;
+/// Random octets of a token: 256 bits, so that nobody finds one by trying, and its plain hash may be stored.
+pub const ADMIN_TOKEN_OCTETS: usize = 32;
+/// Octets of a token's name, which stands in the audit trail before the words of whoever used it.
+pub const ADMIN_TOKEN_NAME_OCTETS_MAX: usize = 64;
+/// Octets of what is presented as a token that are looked at.
+pub const ADMIN_PRESENTED_OCTETS_MAX: usize = 512;
+/// Milliseconds from one look at the files of tokens and of clients' issuers to the next.
+pub const ADMIN_LOOK_MS: u64 = 2_000;
+/// Events that are kept for those who come back: some hours of an ordinary day, or one region's death.
+pub const ADMIN_EVENTS_KEPT: usize = 4_096;
+/// Streams of events at once; they leave connections for everybody else.
+pub const ADMIN_SUBSCRIBERS_MAX: usize = 16;
+/// Milliseconds without an event after which a stream says that it lives.
+pub const ADMIN_EVENTS_PING_MS: u64 = 15_000;
+/// Events that one stream is given in one piece, before it is asked whether it takes more.
+pub const ADMIN_EVENTS_AT_ONCE: usize = 64;
+/// Endpoints, and again services, that one answer of the admin API tells; the rest is on the next page.
+pub const ADMIN_PAGE_MAX: usize = 10_000;
+/// Reports of load in one request.
+pub const ADMIN_REPORTS_MAX: usize = 500;
+/// Requests per second that an endpoint may report: sums of a service's endpoints, and products with them, have room in 64 bits.
+pub const LOAD_REPORTED_RPS_MAX: u64 = 1_000_000_000;
+/// News of the node that a slow listener may fall behind by before it misses some.
+pub const NEWS_QUEUED_MAX: usize = 1_024;
 /// Milliseconds that files must be left alone before `--watch` reloads.
 pub const WATCH_SETTLE_MS: u64 = 300;
 /// Such waits before files that are never left alone are read all the same.
@@ -432,5 +468,11 @@ const _: () = assert!(QUIC_STREAM_WINDOW_OCTETS as usize >= TCP_MESSAGE_MAX + 3,
 const _: () = assert!(QUIC_STATES_MAX >= QUIC_CONNECTIONS_MAX + QUIC_UNVALIDATED_MAX);
 const _: () = assert!(DESCRIPTORS_WANTED >= 2 * DESCRIPTORS_FRACTION * TCP_CONNECTIONS_MAX as u64);
 const _: () = assert!(WORKER_STUCK_MS >= 4 * (WORKER_WAKE_MS + WORKER_RESTART_MAX_MS), "who is started again is not stuck");
+const _: () = assert!(ADMIN_SUBSCRIBERS_MAX * 2 <= ADMIN_CONNECTIONS_MAX, "who listens leaves room for who asks");
+const _: () = assert!(ADMIN_CONNECTIONS_PER_PEER_MAX * 2 <= ADMIN_CONNECTIONS_MAX);
+const _: () = assert!(ADMIN_TOKENS_OCTETS_MAX as usize >= ADMIN_TOKENS_MAX * (2 * ADMIN_TOKEN_NAME_OCTETS_MAX + 200), "a full list of tokens can be read");
+const _: () = assert!(ADMIN_TOKEN_NAME_OCTETS_MAX + 8 < OVERRIDE_WORDS_OCTETS_MAX, "a token's name leaves room for the person's");
+const _: () = assert!(ADMIN_BUCKETS.is_power_of_two());
+const _: () = assert!(LOAD_REPORTED_RPS_MAX.checked_mul(1_000 * ENDPOINTS_PER_SERVICE_MAX as u64).is_some());
 const _: () = assert!(WORKER_RESTART_MS <= 100, "nobody waits longer for a worker that died");
 const _: () = assert!(TCP_UNSENT_OCTETS_MAX >= 2 * TCP_MESSAGE_MAX, "the largest reply fits behind what waits already");

@@ -5,8 +5,10 @@
 
 mod bench;
 mod keeper;
+mod news;
 
 pub use keeper::NotGranted;
+pub use news::News;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -20,7 +22,7 @@ use crate::audit::Entry;
 use crate::catalog::Catalog;
 use crate::clock::Clock;
 use crate::control::overrides::{Override, Overrides, Proposal, Wish};
-use crate::control::{AliasChange, Change, Controller, Effects, Event, IntentChange, Plan, Refused};
+use crate::control::{Change, Controller, Effects, Event, IntentChange, Plan, Refused};
 use crate::geo::Geo;
 use crate::limits::{AUDIT_QUEUED_MAX, CHANGES_QUEUED_MAX, CONTROL_TICK_MS, EVENTS_AT_ONCE_MAX, EVENTS_QUEUED_MAX, PROPOSALS_QUEUED_MAX};
 use crate::probe::{self, Meter, Prober, Roots, Targets};
@@ -30,6 +32,7 @@ use crate::units::Moment;
 use crate::world::World;
 use bench::Bench;
 use keeper::{Done, Job, Keeper};
+use news::{Teller, log_alias};
 
 /// The workers' end: hands out the world. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -148,6 +151,8 @@ pub struct ControlHandle {
     changes: broadcast::Sender<Change>,
     /// Tells changes of what is intended.
     intents: broadcast::Sender<IntentChange>,
+    /// Tells news of all kinds.
+    news: Teller,
     /// The overrides in force.
     overrides: watch::Receiver<Arc<Overrides>>,
     /// Whether the file of overrides was not whole at the start.
@@ -218,6 +223,23 @@ impl ControlHandle {
     #[must_use]
     pub fn intents(&self) -> broadcast::Receiver<IntentChange> {
         self.intents.subscribe()
+    }
+
+    /// News of all kinds from now on; as [`ControlHandle::changes`].
+    #[must_use]
+    pub fn news(&self) -> broadcast::Receiver<News> {
+        self.news.listen()
+    }
+
+    /// Tells those who follow the node that files were read, and not taken.
+    pub fn tell_refused_reload(&self, why: &str, at: Moment) {
+        self.news.tell(News::ReloadRefused { why: why.into(), at });
+    }
+
+    /// The overrides in force, and news of them.
+    #[must_use]
+    pub fn overrides_news(&self) -> watch::Receiver<Arc<Overrides>> {
+        self.overrides.clone()
     }
 
     /// The overrides in force.
@@ -333,13 +355,15 @@ pub fn spawn(start: Start) -> ControlHandle {
     let (targets, target) = watch::channel(Targets::of(controller.world()));
     let (readiness, ready) = watch::channel(controller.is_ready());
     let worlds = publisher.worlds();
-    let handle = ControlHandle { commands, wishes, events: events.clone(), worlds, changes: changes.clone(), intents: intents.clone(), overrides, lost, ready };
+    let (told, news) = ((changes.clone(), intents.clone()), Teller::new());
+    let handle =
+        ControlHandle { commands, wishes, events: events.clone(), worlds, changes: told.0, intents: told.1, news: news.clone(), overrides, lost, ready };
     let prober = Prober::new(clock.clone(), roots);
     tokio::spawn(resolve::run(plan.clone(), events.clone(), name_servers, clock.clone(), seed, Arc::clone(&lookups)));
     tokio::spawn(probe::run(plan, target, events, prober, clock.clone(), seed, meter));
     let (jobs, job) = (Vec::new(), None);
     let bench = Bench { keeper, job, jobs, entries: Vec::new(), overrides: tell_overrides, intents };
-    let task = Task { controller, publisher, clock, plans, targets, lookups, changes, readiness, state, writing: None, unwritten: false, bench };
+    let task = Task { controller, publisher, clock, plans, targets, lookups, changes, news, readiness, state, writing: None, unwritten: false, bench };
     tokio::spawn(task.run(observed, asked, wished));
     handle
 }
@@ -360,6 +384,8 @@ struct Task {
     lookups: Arc<dyn resolve::Meter>,
     /// Tells changes of health.
     changes: broadcast::Sender<Change>,
+    /// Tells news of all kinds.
+    news: Teller,
     /// Tells readiness.
     readiness: watch::Sender<bool>,
     /// Where the state is kept.
@@ -466,8 +492,11 @@ impl Task {
     /// Handles events and carries out what follows.
     fn handle(&mut self, events: impl IntoIterator<Item = Event>) -> Option<Refused> {
         let now = self.clock.now();
-        let Effects { publish, changes, holds, doubt, aliases, unusable, intents, intents_untold, expired, persist, plan, refusal, dropped: _ } =
-            self.controller.handle_all(events, now);
+        let before = Arc::clone(self.controller.world());
+        let effects = self.controller.handle_all(events, now);
+        self.news.tell_effects(&effects, &before, now);
+        drop(before);
+        let Effects { publish, changes, holds, doubt, aliases, unusable, intents, intents_untold, expired, persist, plan, refusal, dropped: _ } = effects;
         if let Some(world) = publish {
             if !self.targets.borrow().are_of(&world) {
                 self.targets.send_replace(Targets::of(&world));
@@ -547,16 +576,6 @@ impl Task {
                 tracing::warn!(%error, source, "health will not outlive the process");
             }
         }));
-    }
-}
-
-/// Logs what is otherwise about an alias.
-fn log_alias(change: &AliasChange) {
-    let (alias, of, news) = (&change.alias, change.of.as_str(), change.news.to_string());
-    if change.news.is_trouble() {
-        tracing::warn!(%alias, r#type = of, news, "alias");
-    } else {
-        tracing::info!(%alias, r#type = of, news, "alias");
     }
 }
 

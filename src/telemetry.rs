@@ -159,6 +159,8 @@ metrics! {
     OVERRIDES_LOST = "aya_overrides_lost", Gauge, Count, [], "1 if the file of overrides was not whole at the start, and was set aside";
     /// Wishes.
     WISHES = "aya_override_requests_total", Counter, Count, ["outcome"], "Requests to set or clear overrides, by outcome; dry runs are left out";
+    /// Requests that were not let in.
+    NOT_LET_IN = "aya_api_refused_total", Counter, Count, ["why"], "Requests that the admin API did not let in: no token that it knows, a role that may not, too often, a host that is not ours";
     /// Dropped events.
     DROPPED = "aya_events_dropped_total", Counter, Count, [], "Events for the controller that found its queue full";
     /// Open descriptors.
@@ -189,6 +191,22 @@ pub enum Reloaded {
     Applied,
     /// The old ones still are.
     Refused,
+}
+
+/// Why requests are not let in, in the order of [`NotLetIn`].
+const NOT_LET_IN_WHYS: [&str; 4] = ["token", "role", "rate", "host"];
+
+/// Why a request to the admin API is not let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotLetIn {
+    /// It has no token, or one that nobody knows.
+    Unknown,
+    /// Its token's role may not do that.
+    Role,
+    /// It is one too many.
+    TooOften,
+    /// It is meant for a host that this is not.
+    Host,
 }
 
 /// Outcomes of requests for overrides, in the order of [`Wished`].
@@ -361,6 +379,9 @@ impl Telemetry {
     /// Says whether overrides were lost at the start, since their file was not whole.
     pub fn set_overrides_lost(&self, lost: bool) {
         gauge(&self.lasting, &OVERRIDES_LOST, NONE).set(f64::from(u8::from(lost)));
+        for why in NOT_LET_IN_WHYS {
+            counter(&self.lasting, &NOT_LET_IN, &[why]).increment(0);
+        }
         for outcome in WISH_OUTCOMES {
             counter(&self.lasting, &WISHES, &[outcome]).increment(0);
         }
@@ -369,6 +390,11 @@ impl Telemetry {
     /// Counts a request to set or clear overrides.
     pub fn count_wish(&self, outcome: Wished) {
         counter(&self.lasting, &WISHES, &[WISH_OUTCOMES[outcome as usize]]).increment(1);
+    }
+
+    /// Counts a request that the admin API did not let in.
+    pub fn count_not_let_in(&self, why: NotLetIn) {
+        counter(&self.lasting, &NOT_LET_IN, &[NOT_LET_IN_WHYS[why as usize]]).increment(1);
     }
 
     /// Counts a look-up of an alias.
@@ -449,8 +475,19 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// Whether a metric lasts as long as the node, rather than being summed for each scrape.
 fn is_lasting(metric: &Metric) -> bool {
     metric.kind == Kind::Histogram
-        || [RELOADS.name, DROPPED.name, LOOKUPS.name, UNUSABLE.name, BUILD.name, CERTIFICATE_END.name, CERTIFICATES.name, OVERRIDES_LOST.name, WISHES.name]
-            .contains(&metric.name)
+        || [
+            RELOADS.name,
+            DROPPED.name,
+            LOOKUPS.name,
+            UNUSABLE.name,
+            BUILD.name,
+            CERTIFICATE_END.name,
+            CERTIFICATES.name,
+            OVERRIDES_LOST.name,
+            WISHES.name,
+            NOT_LET_IN.name,
+        ]
+        .contains(&metric.name)
 }
 
 /// Describes the metrics of one recorder.

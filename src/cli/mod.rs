@@ -5,6 +5,7 @@ mod client;
 pub mod demo;
 pub mod draw;
 pub mod explain;
+mod gate;
 pub mod geoip;
 pub mod load;
 mod manager;
@@ -13,13 +14,15 @@ pub mod overrides;
 pub mod policy;
 pub mod serve;
 pub mod simulate;
+pub mod status;
+pub mod token;
 pub mod whatif;
 
 use std::error::Error;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 /// Authoritative DNS for global server load balancing: answers by health, place, latency, price and law, and explains every answer.
 #[derive(Debug, Parser)]
@@ -51,10 +54,19 @@ enum Verb {
     Drain(overrides::DrainArgs),
     /// Take back what is intended with these endpoints: short for `override clear`.
     Restore(overrides::ClearArgs),
+    /// Tell how the nodes and their endpoints are.
+    Status(status::StatusArgs),
+    /// Make tokens of the admin API.
+    Token(token::TokenArgs),
     /// Tell what is known of addresses.
     Geoip(geoip::GeoipArgs),
     /// Try it: regional services, a zone and drills on this machine, in one command.
     Demo(demo::DemoArgs),
+    /// Write what a shell needs to complete command lines, for instance: aya completions bash > /etc/bash_completion.d/aya
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
 }
 
 /// What a verb came to.
@@ -93,6 +105,15 @@ pub fn run(line: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::Override(args) => overrides::run(&args).into(),
         Verb::Drain(args) => overrides::drain(&args).into(),
         Verb::Restore(args) => overrides::restore(&args).into(),
+        Verb::Status(args) => status::run(&args).into(),
+        Verb::Token(args) => token::run(&args).into(),
+        Verb::Completions { shell } => {
+            let mut text = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "aya", &mut text);
+            // Whoever closes the pipe early has seen enough.
+            let _ = std::io::Write::write_all(&mut std::io::stdout().lock(), &text);
+            Exit::Ok.into()
+        }
         Verb::Geoip(args) => geoip::run(&args).into(),
         Verb::Demo(args) => demo::run(&args).into(),
     }

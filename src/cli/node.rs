@@ -28,8 +28,10 @@ use tokio::task::JoinHandle;
 use self::encrypted::{Encrypted, load_certificate};
 use self::logs::{log_changes, log_intents};
 use self::meter::ProbeMeter;
+use super::chain;
 use super::load::{Content, LoadError, Loaded, age_lints, newly_undated};
 use super::policy::{SecretError, Wishes};
+use crate::admin::access::{Access, AccessError, AccessFiles};
 use crate::admin::{self, Admin, Context, Listeners};
 use crate::clock::Clock;
 use crate::control::Change;
@@ -72,8 +74,10 @@ pub struct Options {
     pub engine: Engine,
     /// The folder in which health and overrides outlive the process, if they are to.
     pub state: Option<PathBuf>,
-    /// Where the admin API listens; loopback only.
+    /// Where the admin API listens; elsewhere than on loopback it needs tokens and a certificate.
     pub admin: Option<SocketAddr>,
+    /// What keeps others out of it.
+    pub access: AccessFiles,
     /// Where metrics are told beside the admin API.
     pub metrics: Option<SocketAddr>,
     /// Whether reloads may remove zones, more than a tenth of the services or endpoints, or more than half of the known addresses.
@@ -106,6 +110,7 @@ impl Options {
             engine: Engine::Native,
             state: None,
             admin: None,
+            access: AccessFiles::default(),
             metrics: None,
             allow_shrink: false,
             roots: Roots::of_system(),
@@ -137,6 +142,9 @@ pub enum StartError {
     /// An address for the admin API or metrics cannot be had.
     #[error(transparent)]
     Admin(#[from] admin::BindError),
+    /// What keeps others out of the admin API cannot be used.
+    #[error(transparent)]
+    Access(#[from] AccessError),
     /// The state folder cannot be made.
     #[error("cannot make the state folder {}", path.display())]
     State {
@@ -205,6 +213,8 @@ pub struct Node {
     quic_addresses: Vec<SocketAddr>,
     /// The workers.
     server: Server,
+    /// Who may come in there.
+    access: Arc<Access>,
     /// The admin thread, if there is one.
     admin: Option<Admin>,
     /// Offers the sockets to the next process, if it may have them.
@@ -230,6 +240,8 @@ pub struct Prepared {
     encrypted: Encrypted,
     /// Sockets for the admin API and metrics.
     listeners: Listeners,
+    /// Who may come in there.
+    access: Arc<Access>,
     /// Who answers until this one does.
     predecessor: Option<Predecessor>,
     /// What is known of QUIC connections of processes before.
@@ -262,7 +274,7 @@ impl Prepared {
     /// # Errors
     /// [`StartError`]; nothing is left running, and a process before this one goes on.
     pub fn go(self) -> Result<Node, StartError> {
-        let Self { options, policies, bound, certificates, encrypted, listeners, predecessor, lineage, clock, control, telemetry, runtime } = self;
+        let Self { options, policies, bound, certificates, encrypted, listeners, access, predecessor, lineage, clock, control, telemetry, runtime } = self;
         let addresses = bound.iter().map(|bound| bound.address).collect();
         let [tls_addresses, https_addresses, quic_addresses] = encrypted.addresses();
         let (admin_address, metrics_address) = (listeners.admin_address(), listeners.metrics_address());
@@ -276,7 +288,7 @@ impl Prepared {
         let context =
             Context { worlds: edge.worlds, clock: clock.clone(), telemetry: Arc::clone(&telemetry), control: control.clone(), ready: control.ready() };
         let wanted = admin_address.is_some() || metrics_address.is_some();
-        let admin = wanted.then(|| Admin::start(listeners, context)).transpose().map_err(StartError::System)?;
+        let admin = wanted.then(|| Admin::start(listeners, context, Arc::clone(&access))).transpose().map_err(StartError::System)?;
         let (tell, succeeded) = watch::channel(false);
         let offer = match (options.handover, heirlooms) {
             (Some(path), Some(heirlooms)) => {
@@ -323,6 +335,7 @@ impl Prepared {
             https_addresses,
             quic_addresses,
             server,
+            access,
             admin,
             offer,
             succeeded,
@@ -375,7 +388,8 @@ impl Node {
         let lineage = Lineage::after(predecessor.as_ref().map(Predecessor::legacy)).map_err(StartError::System)?;
         let certificates = load_certificate(&options)?;
         let encrypted = Encrypted::bind(&options, &mut given)?;
-        let listeners = Listeners::bind(options.admin, options.metrics, |address| given.take_tcp(address).pop())?;
+        let access = Arc::new(Access::load(options.access.clone())?);
+        let listeners = Listeners::bind(options.admin, options.metrics, &access, |address| given.take_tcp(address).pop())?;
         for address in given.addresses() {
             tracing::warn!(%address, "a socket was handed over that nothing is to listen on; it is closed");
         }
@@ -403,11 +417,11 @@ impl Node {
         runtime.spawn(log_intents(control.intents()));
         telemetry.set_overrides_lost(control.lost_overrides());
         runtime.spawn(keep_up(Arc::downgrade(&telemetry)));
-        Ok(Prepared { options, policies, bound, certificates, encrypted, listeners, predecessor, lineage, clock, control, telemetry, runtime })
+        Ok(Prepared { options, policies, bound, certificates, encrypted, listeners, access, predecessor, lineage, clock, control, telemetry, runtime })
     }
 
-    /// Loads again, and answers from what was loaded when this returns. The certificate's files are read, too; a mistake in them is logged and
-    /// counted, and keeps nothing else from being reloaded.
+    /// Loads again, and answers from what was loaded when this returns. The certificates' and the API's files are read, too; a mistake in them is logged,
+    /// and keeps nothing else from being reloaded.
     ///
     /// # Errors
     /// [`ReloadError`]: the old world is answered from, as before.
@@ -416,12 +430,17 @@ impl Node {
         if let Some(certificates) = &self.certificates {
             tls::renew(certificates, &self.telemetry, self.clock.now());
         }
+        // What cannot be used was logged, and is no reason not to read the rest.
+        let _ = self.access.renew(self.clock.now());
         let reloaded = self.content.load().map_err(ReloadError::from).and_then(|loaded| {
             let policy = self.wishes.policy(Some(&self.policies.load()))?;
             let generation = self.apply(loaded)?;
             self.policies.store(policy.into());
             Ok(generation)
         });
+        if let Err(error) = &reloaded {
+            self.control.tell_refused_reload(&chain(error), self.clock.now());
+        }
         self.telemetry.count_reload(if reloaded.is_ok() { Reloaded::Applied } else { Reloaded::Refused });
         reloaded
     }

@@ -16,9 +16,9 @@ use std::io::Write as _;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 
-use super::client::{Client, ClientError};
-use super::{Exit, chain};
-use crate::admin::overrides::{ClearQuery, GrantedView, ListView, OverrideView, SetRequest};
+use super::client::{Client, ClientError, Reach};
+use super::{Exit, chain, tell_error};
+use crate::admin::overrides::{GrantedView, ListView, OverrideView, SetRequest};
 use crate::config::duration_ms;
 
 /// What `aya override` is told.
@@ -128,13 +128,9 @@ struct Nodes {
     /// One JSON object for each node instead of words.
     #[arg(long)]
     json: bool,
-}
-
-impl Nodes {
-    /// Their APIs.
-    fn clients(&self) -> Vec<Client> {
-        self.api.iter().map(|api| Client::new(api)).collect()
-    }
+    /// What they want to see.
+    #[command(flatten)]
+    reach: Reach,
 }
 
 /// Reads a time in whole seconds.
@@ -175,11 +171,11 @@ pub fn restore(args: &ClearArgs) -> Exit {
     let Some(who) = who(args.common.who.as_deref()) else { return Exit::Error };
     let what = args.what.join(" ");
     let number = what.parse::<u64>().ok();
-    let query = ClearQuery { selector: number.is_none().then_some(what), who, why: args.why.clone(), dry_run: false };
+    let selector = number.is_none().then_some(what);
     on_all(&args.common, |client, dry_run| {
         let path = number.map_or_else(|| "/v1/overrides".to_owned(), |id| format!("/v1/overrides/{id}"));
-        let mut pairs = vec![("who", query.who.as_str()), ("why", query.why.as_str())];
-        pairs.extend(query.selector.as_deref().map(|selector| ("selector", selector)));
+        let mut pairs = vec![("who", who.as_str()), ("why", args.why.as_str())];
+        pairs.extend(selector.as_deref().map(|selector| ("selector", selector)));
         pairs.push(("dry-run", if dry_run { "true" } else { "false" }));
         client.delete(&path, &pairs)
     })
@@ -194,7 +190,7 @@ fn set_on_all(selector: String, action: String, terms: &Terms) -> Exit {
         over_seconds: terms.over,
         for_seconds: terms.life,
         why: terms.why.clone(),
-        who,
+        who: Some(who),
         force: terms.force.clone(),
         dry_run: false,
     };
@@ -207,20 +203,26 @@ fn set_on_all(selector: String, action: String, terms: &Terms) -> Exit {
 /// What one node says.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
-struct Said<T> {
+pub(super) struct Said<T> {
     /// The node.
-    api: String,
-    /// What it did.
+    pub api: String,
+    /// What it did, or how it is.
     #[serde(skip_serializing_if = "Option::is_none")]
-    done: Option<T>,
-    /// Why it did not.
+    pub done: Option<T>,
+    /// Why it did not, or does not say.
     #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<String>,
+    pub error: Option<String>,
 }
 
 /// Has every node do something, and tells what came of it. Of several each is asked first whether it would.
 fn on_all(common: &Common, ask: impl Fn(&Client, bool) -> Result<String, ClientError>) -> Exit {
-    let clients = common.nodes.clients();
+    let clients = match common.nodes.reach.clients(&common.nodes.api) {
+        Ok(clients) => clients,
+        Err(error) => {
+            tell_error(&error);
+            return Exit::Error;
+        }
+    };
     let granted = |client: &Client, dry_run: bool| {
         let body = ask(client, dry_run)?;
         serde_json::from_str::<GrantedView>(&body).map_err(|error| ClientError::Strange(client.api().to_owned(), error.to_string()))
@@ -254,7 +256,13 @@ fn exit_of<T>(outcomes: &[Result<T, ClientError>]) -> Exit {
 
 /// Tells the overrides of every node.
 fn list_all(nodes: &Nodes) -> Exit {
-    let clients = nodes.clients();
+    let clients = match nodes.reach.clients(&nodes.api) {
+        Ok(clients) => clients,
+        Err(error) => {
+            tell_error(&error);
+            return Exit::Error;
+        }
+    };
     let list = |client: &Client| {
         let body = client.get("/v1/overrides", &[], "application/json")?;
         serde_json::from_str::<ListView>(&body).map_err(|error| ClientError::Strange(client.api().to_owned(), error.to_string()))

@@ -35,6 +35,7 @@ pub struct Question {
 
 /// An answer with its reasons.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "serve", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct Explanation {
     /// The service's owner name.
@@ -69,6 +70,7 @@ pub struct Explanation {
 
 /// Who asks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "serve", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct ClientView {
     /// Its prefix.
@@ -85,6 +87,7 @@ pub struct ClientView {
 
 /// A residency rule of the service.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "serve", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct ResidencyView {
     /// The rule's name.
@@ -95,6 +98,7 @@ pub struct ResidencyView {
 
 /// An endpoint, its bill, and why it is out if it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "serve", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct EndpointView {
     /// Its name.
@@ -126,6 +130,7 @@ pub struct EndpointView {
 
 /// The terms of a score, in microseconds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "serve", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct BillView {
     /// Round-trip time.
