@@ -5,6 +5,7 @@
 //! are registered anew for each scrape, so that an endpoint that was removed leaves no series behind; at most
 //! [`limits::METRIC_SERIES_MAX`] of one name are told, the rest is summed under `other`.
 
+mod drill;
 mod process;
 mod scrape;
 pub mod tally;
@@ -159,6 +160,14 @@ metrics! {
     OVERRIDES_LOST = "aya_overrides_lost", Gauge, Count, [], "1 if the file of overrides was not whole at the start, and was set aside";
     /// Wishes.
     WISHES = "aya_override_requests_total", Counter, Count, ["outcome"], "Requests to set or clear overrides, by outcome; dry runs are left out";
+    /// The drill.
+    DRILL = "aya_drill", Gauge, Count, ["phase"], "1 while a drill is announced, and again while one is running";
+    /// Drilled endpoints.
+    DRILLED = "aya_drilled_endpoints", Gauge, Count, [], "Endpoints that the drill which is announced or running is about";
+    /// Drills.
+    DRILLS = "aya_drills_total", Counter, Count, ["outcome"], "Drills that are over, by outcome: ended by themselves, or aborted";
+    /// Wishes for drills.
+    DRILL_WISHES = "aya_drill_requests_total", Counter, Count, ["outcome"], "Requests to run or abort drills, by outcome; dry runs are left out";
     /// Dropped events.
     DROPPED = "aya_events_dropped_total", Counter, Count, [], "Events for the controller that found its queue full";
     /// Open descriptors.
@@ -364,6 +373,7 @@ impl Telemetry {
         for outcome in WISH_OUTCOMES {
             counter(&self.lasting, &WISHES, &[outcome]).increment(0);
         }
+        self.register_drills();
     }
 
     /// Counts a request to set or clear overrides.
@@ -449,7 +459,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// Whether a metric lasts as long as the node, rather than being summed for each scrape.
 fn is_lasting(metric: &Metric) -> bool {
     metric.kind == Kind::Histogram
-        || [RELOADS.name, DROPPED.name, LOOKUPS.name, UNUSABLE.name, BUILD.name, CERTIFICATE_END.name, CERTIFICATES.name, OVERRIDES_LOST.name, WISHES.name]
+        || [RELOADS.name, DROPPED.name, LOOKUPS.name, UNUSABLE.name, BUILD.name, CERTIFICATE_END.name, CERTIFICATES.name, OVERRIDES_LOST.name, WISHES.name, DRILLS.name, DRILL_WISHES.name]
             .contains(&metric.name)
 }
 
@@ -502,6 +512,7 @@ fn outcome_word(outcome: &ProbeOutcome) -> &'static str {
             ProbeFailure::Tls(_) => "tls",
             ProbeFailure::Status(_) => "status",
             ProbeFailure::Body(_) => "body",
+            ProbeFailure::Drill => "drill",
             ProbeFailure::NotAsked(_) => "not-asked",
         },
     }

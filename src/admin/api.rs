@@ -25,7 +25,7 @@ use crate::world::World;
 
 /// Everything.
 pub(super) fn admin(context: Context) -> Router {
-    let router = Router::new().route("/v1/explain", get(explain)).route("/v1/status", get(status)).merge(super::overrides::routes()).merge(common());
+    let router = Router::new().route("/v1/explain", get(explain)).route("/v1/status", get(status)).merge(super::overrides::routes()).merge(super::drills::routes()).merge(common());
     finish(router, context)
 }
 
@@ -146,6 +146,9 @@ struct StatusView {
     stale: bool,
     /// Whether that is since this node doubts its own network.
     doubting: bool,
+    /// The drill that is announced or running, if any.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    drill: Option<String>,
     /// Milliseconds since the newest observation; absent before the first.
     observed_ms_ago: Option<u64>,
     /// Where clients are found.
@@ -271,6 +274,9 @@ struct EndpointStatus {
     /// The override that has the say over it, if any.
     #[serde(rename = "override", skip_serializing_if = "Option::is_none")]
     intent: Option<String>,
+    /// The drill that it is part of, if any, announced or running.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    drill: Option<String>,
     /// Whether it is probed at all.
     probed: bool,
     /// The name that its addresses are looked up by, if they are.
@@ -369,6 +375,7 @@ async fn status(State(context): State<Context>) -> Json<StatusView> {
         ramp_permille: status.ramp.0,
         moving: status.moving,
         intent: world.notes.about(id).map(ToString::to_string),
+        drill: world.drill_of(id).map(ToString::to_string),
         probed: !endpoint.probes.is_empty(),
         alias: endpoint.alias.map(|alias| catalog.alias(alias.id).name.to_string()),
         resolved: if endpoint.alias.is_some() { addresses_of(endpoint, &world) } else { Vec::new() },
@@ -386,6 +393,7 @@ async fn status(State(context): State<Context>) -> Json<StatusView> {
         ready: *context.ready.borrow(),
         stale: world.statuses.stale,
         doubting: world.statuses.doubting,
+        drill: world.drill.as_ref().map(ToString::to_string),
         observed_ms_ago: observed.map(|observed| now.millis_since(observed)),
         geography,
         endpoints: endpoints.collect(),

@@ -1,4 +1,4 @@
-//! What a running node tells over HTTP, and takes: health, readiness, metrics, explanations, status, overrides.
+//! What a running node tells over HTTP, and takes: health, readiness, metrics, explanations, status, overrides, drills.
 //!
 //! An edge, on one thread with a small runtime of its own: answering queries never depends on it, nor it on them. The admin listener binds
 //! to loopback only, as it has no authentication; the metrics listener may stand anywhere and tells only `/healthz`, `/readyz` and `/metrics`.
@@ -12,8 +12,10 @@
 //! | `GET /v1/explain?name=&client=&type=&down=` | why this client gets this answer | 200, 400, 404 |
 //! | `GET /v1/status` | the world: generation, digest, endpoints | 200 |
 //! | `/v1/overrides` | what operators intend with endpoints: [`overrides`] | |
+//! | `/v1/drills` | failures that are played and measured: [`drills`] | |
 
 mod api;
+pub mod drills;
 mod listen;
 pub mod overrides;
 
@@ -37,7 +39,7 @@ pub struct Context {
     pub clock: Clock,
     /// What was counted.
     pub telemetry: Arc<Telemetry>,
-    /// Takes wishes for overrides.
+    /// Takes wishes for overrides and drills.
     pub control: ControlHandle,
     /// Whether the first round of probes is over.
     pub ready: watch::Receiver<bool>,

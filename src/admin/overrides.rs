@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Context;
 use super::api::Problem;
+use crate::control::drills;
 use crate::control::overrides::{Action, Clear, Moved, Override, Refusal, Selector, ServiceMoved, Set, Way, Which, Wish, Words};
 use crate::limits::{OVERRIDE_LIFE_MS, OVERRIDE_LIFE_MS_MAX};
 use crate::publish::{Granted, NotGranted};
@@ -223,7 +224,7 @@ impl GrantedView {
 
 impl MovedView {
     /// The same for programs.
-    fn of(moved: &Moved) -> Self {
+    pub(super) fn of(moved: &Moved) -> Self {
         let most = moved.told.iter().map(|ServiceMoved { service, clients, ways }| ServiceMovedView {
             service: service.to_string(),
             clients_percent: percent(*clients),
@@ -293,7 +294,7 @@ async fn grant(context: &Context, wish: Wish, dry_run: bool) -> Result<GrantedVi
     if !dry_run {
         context.telemetry.count_wish(match &outcome {
             Ok(_) => Wished::Granted,
-            Err(NotGranted::Refused(_) | NotGranted::NoFolder | NotGranted::Busy) => Wished::Refused,
+            Err(NotGranted::Refused(_) | NotGranted::Drill(_) | NotGranted::NoFolder | NotGranted::Busy) => Wished::Refused,
             Err(NotGranted::Audit { .. } | NotGranted::Write(_) | NotGranted::Ended) => Wished::Failed,
         });
     }
@@ -301,11 +302,14 @@ async fn grant(context: &Context, wish: Wish, dry_run: bool) -> Result<GrantedVi
 }
 
 /// A refusal as a problem document.
-fn problem(refused: &NotGranted) -> Problem {
+pub(super) fn problem(refused: &NotGranted) -> Problem {
     let status = match refused {
         NotGranted::Refused(Refusal::Life | Refusal::Over) => StatusCode::UNPROCESSABLE_ENTITY,
         NotGranted::Refused(Refusal::MatchesNothing { .. } | Refusal::NoSuch(_) | Refusal::NoneOf { .. }) => StatusCode::NOT_FOUND,
         NotGranted::Refused(Refusal::TooMany | Refusal::Unsafe(_)) | NotGranted::NoFolder => StatusCode::CONFLICT,
+        NotGranted::Drill(drills::Refusal::Life | drills::Refusal::Plays) => StatusCode::UNPROCESSABLE_ENTITY,
+        NotGranted::Drill(drills::Refusal::MatchesNothing { .. } | drills::Refusal::NoSuch(_) | drills::Refusal::None) => StatusCode::NOT_FOUND,
+        NotGranted::Drill(drills::Refusal::Unprobed { .. } | drills::Refusal::OneAtATime(_) | drills::Refusal::Unsafe(_)) => StatusCode::CONFLICT,
         NotGranted::Audit { .. } | NotGranted::Write(_) => StatusCode::INTERNAL_SERVER_ERROR,
         NotGranted::Busy | NotGranted::Ended => StatusCode::SERVICE_UNAVAILABLE,
     };
@@ -317,7 +321,7 @@ fn problem(refused: &NotGranted) -> Problem {
 }
 
 /// That a value is wrong.
-fn wrong(detail: impl Into<String>) -> Problem {
+pub(super) fn wrong(detail: impl Into<String>) -> Problem {
     Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
 }
 
@@ -339,6 +343,6 @@ fn millis(seconds: u64) -> u64 {
 }
 
 /// Reads a line.
-fn words(field: &str, text: &str) -> Result<Words, Problem> {
+pub(super) fn words(field: &str, text: &str) -> Result<Words, Problem> {
     Words::parse(text).map_err(|error| wrong(format!("`{field}` must be a line of 1 to 200 octets: {error}")))
 }

@@ -4,6 +4,7 @@ pub mod check;
 mod client;
 pub mod demo;
 pub mod draw;
+pub mod drill;
 pub mod explain;
 pub mod geoip;
 pub mod load;
@@ -51,6 +52,8 @@ enum Verb {
     Drain(overrides::DrainArgs),
     /// Take back what is intended with these endpoints: short for `override clear`.
     Restore(overrides::ClearArgs),
+    /// Play a failure with observations, never with a service, and measure how answers leave it.
+    Drill(drill::DrillArgs),
     /// Tell what is known of addresses.
     Geoip(geoip::GeoipArgs),
     /// Try it: regional services, a zone and drills on this machine, in one command.
@@ -93,6 +96,7 @@ pub fn run(line: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::Override(args) => overrides::run(&args).into(),
         Verb::Drain(args) => overrides::drain(&args).into(),
         Verb::Restore(args) => overrides::restore(&args).into(),
+        Verb::Drill(args) => drill::run(&args).into(),
         Verb::Geoip(args) => geoip::run(&args).into(),
         Verb::Demo(args) => demo::run(&args).into(),
     }

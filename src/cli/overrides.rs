@@ -18,7 +18,7 @@ use serde::Serialize;
 
 use super::client::{Client, ClientError};
 use super::{Exit, chain};
-use crate::admin::overrides::{ClearQuery, GrantedView, ListView, OverrideView, SetRequest};
+use crate::admin::overrides::{ClearQuery, GrantedView, ListView, MovedView, OverrideView, SetRequest};
 use crate::config::duration_ms;
 
 /// What `aya override` is told.
@@ -121,24 +121,24 @@ struct Common {
 
 /// Which nodes, and how they are told of.
 #[derive(Debug, Args)]
-struct Nodes {
+pub(super) struct Nodes {
     /// Admin address of a node; may be given several times.
     #[arg(long, value_name = "ADDRESS", env = "AYA_API", value_delimiter = ',', default_value = "127.0.0.1:8053")]
-    api: Vec<String>,
+    pub(super) api: Vec<String>,
     /// One JSON object for each node instead of words.
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
 }
 
 impl Nodes {
     /// Their APIs.
-    fn clients(&self) -> Vec<Client> {
+    pub(super) fn clients(&self) -> Vec<Client> {
         self.api.iter().map(|api| Client::new(api)).collect()
     }
 }
 
 /// Reads a time in whole seconds.
-fn seconds(text: &str) -> Result<u64, String> {
+pub(super) fn seconds(text: &str) -> Result<u64, String> {
     match duration_ms(text)? {
         millis if millis % 1_000 == 0 => Ok(u64::from(millis) / 1_000),
         _ => Err("finer than a second".to_owned()),
@@ -147,7 +147,7 @@ fn seconds(text: &str) -> Result<u64, String> {
 
 /// Who does it: as told, or the user of this system.
 #[expect(clippy::print_stderr, reason = "this is where people are told")]
-fn who(told: Option<&str>) -> Option<String> {
+pub(super) fn who(told: Option<&str>) -> Option<String> {
     let user = || ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok()).filter(|user| !user.is_empty());
     let who = told.map(str::to_owned).or_else(user);
     if who.is_none() {
@@ -241,7 +241,7 @@ fn on_all(common: &Common, ask: impl Fn(&Client, bool) -> Result<String, ClientE
 }
 
 /// What outcomes on all nodes come to.
-fn exit_of<T>(outcomes: &[Result<T, ClientError>]) -> Exit {
+pub(super) fn exit_of<T>(outcomes: &[Result<T, ClientError>]) -> Exit {
     let done = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
     let refused = outcomes.iter().any(|outcome| outcome.as_ref().is_err_and(ClientError::is_refusal));
     match done {
@@ -274,7 +274,7 @@ fn list_all(nodes: &Nodes) -> Exit {
 
 /// Tells what every node said: errors on standard error, the rest on standard output.
 #[expect(clippy::print_stderr, reason = "this is where people are told")]
-fn tell_all<T: Serialize>(nodes: &Nodes, clients: &[Client], outcomes: &[Result<T, ClientError>], told: impl Fn(&T) -> String) {
+pub(super) fn tell_all<T: Serialize>(nodes: &Nodes, clients: &[Client], outcomes: &[Result<T, ClientError>], told: impl Fn(&T) -> String) {
     let mut out = std::io::stdout().lock();
     for (client, outcome) in clients.iter().zip(outcomes) {
         let text = match outcome {
@@ -324,15 +324,14 @@ fn told(granted: &GrantedView) -> String {
     for rule in &granted.forced {
         let _ = writeln!(text, "forced: {rule}");
     }
-    let moved = &granted.moved;
-    let _ = writeln!(
-        text,
-        "{} % of the clients {} ({} endpoints of {} services)",
-        moved.clients_percent,
-        if granted.dry_run { "would move" } else { "move" },
-        moved.endpoints,
-        moved.services
-    );
+    text.push_str(&moves(&granted.moved, if granted.dry_run { "would move" } else { "move" }));
+    text
+}
+
+/// Who moves, in words.
+pub(super) fn moves(moved: &MovedView, verb: &str) -> String {
+    let mut text = String::new();
+    let _ = writeln!(text, "{} % of the clients {verb} ({} endpoints of {} services)", moved.clients_percent, moved.endpoints, moved.services);
     for service in &moved.most {
         let nowhere = || "no answer".to_owned();
         let ways: Vec<String> = service
