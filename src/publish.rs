@@ -268,7 +268,8 @@ pub fn spawn(start: Start) -> ControlHandle {
         .flatten()
         .filter(|kept| *kept != Overrides::default())
         .map(|overrides| Event::Overridden { overrides: Arc::new(overrides), why: "as before the restart".into() });
-    let drilled = keeper.as_ref().map(|keeper| keeper.drills()).filter(|drills| *drills != Drills::default()).map(|drills| Event::Drilled { drills: Arc::new(drills) });
+    let drilled =
+        keeper.as_ref().map(|keeper| keeper.drills()).filter(|drills| *drills != Drills::default()).map(|drills| Event::Drilled { drills: Arc::new(drills) });
     let known: Vec<Event> = restored.into_iter().chain(overridden).chain(drilled).collect();
     let mut news = DrillNotes::default();
     if !known.is_empty() {
@@ -457,8 +458,23 @@ impl Task {
     /// Handles events and carries out what follows.
     fn handle(&mut self, events: impl IntoIterator<Item = Event>) -> Option<Refused> {
         let now = self.clock.now();
-        let Effects { drill, keep_drill, publish, changes, holds, doubt, aliases, unusable, intents, intents_untold, expired, persist, plan, refusal, dropped: _ } =
-            self.controller.handle_all(events, now);
+        let Effects {
+            drill,
+            keep_drill,
+            publish,
+            changes,
+            holds,
+            doubt,
+            aliases,
+            unusable,
+            intents,
+            intents_untold,
+            expired,
+            persist,
+            plan,
+            refusal,
+            dropped: _,
+        } = self.controller.handle_all(events, now);
         if let Some(world) = publish {
             if !self.targets.borrow().are_of(&world) {
                 self.targets.send_replace(Targets::of(&world));

@@ -459,8 +459,20 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// Whether a metric lasts as long as the node, rather than being summed for each scrape.
 fn is_lasting(metric: &Metric) -> bool {
     metric.kind == Kind::Histogram
-        || [RELOADS.name, DROPPED.name, LOOKUPS.name, UNUSABLE.name, BUILD.name, CERTIFICATE_END.name, CERTIFICATES.name, OVERRIDES_LOST.name, WISHES.name, DRILLS.name, DRILL_WISHES.name]
-            .contains(&metric.name)
+        || [
+            RELOADS.name,
+            DROPPED.name,
+            LOOKUPS.name,
+            UNUSABLE.name,
+            BUILD.name,
+            CERTIFICATE_END.name,
+            CERTIFICATES.name,
+            OVERRIDES_LOST.name,
+            WISHES.name,
+            DRILLS.name,
+            DRILL_WISHES.name,
+        ]
+        .contains(&metric.name)
 }
 
 /// Describes the metrics of one recorder.

@@ -25,7 +25,12 @@ use crate::world::World;
 
 /// Everything.
 pub(super) fn admin(context: Context) -> Router {
-    let router = Router::new().route("/v1/explain", get(explain)).route("/v1/status", get(status)).merge(super::overrides::routes()).merge(super::drills::routes()).merge(common());
+    let router = Router::new()
+        .route("/v1/explain", get(explain))
+        .route("/v1/status", get(status))
+        .merge(super::overrides::routes())
+        .merge(super::drills::routes())
+        .merge(common());
     finish(router, context)
 }
 

@@ -31,10 +31,7 @@ use crate::units::{Moment, Permille};
 
 /// The paths.
 pub(super) fn routes() -> Router<Context> {
-    Router::new()
-        .route("/v1/drills", get(list).post(run))
-        .route("/v1/drills/{id}", get(show).delete(abort))
-        .route("/v1/drills/{id}/report", get(report))
+    Router::new().route("/v1/drills", get(list).post(run)).route("/v1/drills/{id}", get(show).delete(abort)).route("/v1/drills/{id}/report", get(report))
 }
 
 /// A drill that is to be.

@@ -17,9 +17,9 @@ use std::time::Duration;
 
 use clap::{Args, Subcommand};
 
+use super::Exit;
 use super::client::{Client, ClientError};
 use super::overrides::{Nodes, exit_of, moves, seconds, tell_all, who};
-use super::Exit;
 use crate::admin::drills::{DrillView, DrilledView, ListView, RunRequest};
 use crate::control::drills::Report;
 use crate::limits::{CONTROL_TICK_MS, DRILL_ERRORS_PERMILLE, DRILL_LIFE_MS_MAX, DRILL_PRE_ROLL_MS_MAX};

@@ -83,7 +83,8 @@ impl Keeper {
             Ok(Some(_)) => "it has a drill that nobody can have made".to_owned(),
             Err(error) => error.to_string(),
         };
-        let aside = state_file::set_aside(&self.drill).map_or_else(|error| format!("it could not be moved aside: {error}"), |aside| aside.display().to_string());
+        let aside =
+            state_file::set_aside(&self.drill).map_or_else(|error| format!("it could not be moved aside: {error}"), |aside| aside.display().to_string());
         tracing::error!(why, aside, "the file of the drill is not whole: no drill goes on");
         Drills::default()
     }

@@ -10,9 +10,7 @@ use crate::control::controller::dependants;
 use crate::control::overrides::{Move, Moved, Overrides, Selector, Unsafe, Words, moved, remember, unsafe_of, with_overrides};
 use crate::demand::{Mix, Side};
 use crate::health::{Health, Intent, Status};
-use crate::limits::{
-    DRILL_LIFE_MS_MAX, DRILL_LIFE_MS_MIN, DRILL_PRE_ROLL_MARGIN_MS, DRILL_PRE_ROLL_MS_MAX, MOVED_SERVICES, SAFETY_SPAN_MS_MAX,
-};
+use crate::limits::{DRILL_LIFE_MS_MAX, DRILL_LIFE_MS_MIN, DRILL_PRE_ROLL_MARGIN_MS, DRILL_PRE_ROLL_MS_MAX, MOVED_SERVICES, SAFETY_SPAN_MS_MAX};
 use crate::units::{Micros, Moment, Permille};
 use crate::world::World;
 

@@ -27,8 +27,8 @@ pub use action::{Action, ActionError};
 pub use intents::IntentChange;
 pub(super) use intents::{Intents, Shift};
 pub use moved::{Moved, ServiceMoved, Way, moved};
-pub(in crate::control) use propose::{in_the_end as with_overrides, unsafe_of};
 pub use propose::{Clear, Proposal, Refusal, Set, Unsafe, Which, Wish, propose};
+pub(in crate::control) use propose::{in_the_end as with_overrides, unsafe_of};
 pub(super) use safety::refuse_reload;
 pub use selector::{Selector, SelectorError};
 
@@ -130,7 +130,6 @@ impl Overrides {
         let (numbers_grow, times_grow) = (self.all.is_sorted_by(|one, next| one.id < next.id), self.moves.is_sorted_by_key(|moved| moved.at));
         self.all.len() <= OVERRIDES_MAX && self.moves.len() <= MOVES_MAX && numbers_grow && times_grow && self.all.iter().all(is_one)
     }
-
 }
 
 /// Remembers that clients were moved.
