@@ -111,6 +111,8 @@ async fn a_drill_goes_on_over_a_restart_ends_by_itself_and_is_reported_by_whoeve
     first.stop().await;
     let (second, hand) = started(Some(&folder), START.plus_millis(MINUTE / 2));
     assert!(second.worlds().load().drill.as_ref().unwrap().running, "in the first world of the next process");
+    // Who answers has begun to look at the clock.
+    second.drill(Wish::Run(drain()), true).await.unwrap_err();
     hand.move_to(START.plus_millis(MINUTE));
     until_over(&second).await;
     second.stop().await;

@@ -56,7 +56,7 @@ fn safety_rules_bind_drills_as_they_bind_overrides_and_yield_to_force_with_a_rea
 #[test]
 fn drills_in_a_row_count_for_the_share_that_may_be_moved() {
     let mut desk = Desk::new(&format!("{ZONE}\n[safety]\nmax-moved = \"30%\"\n"));
-    let run = fail("service:shop region:gcp-*");
+    let run = fail("service:api region:gcp-*");
     let moved = desk.run(&run).moved.clients;
     assert!(moved > Permille(100) && moved < Permille(300), "{moved}");
     desk.pass(MINUTE);

@@ -384,7 +384,10 @@ impl Controller {
             self.watch.remember(id, past, past.due(now, &terms));
         }
         for id in &rehearsal.endpoints {
-            self.judge_all_of(*id, *cause, now, &|| Why::DrillOver { id: rehearsal.id }, effects);
+            // What is down in earnest went down in earnest, whatever ended the drill.
+            let is_down = self.catalog.endpoint(*id).probes.iter().any(|probe| self.trackers[probe.index()].health() == Health::Down);
+            let cause = if is_down { Cause::Happened } else { *cause };
+            self.judge_all_of(*id, cause, now, &|| Why::DrillOver { id: rehearsal.id }, effects);
         }
         self.touched = true;
     }

@@ -155,7 +155,7 @@ fn propose_run(world: &World, drills: &Drills, overrides: &Overrides, run: &Run,
     if !run.plays.is_sound() {
         return Err(Refusal::Plays);
     }
-    if let Some(one) = &drills.now {
+    if let Some(one) = drills.current() {
         return Err(Refusal::OneAtATime(one.drill.id));
     }
     let selector = || run.selector.to_string();
