@@ -373,7 +373,7 @@ fn progress(one: &DrillView) -> String {
 
 /// The drills of a node, in lines.
 fn told_list(list: &ListView) -> String {
-    let mut text = list.current.as_ref().map(told_view).unwrap_or_else(|| "no drill is under way\n".to_owned());
+    let mut text = list.current.as_ref().map_or_else(|| "no drill is under way\n".to_owned(), told_view);
     for one in &list.reports {
         let recovery = one.recovery_ms.map_or_else(|| "none".to_owned(), |millis| format!("{}.{:02} s", millis / 1_000, millis % 1_000 / 10));
         let kept = match one.within_rto {

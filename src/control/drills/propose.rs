@@ -161,9 +161,10 @@ fn propose_run(world: &World, drills: &Drills, overrides: &Overrides, run: &Run,
     let selector = || run.selector.to_string();
     let (able, unable) = endpoints(&run.selector, run.plays, catalog);
     if able.is_empty() {
-        return Err(match unable.is_empty() {
-            true => Refusal::MatchesNothing { selector: selector(), why: run.selector.why_nothing(catalog) },
-            false => Refusal::Unprobed { selector: selector() },
+        return Err(if unable.is_empty() {
+            Refusal::MatchesNothing { selector: selector(), why: run.selector.why_nothing(catalog) }
+        } else {
+            Refusal::Unprobed { selector: selector() }
         });
     }
     let mut services: Vec<ServiceId> = able.iter().map(|id| catalog.endpoint(*id).service).collect();
