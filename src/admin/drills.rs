@@ -11,6 +11,8 @@
 //! With `dry-run` nothing is changed, and the answer tells who would move. A refusal is a problem document, and nothing has changed: 404 what is
 //! named is not there, 409 a safety rule or the state of the node forbids it, 422 a value is wrong, 503 too busy.
 
+use std::collections::BTreeSet;
+
 use axum::Router;
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
 use axum::extract::{Path, Query, State};
@@ -377,7 +379,7 @@ fn no_such(id: u64) -> Problem {
 fn read_run(request: &RunRequest) -> Result<Run, Problem> {
     let selector = request.selector.parse::<Selector>().map_err(|error| wrong(error.to_string()))?;
     let plays = request.plays.parse::<Plays>().map_err(|error| wrong(error.to_string()))?;
-    let without = request.without.iter().map(|guard| guard.parse::<Guard>()).collect::<Result<Vec<_>, _>>().map_err(|error| wrong(error.to_string()))?;
+    let without = request.without.iter().map(|guard| guard.parse::<Guard>()).collect::<Result<BTreeSet<_>, _>>().map_err(|error| wrong(error.to_string()))?;
     if request.errors_permille > Permille::WHOLE.0 {
         return Err(wrong("`errors-permille` is a share in thousandths: 0 to 1000"));
     }
@@ -391,7 +393,7 @@ fn read_run(request: &RunRequest) -> Result<Run, Problem> {
         who: words("who", &request.who)?,
         life_ms: millis(request.for_seconds),
         pre_roll_ms: request.pre_roll_seconds.map(millis),
-        without,
+        without: without.into_iter().collect(),
         errors: Permille(request.errors_permille),
         force,
     })

@@ -115,3 +115,21 @@ fn a_drill_whose_end_nobody_saw_is_ended_and_reported_by_the_process_that_finds_
     assert_eq!(second.answer("api", crate::desk::GERMAN).0, "gcp-europe-west3");
     assert_eq!(told(&second).recovery_ms, Some(3_000));
 }
+
+#[test]
+fn what_a_lossy_endpoint_is_given_after_it_came_back_is_no_wrong_answer() {
+    let mut desk = Desk::new(ZONE);
+    desk.run(&crate::desk::play("region:gcp-europe-west3 service:api", aya_gslb::control::drills::Plays::Lossy(aya_gslb::units::Permille(600))));
+    let mut counted = 0;
+    for _ in 0..59 {
+        desk.pass(SECOND);
+        counted += u64::from(desk.answer("api", crate::desk::GERMAN).0 == "gcp-europe-west3");
+        desk.count(&[("api", counted)], counted, 0);
+    }
+    desk.pass(2 * SECOND);
+    let marks = desk.over().unwrap().under_way.record.all;
+    let (published, again) = (marks.published.unwrap(), marks.again.unwrap());
+    assert!(published < again && again.millis_since(published) < MINUTE, "{marks:?}");
+    assert!(marks.recovered().unwrap() < again, "{marks:?}");
+    assert!(desk.changes.iter().filter(|told| told.contains("→ up")).count() > 0);
+}

@@ -249,10 +249,13 @@ impl Controller {
         }
         let mut news = false;
         for (id, marks) in &mut self.stage.marks {
-            if marks.decided.is_none() && !serving.contains(id) {
-                marks.decided = Some(now);
-                news = true;
-            }
+            let mark = match (marks.decided, serving.contains(id)) {
+                (None, false) => &mut marks.decided,
+                (Some(_), true) => &mut marks.again,
+                _ => continue,
+            };
+            news |= mark.is_none();
+            mark.get_or_insert(now);
         }
         if news {
             self.keep_marks(effects);
@@ -270,6 +273,7 @@ impl Controller {
                 decided: marks.values().map(|marks| marks.decided).collect::<Option<Vec<_>>>().and_then(|all| all.into_iter().max()),
                 published: marks.values().map(|marks| marks.published).collect::<Option<Vec<_>>>().and_then(|all| all.into_iter().max()),
                 answered: marks.values().filter_map(|marks| marks.answered).max(),
+                again: marks.values().filter_map(|marks| marks.again).min(),
             };
         });
         effects.keep_drill = true;
@@ -327,7 +331,7 @@ impl Controller {
         for (id, count) in &answers.named {
             // A count that is smaller was begun anew by a reload.
             if earlier.get(id).copied().unwrap_or(0) < *count
-                && let Some(marks) = self.stage.marks.get_mut(id)
+                && let Some(marks) = self.stage.marks.get_mut(id).filter(|marks| marks.again.is_none())
             {
                 marks.answered = Some(now);
                 news = true;

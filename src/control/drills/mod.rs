@@ -149,7 +149,11 @@ impl Drills {
             let drill = &one.drill;
             let (pre_roll, life) = (drill.starts.millis_since(drill.made), drill.ends.millis_since(drill.starts));
             let in_time = drill.made <= drill.starts && pre_roll <= DRILL_PRE_ROLL_MS_MAX && (DRILL_LIFE_MS_MIN..=DRILL_LIFE_MS_MAX).contains(&life);
-            drill.id <= self.last && in_time && drill.plays.is_sound() && one.record.services.len() <= DRILL_SERVICES_MAX
+            drill.id <= self.last
+                && in_time
+                && drill.plays.is_sound()
+                && drill.without.len() <= Guard::ALL.len()
+                && one.record.services.len() <= DRILL_SERVICES_MAX
         };
         self.now.as_ref().is_none_or(is_one) && self.moves.len() <= MOVES_MAX && self.moves.is_sorted_by_key(|moved| moved.at)
     }

@@ -19,6 +19,8 @@ pub struct Marks {
     pub published: Option<Moment>,
     /// A worker was seen to have named an endpoint of the drill, as the first of an answer, for the last time.
     pub answered: Option<Moment>,
+    /// They were given clients again while the drill played, as one that only loses some probes is. What is answered from then on is not wrong.
+    pub again: Option<Moment>,
 }
 
 impl Marks {
