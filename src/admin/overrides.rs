@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Context;
 use super::api::Problem;
-use crate::control::drills;
+use crate::control::drills::Refusal as Undrilled;
 use crate::control::overrides::{Action, Clear, Moved, Override, Refusal, Selector, ServiceMoved, Set, Way, Which, Wish, Words};
 use crate::limits::{OVERRIDE_LIFE_MS, OVERRIDE_LIFE_MS_MAX};
 use crate::publish::{Granted, NotGranted};
@@ -304,12 +304,12 @@ async fn grant(context: &Context, wish: Wish, dry_run: bool) -> Result<GrantedVi
 /// A refusal as a problem document.
 pub(super) fn problem(refused: &NotGranted) -> Problem {
     let status = match refused {
-        NotGranted::Refused(Refusal::Life | Refusal::Over) => StatusCode::UNPROCESSABLE_ENTITY,
-        NotGranted::Refused(Refusal::MatchesNothing { .. } | Refusal::NoSuch(_) | Refusal::NoneOf { .. }) => StatusCode::NOT_FOUND,
-        NotGranted::Refused(Refusal::TooMany | Refusal::Unsafe(_)) | NotGranted::NoFolder => StatusCode::CONFLICT,
-        NotGranted::Drill(drills::Refusal::Life | drills::Refusal::Plays) => StatusCode::UNPROCESSABLE_ENTITY,
-        NotGranted::Drill(drills::Refusal::MatchesNothing { .. } | drills::Refusal::NoSuch(_) | drills::Refusal::None) => StatusCode::NOT_FOUND,
-        NotGranted::Drill(drills::Refusal::Unprobed { .. } | drills::Refusal::OneAtATime(_) | drills::Refusal::Unsafe(_)) => StatusCode::CONFLICT,
+        NotGranted::Refused(Refusal::Life | Refusal::Over) | NotGranted::Drill(Undrilled::Life | Undrilled::Plays) => StatusCode::UNPROCESSABLE_ENTITY,
+        NotGranted::Refused(Refusal::MatchesNothing { .. } | Refusal::NoSuch(_) | Refusal::NoneOf { .. })
+        | NotGranted::Drill(Undrilled::MatchesNothing { .. } | Undrilled::NoSuch(_) | Undrilled::None) => StatusCode::NOT_FOUND,
+        NotGranted::Refused(Refusal::TooMany | Refusal::Unsafe(_))
+        | NotGranted::Drill(Undrilled::Unprobed { .. } | Undrilled::OneAtATime(_) | Undrilled::Unsafe(_))
+        | NotGranted::NoFolder => StatusCode::CONFLICT,
         NotGranted::Audit { .. } | NotGranted::Write(_) => StatusCode::INTERNAL_SERVER_ERROR,
         NotGranted::Busy | NotGranted::Ended => StatusCode::SERVICE_UNAVAILABLE,
     };

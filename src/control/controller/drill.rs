@@ -129,7 +129,7 @@ impl Controller {
                 // It was aborted: this process has measured it.
                 Some(UnderWay { drill, record: Record { over: Some(over), .. } }) if drill.id == id => return self.close(over.clone(), now, effects),
                 // Another process has ended it, and reports it.
-                _ => self.leave(&Cause::Known, now, effects),
+                _ => self.leave(Cause::Known, now, effects),
             }
         }
         self.stage = Stage { drills: Arc::clone(drills), ..Stage::default() };
@@ -325,7 +325,10 @@ impl Controller {
         if !self.stage.rehearsal.as_ref().is_some_and(|drill| drill.running) {
             return;
         }
-        let Some(before) = self.stage.counted.replace(answers.clone()) else { return };
+        let Some(before) = self.stage.counted.take() else {
+            self.stage.counted = Some(answers);
+            return;
+        };
         let earlier: HashMap<ServiceId, u64> = before.named.into_iter().collect();
         let mut news = false;
         for (id, count) in &answers.named {
@@ -338,6 +341,7 @@ impl Controller {
             }
         }
         let (all, wanting) = (answers.all.saturating_sub(before.all), answers.wanting.saturating_sub(before.wanting));
+        self.stage.counted = Some(answers);
         if all > 0 {
             self.stage.record(|record, _| {
                 record.answers += all;
@@ -374,23 +378,23 @@ impl Controller {
         let cause = if over.ceased == Ceased::Time { Cause::Happened } else { Cause::Known };
         self.stage.during = self.stage.during.take().or_else(|| self.stage.rehearsal.as_ref().filter(|drill| drill.running).map(|_| Arc::clone(&self.world)));
         self.stage.record(|record, _| record.over = Some(over));
-        self.leave(&cause, now, effects);
+        self.leave(cause, now, effects);
         self.tell_over(effects);
     }
 
     /// Clears the stage of what is played. Pasts are as before; who comes back from something ramps only if `cause` happened.
-    fn leave(&mut self, cause: &Cause, now: Moment, effects: &mut Effects) {
+    fn leave(&mut self, cause: Cause, now: Moment, effects: &mut Effects) {
         let Some(rehearsal) = self.stage.rehearsal.take() else { return };
         self.stage.played.clear();
         for (id, mut past) in std::mem::take(&mut self.stage.pasts) {
-            past.be_down(*cause == Cause::Happened && self.watch.past(id).is_down());
+            past.be_down(cause == Cause::Happened && self.watch.past(id).is_down());
             let terms = self.catalog.service(self.catalog.endpoint(id).service).recovery;
             self.watch.remember(id, past, past.due(now, &terms));
         }
         for id in &rehearsal.endpoints {
             // What is down in earnest went down in earnest, whatever ended the drill.
             let is_down = self.catalog.endpoint(*id).probes.iter().any(|probe| self.trackers[probe.index()].health() == Health::Down);
-            let cause = if is_down { Cause::Happened } else { *cause };
+            let cause = if is_down { Cause::Happened } else { cause };
             self.judge_all_of(*id, cause, now, &|| Why::DrillOver { id: rehearsal.id }, effects);
         }
         self.touched = true;
