@@ -248,6 +248,41 @@ pub const AUDIT_OCTETS_MAX: u64 = 4 << 20;
 pub const AUDIT_FILES_MAX: usize = 8;
 /// Records of the audit trail that wait to be written, of what happens by itself.
 pub const AUDIT_QUEUED_MAX: usize = 4 * OVERRIDES_MAX;
+/// Shortest time that a drill makes something fail, in milliseconds: long enough for usual probes to notice, and for people to look.
+pub const DRILL_LIFE_MS_MIN: u64 = 60_000;
+/// Longest such time, in milliseconds: two hours. What lasts longer is no rehearsal.
+pub const DRILL_LIFE_MS_MAX: u64 = 2 * 3_600_000;
+/// Longest time from the announcement of a drill to its start, in milliseconds; steady TTLs beyond it are not waited out.
+pub const DRILL_PRE_ROLL_MS_MAX: u64 = 2 * 3_600_000;
+/// Milliseconds that a pre-roll is longer than the longest steady TTL: what was answered as the drill was announced is gone from caches.
+pub const DRILL_PRE_ROLL_MARGIN_MS: u64 = 1_000;
+/// Longest time that a drill adds to round trips, in milliseconds.
+pub const DRILL_SLOW_MS_MAX: u64 = 60_000;
+/// Services of which a drill keeps times of their own; of more it keeps those of all together.
+pub const DRILL_SERVICES_MAX: usize = 1_024;
+/// Services that the report of a drill tells of one by one, those with an `rto` first.
+pub const DRILL_SERVICES_TOLD: usize = 64;
+/// Reports of drills that are kept; the oldest goes.
+pub const DRILL_REPORTS_MAX: usize = 100;
+/// Octets of a report that are read: four times what the services that it tells of take.
+pub const DRILL_REPORT_OCTETS_MAX: u64 = 4 << 20;
+/// Octets of the drill's file that are read: a full record has a third.
+pub const DRILL_FILE_OCTETS_MAX: u64 = 1 << 20;
+/// Milliseconds from one look at the clock and at the workers' counts to the next while a drill waits for its last wrong answer: half of the
+/// exactness that its report promises.
+pub const DRILL_TICK_MS: u64 = 100;
+/// The same once that is known: only its guards count then.
+pub const DRILL_LOOK_MS: u64 = 1_000;
+/// Milliseconds after a service was taken off the drilled endpoints for which its last wrong answer is looked for closely.
+pub const DRILL_SETTLE_MS: u64 = 3_000;
+/// Thousandths of the answers of a drill's services that may be given for want of anything that is up before it is aborted, unless told otherwise.
+pub const DRILL_ERRORS_PERMILLE: u16 = 10;
+/// Answers that must have been given before that share is one.
+pub const DRILL_ANSWERS_MIN: u64 = 50;
+/// Longest `rto` of a service, in milliseconds: a day.
+pub const RTO_MS_MAX: u32 = 86_400_000;
+/// Shortest `rto`, in milliseconds: no prober and no cache is faster.
+pub const RTO_MS_MIN: u32 = 1_000;
 /// Highest number of regions that `[safety]` may ask for.
 pub const SAFETY_REGIONS_MAX: u32 = 64;
 /// Longest time that a safety rule may look back, in milliseconds: a day.
@@ -455,6 +490,9 @@ const _: () = assert!(RRL_PER_S_MAX as u64 * 1_000 <= u32::MAX as u64, "a full b
 const _: () = assert!(COOKIE_RENEW_S < COOKIE_AGE_MAX_S, "a client that asks now and then always has a good one");
 const _: () = assert!(CELLS.is_power_of_two());
 const _: () = assert!(OVERRIDE_LIFE_MS_MIN <= OVERRIDE_LIFE_MS && OVERRIDE_LIFE_MS <= OVERRIDE_LIFE_MS_MAX);
+const _: () = assert!(DRILL_TICK_MS <= CONTROL_TICK_MS && DRILL_SETTLE_MS >= WORKER_WAKE_MS + DRILL_TICK_MS);
+const _: () = assert!(DRILL_FILE_OCTETS_MAX >= (DRILL_SERVICES_MAX * (NAME_OCTETS_MAX + 120) + MOVES_MAX * 50 + 4_096) as u64);
+const _: () = assert!(DRILL_SERVICES_TOLD <= DRILL_SERVICES_MAX);
 const _: () = assert!(1_000 % DRAIN_STEPS == 0, "steps of thousandths are even");
 const _: () = assert!(OVERRIDES_MAX < u16::MAX as usize, "the number of an override in force has 16 bits, and one is left for none");
 const _: () = assert!(SAFETY_REGIONS_MAX as usize <= ENDPOINTS_PER_SERVICE_MAX);

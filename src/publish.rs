@@ -4,23 +4,28 @@
 //! itself: a worker never pays for dropping a catalog.
 
 mod bench;
+mod drills;
 mod keeper;
 mod news;
+mod shelf;
+mod worlds;
 
+pub use drills::{DrillMeter, Drilled, NoDrillMeter};
 pub use keeper::NotGranted;
 pub use news::News;
+pub use shelf::Shelf;
+pub use worlds::{Publisher, Reader, Worlds};
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
-use arc_swap::cache::Cache;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::audit::Entry;
 use crate::catalog::Catalog;
 use crate::clock::Clock;
+use crate::control::drills::{self as staged, Drills};
 use crate::control::overrides::{Override, Overrides, Proposal, Wish};
 use crate::control::{Change, Controller, Effects, Event, IntentChange, Plan, Refused};
 use crate::geo::Geo;
@@ -29,87 +34,10 @@ use crate::probe::{self, Meter, Prober, Roots, Targets};
 use crate::resolve::{self, NameServers};
 use crate::state_file;
 use crate::units::Moment;
-use crate::world::World;
 use bench::Bench;
+use drills::{DrillNotes, Drilling};
 use keeper::{Done, Job, Keeper};
 use news::{Teller, log_alias};
-
-/// The workers' end: hands out the world. Cheap to clone.
-#[derive(Clone, Debug)]
-pub struct Worlds(Arc<ArcSwap<World>>);
-
-impl Worlds {
-    /// A world that nobody will replace, for offline uses and tests.
-    #[must_use]
-    pub fn fixed(world: Arc<World>) -> Self {
-        Self(Arc::new(ArcSwap::new(world)))
-    }
-
-    /// The present world.
-    #[must_use]
-    pub fn load(&self) -> Arc<World> {
-        self.0.load_full()
-    }
-
-    /// A reader that looks with one atomic load whether the world is another, for a worker's loop.
-    #[must_use]
-    pub fn reader(&self) -> Reader {
-        Reader(Cache::new(Arc::clone(&self.0)))
-    }
-}
-
-/// A worker's own hold on the world. It holds the one that it saw last: call [`Reader::world`] at least every
-/// [`crate::limits::WORKER_WAKE_MS`], so that old worlds can be freed.
-#[derive(Clone, Debug)]
-pub struct Reader(Cache<Arc<ArcSwap<World>>, Arc<World>>);
-
-impl Reader {
-    /// The present world.
-    #[inline]
-    pub fn world(&mut self) -> &Arc<World> {
-        self.0.load()
-    }
-}
-
-/// The writer's end.
-#[derive(Debug)]
-pub struct Publisher {
-    /// Shared with every [`Worlds`].
-    swap: Arc<ArcSwap<World>>,
-    /// Worlds that were replaced, and that somebody may still hold.
-    retired: Vec<Arc<World>>,
-}
-
-impl Publisher {
-    /// Publishes a first world.
-    #[must_use]
-    pub fn new(first: Arc<World>) -> Self {
-        Self { swap: Arc::new(ArcSwap::new(first)), retired: Vec::new() }
-    }
-
-    /// A workers' end.
-    #[must_use]
-    pub fn worlds(&self) -> Worlds {
-        Worlds(Arc::clone(&self.swap))
-    }
-
-    /// Publishes a world if it is newer than the present one, and says whether it was.
-    pub fn publish(&mut self, world: Arc<World>) -> bool {
-        let is_newer = world.generation > self.swap.load().generation;
-        if is_newer {
-            self.retired.push(self.swap.swap(world));
-            self.reclaim();
-        }
-        is_newer
-    }
-
-    /// Frees the replaced worlds that nobody else holds any more. Returns how many are still held.
-    pub fn reclaim(&mut self) -> usize {
-        // Nobody can take hold of a retired world anew, so a count of one stays one.
-        self.retired.retain(|world| Arc::strong_count(world) > 1);
-        self.retired.len()
-    }
-}
 
 /// What the controller's task starts with.
 pub struct Start {
@@ -133,6 +61,8 @@ pub struct Start {
     pub name_servers: NameServers,
     /// Counts what look-ups do.
     pub lookups: Arc<dyn resolve::Meter>,
+    /// Tells a drill what workers have answered.
+    pub drills: Arc<dyn DrillMeter>,
 }
 
 /// The rest of the program's hold on the controller. When it and its clones are gone, the controller writes its state and ends, and the
@@ -141,7 +71,7 @@ pub struct Start {
 pub struct ControlHandle {
     /// Asks for something.
     commands: mpsc::Sender<Command>,
-    /// Takes wishes for overrides.
+    /// Takes wishes for overrides and drills.
     wishes: mpsc::Sender<Wished>,
     /// Takes observations; what finds it full is dropped by its sender, and counted there.
     events: mpsc::Sender<Event>,
@@ -155,6 +85,10 @@ pub struct ControlHandle {
     news: Teller,
     /// The overrides in force.
     overrides: watch::Receiver<Arc<Overrides>>,
+    /// What is known of drills.
+    drills: watch::Receiver<Arc<Drills>>,
+    /// Where reports of drills are kept, if they are.
+    shelf: Option<Shelf>,
     /// Whether the file of overrides was not whole at the start.
     lost: bool,
     /// Tells when the first round of probes is complete.
@@ -173,17 +107,32 @@ enum Command {
 }
 
 /// Takes what came of a wish.
-type Reply = oneshot::Sender<Result<Granted, NotGranted>>;
+#[derive(Debug)]
+enum Reply {
+    /// For overrides.
+    Override(oneshot::Sender<Result<Granted, NotGranted>>),
+    /// For a drill.
+    Drill(oneshot::Sender<Result<Drilled, NotGranted>>),
+}
 
-/// A wish for overrides.
+/// A wish for overrides or a drill.
 #[derive(Debug)]
 struct Wished {
     /// The wish.
-    wish: Wish,
+    wish: AnyWish,
     /// Whether it is only to be told what that would mean.
     dry_run: bool,
     /// Takes the answer.
     reply: Reply,
+}
+
+/// What is wished.
+#[derive(Debug)]
+enum AnyWish {
+    /// Overrides.
+    Override(Wish),
+    /// A drill.
+    Drill(staged::Wish),
 }
 
 /// What a wish came to.
@@ -261,14 +210,19 @@ impl ControlHandle {
     /// [`NotGranted`]: nothing has changed.
     pub async fn wish(&self, wish: Wish, dry_run: bool) -> Result<Granted, NotGranted> {
         let (reply, answer) = oneshot::channel();
-        self.wishes.try_send(Wished { wish, dry_run, reply }).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => NotGranted::Busy,
-            mpsc::error::TrySendError::Closed(_) => NotGranted::Ended,
-        })?;
+        self.wish_for(Wished { wish: AnyWish::Override(wish), dry_run, reply: Reply::Override(reply) })?;
         answer.await.map_err(|_| NotGranted::Ended)?
     }
 
-    /// Has the file of overrides read again: the process before this one may have written to it until it was relieved.
+    /// Has a wish wait for its turn.
+    fn wish_for(&self, wished: Wished) -> Result<(), NotGranted> {
+        self.wishes.try_send(wished).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => NotGranted::Busy,
+            mpsc::error::TrySendError::Closed(_) => NotGranted::Ended,
+        })
+    }
+
+    /// Has the files of overrides and of the drill read again: the process before this one may have written to it until it was relieved.
     pub async fn read_overrides(&self) {
         // An error means that it has ended.
         let _ = self.commands.send(Command::ReadOverrides).await;
@@ -322,7 +276,7 @@ impl ControlHandle {
 /// Starts the controller, the probes and the look-ups on the present tokio runtime. The first world is published when this returns, and what the state
 /// file and the overrides' file hold is in it.
 pub fn spawn(start: Start) -> ControlHandle {
-    let Start { catalog, geo, clock, state, overrides, roots, seed, meter, name_servers, lookups } = start;
+    let Start { catalog, geo, clock, state, overrides, roots, seed, meter, name_servers, lookups, drills } = start;
     for complaint in roots.complaints() {
         tracing::warn!(complaint, "trusted certificates");
     }
@@ -336,7 +290,10 @@ pub fn spawn(start: Start) -> ControlHandle {
         .flatten()
         .filter(|kept| *kept != Overrides::default())
         .map(|overrides| Event::Overridden { overrides: Arc::new(overrides), why: "as before the restart".into() });
-    let known: Vec<Event> = restored.into_iter().chain(overridden).collect();
+    let drilled =
+        keeper.as_ref().map(|keeper| keeper.drills()).filter(|drills| *drills != Drills::default()).map(|drills| Event::Drilled { drills: Arc::new(drills) });
+    let known: Vec<Event> = restored.into_iter().chain(overridden).chain(drilled).collect();
+    let mut notes = DrillNotes::default();
     if !known.is_empty() {
         // Nobody listens yet: what was restored is in the first world, its changes are no news. The tick fits loads to it, so that the first answers are
         // not those of a world in which everybody has room for all.
@@ -344,6 +301,7 @@ pub fn spawn(start: Start) -> ControlHandle {
         if let Some(world) = effects.publish {
             publisher.publish(world);
         }
+        notes = DrillNotes { told: effects.drill, keep: effects.keep_drill };
     }
     let (events, observed) = mpsc::channel(EVENTS_QUEUED_MAX);
     let (commands, asked) = mpsc::channel(16);
@@ -351,19 +309,36 @@ pub fn spawn(start: Start) -> ControlHandle {
     let (changes, _) = broadcast::channel(CHANGES_QUEUED_MAX);
     let (intents, _) = broadcast::channel(CHANGES_QUEUED_MAX);
     let (tell_overrides, overrides) = watch::channel(Arc::clone(controller.overrides()));
+    let (tell_drills, drills_told) = watch::channel(Arc::clone(controller.drills()));
+    let shelf = keeper.as_ref().map(|keeper| keeper.shelf());
     let (plans, plan) = watch::channel(controller.plan());
     let (targets, target) = watch::channel(Targets::of(controller.world()));
     let (readiness, ready) = watch::channel(controller.is_ready());
     let worlds = publisher.worlds();
-    let (told, news) = ((changes.clone(), intents.clone()), Teller::new());
-    let handle =
-        ControlHandle { commands, wishes, events: events.clone(), worlds, changes: told.0, intents: told.1, news: news.clone(), overrides, lost, ready };
+    let news = Teller::new();
+    let handle = ControlHandle {
+        commands,
+        wishes,
+        events: events.clone(),
+        worlds,
+        changes: changes.clone(),
+        intents: intents.clone(),
+        news: news.clone(),
+        overrides,
+        drills: drills_told,
+        shelf,
+        lost,
+        ready,
+    };
     let prober = Prober::new(clock.clone(), roots);
     tokio::spawn(resolve::run(plan.clone(), events.clone(), name_servers, clock.clone(), seed, Arc::clone(&lookups)));
     tokio::spawn(probe::run(plan, target, events, prober, clock.clone(), seed, meter));
     let (jobs, job) = (Vec::new(), None);
     let bench = Bench { keeper, job, jobs, entries: Vec::new(), overrides: tell_overrides, intents };
-    let task = Task { controller, publisher, clock, plans, targets, lookups, changes, news, readiness, state, writing: None, unwritten: false, bench };
+    let drilling = Drilling::new(drills, tell_drills);
+    let mut task =
+        Task { controller, publisher, clock, plans, targets, lookups, changes, news, readiness, state, writing: None, unwritten: false, bench, drilling };
+    task.carry_out_drill(notes);
     tokio::spawn(task.run(observed, asked, wished));
     handle
 }
@@ -394,8 +369,10 @@ struct Task {
     writing: Option<JoinHandle<()>>,
     /// Whether another falls due meanwhile.
     unwritten: bool,
-    /// What is done beside, for overrides.
+    /// What is done beside, for overrides and drills.
     bench: Bench,
+    /// What it has to do with drills.
+    drilling: Drilling,
 }
 
 impl Task {
@@ -412,7 +389,10 @@ impl Task {
                         // Whoever asked may have gone away meanwhile.
                         let _ = reply.send(refusal.map_or(Ok(self.controller.world().generation), Err));
                     }
-                    Some(Command::ReadOverrides) => self.bench.jobs = vec![Job::Read],
+                    Some(Command::ReadOverrides) => {
+                        self.bench.jobs.retain(Job::must_be_done);
+                        self.bench.jobs.push(Job::Read);
+                    }
                     Some(Command::Stop(reply)) => break Some(reply),
                     None => break None,
                 },
@@ -422,19 +402,24 @@ impl Task {
                     }
                 }
                 Some(Wished { wish, dry_run, reply }) = wished.recv(), if self.bench.job.is_none() => {
-                    let (world, present) = (Arc::clone(self.controller.world()), Arc::clone(self.controller.overrides()));
-                    self.bench.begin(Job::Grant { wish, dry_run, world, present, now: self.clock.now() }, Some(reply));
+                    let (world, present, now) = (Arc::clone(self.controller.world()), Arc::clone(self.controller.overrides()), self.clock.now());
+                    let job = match wish {
+                        AnyWish::Override(wish) => Job::Grant { wish, dry_run, world, present, now },
+                        AnyWish::Drill(wish) => Job::Drill { wish, dry_run, world, present, drills: Arc::clone(self.controller.drills()), now },
+                    };
+                    self.bench.begin(job, Some(reply));
                 }
                 (done, reply) = self.bench.done() => self.take(done, reply),
                 () = self.clock.sleep_until(tick) => {
                     self.handle([Event::Tick]);
                     self.publisher.reclaim();
-                    tick = self.clock.now().plus_millis(CONTROL_TICK_MS);
+                    self.count_answers();
+                    tick = self.clock.now().plus_millis(self.tick_ms());
                 }
             }
         };
         // What was begun is brought to its end: who waits for it is told, and nothing that happened stays untold.
-        self.bench.jobs.clear();
+        self.bench.jobs.retain(Job::must_be_done);
         self.bench.go_on();
         while self.bench.job.is_some() {
             let (done, reply) = self.bench.done().await;
@@ -453,6 +438,11 @@ impl Task {
 
     /// Puts into force what a job came to, and tells who waits for it.
     fn take(&mut self, done: Option<Done>, reply: Option<Reply>) {
+        let reply = match reply {
+            Some(Reply::Drill(reply)) => return self.take_drill(done, reply),
+            Some(Reply::Override(reply)) => Some(reply),
+            None => None,
+        };
         let answer = match done {
             Some(Done::Granted(wish, proposal)) => {
                 let (deed, who, why) = match &wish {
@@ -476,11 +466,14 @@ impl Task {
                 tracing::warn!(%refused, "an override was refused");
                 Err(refused)
             }
-            Some(Done::Read(Some(overrides))) if overrides.last >= self.controller.overrides().last => {
-                self.handle([Event::Overridden { overrides: Arc::new(overrides), why: "as in the file".into() }]);
-                return;
+            Some(Done::Read(overrides, drills)) => {
+                if let Some(overrides) = overrides.filter(|read| read.last >= self.controller.overrides().last) {
+                    self.handle([Event::Overridden { overrides: Arc::new(overrides), why: "as in the file".into() }]);
+                }
+                return self.take_read_drills(drills);
             }
-            Some(Done::Read(_) | Done::Told) => return,
+            Some(Done::Kept(drills)) => return self.take_read_drills(drills),
+            Some(Done::Told | Done::WouldDrill(_) | Done::Drilled(..)) => return,
             None => Err(NotGranted::Ended),
         };
         if let Some(reply) = reply {
@@ -496,13 +489,31 @@ impl Task {
         let effects = self.controller.handle_all(events, now);
         self.news.tell_effects(&effects, &before, now);
         drop(before);
-        let Effects { publish, changes, holds, doubt, aliases, unusable, intents, intents_untold, expired, persist, plan, refusal, dropped: _ } = effects;
+        let Effects {
+            drill,
+            keep_drill,
+            publish,
+            changes,
+            holds,
+            doubt,
+            aliases,
+            unusable,
+            intents,
+            intents_untold,
+            expired,
+            persist,
+            plan,
+            refusal,
+            dropped: _,
+        } = effects;
         if let Some(world) = publish {
             if !self.targets.borrow().are_of(&world) {
                 self.targets.send_replace(Targets::of(&world));
             }
-            self.publisher.publish(world);
+            self.publisher.publish(Arc::clone(&world));
+            self.note_swap(&world);
         }
+        self.carry_out_drill(DrillNotes { told: drill, keep: keep_drill });
         aliases.iter().for_each(log_alias);
         if unusable > 0 {
             self.lookups.unusable(unusable);

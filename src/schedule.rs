@@ -29,10 +29,10 @@ use std::sync::Arc;
 
 use crate::catalog::{Catalog, Name, ProbeHost, ProbeId, ProbeSpec};
 use crate::control::{Plan, spec_digest};
-use crate::health::{ProbeFailure, ProbeOutcome, wants_recheck};
+use crate::health::{Observation, ProbeFailure, ProbeOutcome, wants_recheck};
 use crate::limits::{JITTER_FRACTION, RECHECK_FRACTION};
 use crate::units::Moment;
-use crate::world::{Resolved, World};
+use crate::world::{Rehearsal, Resolved, World};
 
 /// Names one entry for as long as its specification is in the plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -72,19 +72,30 @@ pub struct Targets {
     catalog: Arc<Catalog>,
     /// By alias.
     resolved: Arc<[Arc<Resolved>]>,
+    /// The drill that plays with what probes observe, if there is one.
+    drill: Option<Arc<Rehearsal>>,
 }
 
 impl Targets {
     /// Those of a world.
     #[must_use]
     pub fn of(world: &World) -> Self {
-        Self { catalog: Arc::clone(&world.catalog), resolved: Arc::clone(&world.statuses.resolved) }
+        Self { catalog: Arc::clone(&world.catalog), resolved: Arc::clone(&world.statuses.resolved), drill: world.drill.clone() }
     }
 
     /// Whether a world has the same.
     #[must_use]
     pub fn are_of(&self, world: &World) -> bool {
-        Arc::ptr_eq(&self.resolved, &world.statuses.resolved) && Arc::ptr_eq(&self.catalog, &world.catalog)
+        let same_drill = self.drill.as_ref().map(Arc::as_ptr) == world.drill.as_ref().map(Arc::as_ptr);
+        same_drill && Arc::ptr_eq(&self.resolved, &world.statuses.resolved) && Arc::ptr_eq(&self.catalog, &world.catalog)
+    }
+
+    /// What an observation of this probe is to whoever a drill plays with. A target that it has fail is asked again soon, as one that really fails.
+    #[must_use]
+    pub fn played(&self, spec: &ProbeSpec, observation: &Observation) -> ProbeOutcome {
+        let digest = || spec_digest(spec);
+        let fault = self.drill.as_ref().and_then(|drill| drill.fault_of(digest));
+        fault.map_or_else(|| observation.outcome.clone(), |fault| fault.befall(spec, digest(), observation).outcome)
     }
 
     /// The addresses of a host: those of an alias, IPv4 first, or the one that it is.

@@ -5,6 +5,7 @@
 //! are registered anew for each scrape, so that an endpoint that was removed leaves no series behind; at most
 //! [`limits::METRIC_SERIES_MAX`] of one name are told, the rest is summed under `other`.
 
+mod drill;
 mod process;
 mod scrape;
 pub mod tally;
@@ -161,6 +162,14 @@ metrics! {
     WISHES = "aya_override_requests_total", Counter, Count, ["outcome"], "Requests to set or clear overrides, by outcome; dry runs are left out";
     /// Requests that were not let in.
     NOT_LET_IN = "aya_api_refused_total", Counter, Count, ["why"], "Requests that the admin API did not let in: no token that it knows, a role that may not, too often, a host that is not ours";
+    /// The drill.
+    DRILL = "aya_drill", Gauge, Count, ["phase"], "1 while a drill is announced, and again while one is running";
+    /// Drilled endpoints.
+    DRILLED = "aya_drilled_endpoints", Gauge, Count, [], "Endpoints that the drill which is announced or running is about";
+    /// Drills.
+    DRILLS = "aya_drills_total", Counter, Count, ["outcome"], "Drills that are over, by outcome: ended by themselves, or aborted";
+    /// Wishes for drills.
+    DRILL_WISHES = "aya_drill_requests_total", Counter, Count, ["outcome"], "Requests to run or abort drills, by outcome; dry runs are left out";
     /// Dropped events.
     DROPPED = "aya_events_dropped_total", Counter, Count, [], "Events for the controller that found its queue full";
     /// Open descriptors.
@@ -385,6 +394,7 @@ impl Telemetry {
         for outcome in WISH_OUTCOMES {
             counter(&self.lasting, &WISHES, &[outcome]).increment(0);
         }
+        self.register_drills();
     }
 
     /// Counts a request to set or clear overrides.
@@ -486,6 +496,8 @@ fn is_lasting(metric: &Metric) -> bool {
             OVERRIDES_LOST.name,
             WISHES.name,
             NOT_LET_IN.name,
+            DRILLS.name,
+            DRILL_WISHES.name,
         ]
         .contains(&metric.name)
 }
@@ -539,6 +551,7 @@ fn outcome_word(outcome: &ProbeOutcome) -> &'static str {
             ProbeFailure::Tls(_) => "tls",
             ProbeFailure::Status(_) => "status",
             ProbeFailure::Body(_) => "body",
+            ProbeFailure::Drill => "drill",
             ProbeFailure::NotAsked(_) => "not-asked",
         },
     }

@@ -19,7 +19,7 @@ use super::Context;
 use super::events::Stream;
 use super::gate::{self, Gate};
 use super::problem::{Nothing, Params, Problem};
-use super::{description, events, explanation, load, overrides, services, status};
+use super::{description, drills, events, explanation, load, overrides, services, status};
 use crate::limits;
 
 /// Everything.
@@ -29,6 +29,7 @@ pub(super) fn admin(context: Context, gate: Arc<Gate>, stream: Stream) -> Router
         .merge(services::routes())
         .merge(explanation::routes())
         .merge(overrides::routes())
+        .merge(drills::routes())
         .merge(load::routes())
         .merge(events::routes())
         .merge(description::routes())

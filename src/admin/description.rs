@@ -13,7 +13,7 @@ use super::Context;
 use super::api::{self, Guarded, Reading};
 use super::problem::{Nothing, Params, Problem};
 use super::tokens::Role;
-use super::{events, explanation, load, overrides, services, status};
+use super::{drills, events, explanation, load, overrides, services, status};
 
 /// The path.
 pub(super) fn routes() -> Router<Context> {
@@ -41,6 +41,11 @@ pub(super) fn routes() -> Router<Context> {
         overrides::set,
         overrides::clear_one,
         overrides::clear_selected,
+        drills::list,
+        drills::run,
+        drills::show,
+        drills::report,
+        drills::abort,
         load::report,
         describe
     ),

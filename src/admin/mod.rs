@@ -1,4 +1,4 @@
-//! What a running node tells over HTTP, and takes: health, readiness, metrics, explanations, status, events, overrides, loads.
+//! What a running node tells over HTTP, and takes: health, readiness, metrics, explanations, status, events, overrides, drills, loads.
 //!
 //! An edge, on one thread with a small runtime of its own: answering queries never depends on it, nor it on them. Without tokens the admin listener
 //! binds to loopback only; elsewhere it needs tokens and TLS ([`access`], [`gate`]). The metrics listener may stand anywhere and tells only `/healthz`,
@@ -15,12 +15,14 @@
 //! | `GET /v1/explain?name=&client=&type=&down=` | why this client gets this answer |
 //! | `GET /v1/events` | what happens, as it happens ([`events`]) |
 //! | `/v1/overrides` | what operators intend with endpoints: [`overrides`] |
+//! | `/v1/drills` | failures that are played and measured: [`drills`] |
 //! | `POST /v1/load` | what endpoints serve, as they say themselves: [`load`] |
 //! | `GET /v1/openapi.json` | all of this for programs |
 
 pub mod access;
 mod api;
 pub mod description;
+pub mod drills;
 mod events;
 mod explanation;
 mod feed;
@@ -59,7 +61,7 @@ pub struct Context {
     pub clock: Clock,
     /// What was counted.
     pub telemetry: Arc<Telemetry>,
-    /// Takes wishes for overrides.
+    /// Takes wishes for overrides and drills.
     pub control: ControlHandle,
     /// Whether the first round of probes is over.
     pub ready: watch::Receiver<bool>,

@@ -25,6 +25,7 @@ use super::Context;
 use super::api::{Guarded, NotGrantedAnswers, Reading, Writing};
 use super::gate::Actor;
 use super::problem::{Body, Nothing, Params, Part, Problem};
+use crate::control::drills::Refusal as Undrilled;
 use crate::control::overrides::{Action, Clear, Moved, Override, Refusal, Selector, ServiceMoved, Set, Way, Which, Wish, Words};
 use crate::limits::{OVERRIDE_LIFE_MS, OVERRIDE_LIFE_MS_MAX};
 use crate::publish::{Granted, NotGranted};
@@ -235,7 +236,7 @@ impl GrantedView {
 
 impl MovedView {
     /// The same for programs.
-    fn of(moved: &Moved) -> Self {
+    pub(super) fn of(moved: &Moved) -> Self {
         let most = moved.told.iter().map(|ServiceMoved { service, clients, ways }| ServiceMovedView {
             service: service.to_string(),
             clients_percent: percent(*clients),
@@ -329,7 +330,7 @@ async fn grant(context: &Context, wish: Wish, dry_run: bool) -> Result<GrantedVi
     if !dry_run {
         context.telemetry.count_wish(match &outcome {
             Ok(_) => Wished::Granted,
-            Err(NotGranted::Refused(_) | NotGranted::NoFolder | NotGranted::Busy) => Wished::Refused,
+            Err(NotGranted::Refused(_) | NotGranted::Drill(_) | NotGranted::NoFolder | NotGranted::Busy) => Wished::Refused,
             Err(NotGranted::Audit { .. } | NotGranted::Write(_) | NotGranted::Ended) => Wished::Failed,
         });
     }
@@ -337,11 +338,14 @@ async fn grant(context: &Context, wish: Wish, dry_run: bool) -> Result<GrantedVi
 }
 
 /// A refusal as a problem document.
-fn problem(refused: &NotGranted) -> Problem {
+pub(super) fn problem(refused: &NotGranted) -> Problem {
     let status = match refused {
-        NotGranted::Refused(Refusal::Life | Refusal::Over) => StatusCode::UNPROCESSABLE_ENTITY,
-        NotGranted::Refused(Refusal::MatchesNothing { .. } | Refusal::NoSuch(_) | Refusal::NoneOf { .. }) => StatusCode::NOT_FOUND,
-        NotGranted::Refused(Refusal::TooMany | Refusal::Unsafe(_)) | NotGranted::NoFolder => StatusCode::CONFLICT,
+        NotGranted::Refused(Refusal::Life | Refusal::Over) | NotGranted::Drill(Undrilled::Life | Undrilled::Plays) => StatusCode::UNPROCESSABLE_ENTITY,
+        NotGranted::Refused(Refusal::MatchesNothing { .. } | Refusal::NoSuch(_) | Refusal::NoneOf { .. })
+        | NotGranted::Drill(Undrilled::MatchesNothing { .. } | Undrilled::NoSuch(_) | Undrilled::None) => StatusCode::NOT_FOUND,
+        NotGranted::Refused(Refusal::TooMany | Refusal::Unsafe(_))
+        | NotGranted::Drill(Undrilled::Unprobed { .. } | Undrilled::OneAtATime(_) | Undrilled::Unsafe(_))
+        | NotGranted::NoFolder => StatusCode::CONFLICT,
         NotGranted::Audit { .. } | NotGranted::Write(_) => StatusCode::INTERNAL_SERVER_ERROR,
         NotGranted::Busy | NotGranted::Ended => StatusCode::SERVICE_UNAVAILABLE,
     };
@@ -370,12 +374,12 @@ fn millis(seconds: u64) -> u64 {
 }
 
 /// Reads a line.
-fn words(field: &str, text: &str) -> Result<Words, Problem> {
+pub(super) fn words(field: &str, text: &str) -> Result<Words, Problem> {
     Words::parse(text).map_err(|error| Problem::wrong(format!("`{field}` must be a line of 1 to 200 octets: {error}")))
 }
 
 /// Who does it: the token's holder, and for whom; or whoever says so, where no tokens are asked for.
-fn who(actor: &Actor, told: Option<&str>) -> Result<Words, Problem> {
+pub(super) fn who(actor: &Actor, told: Option<&str>) -> Result<Words, Problem> {
     match (&actor.name, told) {
         (Some(name), None) => words("who", name),
         (Some(name), Some(told)) if **name == *told => words("who", name),

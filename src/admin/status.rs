@@ -44,6 +44,9 @@ pub struct StatusView {
     pub stale: bool,
     /// Whether that is since this node doubts its own network.
     pub doubting: bool,
+    /// The drill that is announced or running, if any.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drill: Option<String>,
     /// Milliseconds since the newest observation; absent before the first.
     pub observed_ms_ago: Option<u64>,
     /// Where clients are found.
@@ -178,6 +181,9 @@ pub struct EndpointStatus {
     /// The override that has the say over it, if any.
     #[serde(rename = "override", default, skip_serializing_if = "Option::is_none")]
     pub intent: Option<String>,
+    /// The drill that it is part of, if any, announced or running.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub drill: Option<String>,
     /// Whether it is probed at all.
     pub probed: bool,
     /// The name that its addresses are looked up by, if they are.
@@ -308,6 +314,7 @@ pub(super) async fn status(State(context): State<Context>, Params(query): Params
         ready: *context.ready.borrow(),
         stale: world.statuses.stale,
         doubting: world.statuses.doubting,
+        drill: world.drill.as_ref().map(ToString::to_string),
         observed_ms_ago: observed.map(|observed| now.millis_since(observed)),
         geography,
         endpoints,
@@ -333,6 +340,7 @@ impl EndpointStatus {
             load_permille: status.load.0,
             moving: status.moving,
             intent: world.notes.about(id).map(ToString::to_string),
+            drill: world.drill_of(id).map(ToString::to_string),
             probed: !endpoint.probes.is_empty(),
             alias: endpoint.alias.map(|alias| catalog.alias(alias.id).name.to_string()),
             resolved: if endpoint.alias.is_some() { addresses_of(endpoint, world) } else { Vec::new() },

@@ -54,6 +54,8 @@ pub struct Service {
     pub recovery: Recovery,
     /// Declared demand at the busiest hour, in requests per second; counts until endpoints report theirs.
     pub peak: Option<u64>,
+    /// Milliseconds in which it is to recover from the loss of endpoints: the last wrong answer. Drills hold it against what they measure.
+    pub rto_ms: Option<u32>,
     /// HTTPS records (RFC 9460) with hints from the same decision, if wanted.
     pub https: Option<HttpsTemplate>,
     /// Latency worth one US dollar per million requests, for explanations; zero when price plays no part.

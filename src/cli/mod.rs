@@ -4,6 +4,7 @@ pub mod check;
 mod client;
 pub mod demo;
 pub mod draw;
+pub mod drill;
 pub mod explain;
 mod gate;
 pub mod geoip;
@@ -58,6 +59,8 @@ enum Verb {
     Status(status::StatusArgs),
     /// Make tokens of the admin API.
     Token(token::TokenArgs),
+    /// Play a failure with observations, never with a service, and measure how answers leave it.
+    Drill(drill::DrillArgs),
     /// Tell what is known of addresses.
     Geoip(geoip::GeoipArgs),
     /// Try it: regional services, a zone and drills on this machine, in one command.
@@ -114,6 +117,7 @@ pub fn run(line: impl IntoIterator<Item = OsString>) -> ExitCode {
             let _ = std::io::Write::write_all(&mut std::io::stdout().lock(), &text);
             Exit::Ok.into()
         }
+        Verb::Drill(args) => drill::run(&args).into(),
         Verb::Geoip(args) => geoip::run(&args).into(),
         Verb::Demo(args) => demo::run(&args).into(),
     }

@@ -411,6 +411,7 @@ impl Node {
                 meter: Arc::new(ProbeMeter(Arc::clone(&telemetry))),
                 name_servers: options.name_servers.clone(),
                 lookups: Arc::new(ProbeMeter(Arc::clone(&telemetry))),
+                drills: Arc::new(ProbeMeter(Arc::clone(&telemetry))),
             })
         };
         runtime.spawn(log_changes(control.changes()));

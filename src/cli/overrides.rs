@@ -18,7 +18,7 @@ use serde::Serialize;
 
 use super::client::{Client, ClientError, Reach};
 use super::{Exit, chain, tell_error};
-use crate::admin::overrides::{GrantedView, ListView, OverrideView, SetRequest};
+use crate::admin::overrides::{GrantedView, ListView, MovedView, OverrideView, SetRequest};
 use crate::config::duration_ms;
 
 /// What `aya override` is told.
@@ -121,20 +121,27 @@ struct Common {
 
 /// Which nodes, and how they are told of.
 #[derive(Debug, Args)]
-struct Nodes {
+pub(super) struct Nodes {
     /// Admin address of a node; may be given several times.
     #[arg(long, value_name = "ADDRESS", env = "AYA_API", value_delimiter = ',', default_value = "127.0.0.1:8053")]
-    api: Vec<String>,
+    pub(super) api: Vec<String>,
     /// One JSON object for each node instead of words.
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
     /// What they want to see.
     #[command(flatten)]
-    reach: Reach,
+    pub(super) reach: Reach,
+}
+
+impl Nodes {
+    /// Their APIs; `None` where what they want to see cannot be read, which is told.
+    pub(super) fn clients(&self) -> Option<Vec<Client>> {
+        self.reach.clients(&self.api).inspect_err(|error| tell_error(error)).ok()
+    }
 }
 
 /// Reads a time in whole seconds.
-fn seconds(text: &str) -> Result<u64, String> {
+pub(super) fn seconds(text: &str) -> Result<u64, String> {
     match duration_ms(text)? {
         millis if millis % 1_000 == 0 => Ok(u64::from(millis) / 1_000),
         _ => Err("finer than a second".to_owned()),
@@ -143,7 +150,7 @@ fn seconds(text: &str) -> Result<u64, String> {
 
 /// Who does it: as told, or the user of this system.
 #[expect(clippy::print_stderr, reason = "this is where people are told")]
-fn who(told: Option<&str>) -> Option<String> {
+pub(super) fn who(told: Option<&str>) -> Option<String> {
     let user = || ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok()).filter(|user| !user.is_empty());
     let who = told.map(str::to_owned).or_else(user);
     if who.is_none() {
@@ -216,13 +223,7 @@ pub(super) struct Said<T> {
 
 /// Has every node do something, and tells what came of it. Of several each is asked first whether it would.
 fn on_all(common: &Common, ask: impl Fn(&Client, bool) -> Result<String, ClientError>) -> Exit {
-    let clients = match common.nodes.reach.clients(&common.nodes.api) {
-        Ok(clients) => clients,
-        Err(error) => {
-            tell_error(&error);
-            return Exit::Error;
-        }
-    };
+    let Some(clients) = common.nodes.clients() else { return Exit::Error };
     let granted = |client: &Client, dry_run: bool| {
         let body = ask(client, dry_run)?;
         serde_json::from_str::<GrantedView>(&body).map_err(|error| ClientError::Strange(client.api().to_owned(), error.to_string()))
@@ -243,7 +244,7 @@ fn on_all(common: &Common, ask: impl Fn(&Client, bool) -> Result<String, ClientE
 }
 
 /// What outcomes on all nodes come to.
-fn exit_of<T>(outcomes: &[Result<T, ClientError>]) -> Exit {
+pub(super) fn exit_of<T>(outcomes: &[Result<T, ClientError>]) -> Exit {
     let done = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
     let refused = outcomes.iter().any(|outcome| outcome.as_ref().is_err_and(ClientError::is_refusal));
     match done {
@@ -256,13 +257,7 @@ fn exit_of<T>(outcomes: &[Result<T, ClientError>]) -> Exit {
 
 /// Tells the overrides of every node.
 fn list_all(nodes: &Nodes) -> Exit {
-    let clients = match nodes.reach.clients(&nodes.api) {
-        Ok(clients) => clients,
-        Err(error) => {
-            tell_error(&error);
-            return Exit::Error;
-        }
-    };
+    let Some(clients) = nodes.clients() else { return Exit::Error };
     let list = |client: &Client| {
         let body = client.get("/v1/overrides", &[], "application/json")?;
         serde_json::from_str::<ListView>(&body).map_err(|error| ClientError::Strange(client.api().to_owned(), error.to_string()))
@@ -282,7 +277,7 @@ fn list_all(nodes: &Nodes) -> Exit {
 
 /// Tells what every node said: errors on standard error, the rest on standard output.
 #[expect(clippy::print_stderr, reason = "this is where people are told")]
-fn tell_all<T: Serialize>(nodes: &Nodes, clients: &[Client], outcomes: &[Result<T, ClientError>], told: impl Fn(&T) -> String) {
+pub(super) fn tell_all<T: Serialize>(nodes: &Nodes, clients: &[Client], outcomes: &[Result<T, ClientError>], told: impl Fn(&T) -> String) {
     let mut out = std::io::stdout().lock();
     for (client, outcome) in clients.iter().zip(outcomes) {
         let text = match outcome {
@@ -332,15 +327,14 @@ fn told(granted: &GrantedView) -> String {
     for rule in &granted.forced {
         let _ = writeln!(text, "forced: {rule}");
     }
-    let moved = &granted.moved;
-    let _ = writeln!(
-        text,
-        "{} % of the clients {} ({} endpoints of {} services)",
-        moved.clients_percent,
-        if granted.dry_run { "would move" } else { "move" },
-        moved.endpoints,
-        moved.services
-    );
+    text.push_str(&moves(&granted.moved, if granted.dry_run { "would move" } else { "move" }));
+    text
+}
+
+/// Who moves, in words.
+pub(super) fn moves(moved: &MovedView, verb: &str) -> String {
+    let mut text = String::new();
+    let _ = writeln!(text, "{} % of the clients {verb} ({} endpoints of {} services)", moved.clients_percent, moved.endpoints, moved.services);
     for service in &moved.most {
         let nowhere = || "no answer".to_owned();
         let ways: Vec<String> = service

@@ -289,6 +289,7 @@ pub const SERVICE: Section = Section {
         key("families", "together | separate", "together", "Whether one decision serves A and AAAA alike."),
         key("answers", "number", "1", "Endpoints in one answer, of distinct regions."),
         key("peak", "rate", "", "Demand at the busiest hour, until endpoints report it."),
+        key("rto", "duration", "", "In which answers are to leave endpoints that fail; drills hold it against what they measure."),
         key("https", "table", "", "HTTPS records (RFC 9460) with hints from the same decision."),
         key("steering", "table", "", "How the best are chosen."),
         key("depends-on", "name, list of names or table", "", "What each endpoint needs in its region: services, or `probe:TEMPLATE`; a list needs all."),

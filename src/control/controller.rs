@@ -1,6 +1,7 @@
 //! The controller itself.
 
 mod doubt;
+mod drill;
 mod judge;
 mod load;
 
@@ -8,6 +9,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::aliases::Aliases;
+use super::drills::Guard;
 use super::overrides::{Intents, Overrides, Shift, refuse_reload};
 use super::roster::{self, Carried};
 use super::spill::Spill;
@@ -21,6 +23,7 @@ use crate::units::Moment;
 use crate::world::{Statuses, World};
 
 use doubt::{Doubt, is_silence};
+use drill::{Stage, victim};
 use judge::{Cause, Watch};
 
 /// The one writer. See the room's invariants.
@@ -56,6 +59,8 @@ pub struct Controller {
     versions: Vec<u64>,
     /// What operators intend.
     intents: Intents,
+    /// The drill, if there is one.
+    stage: Stage,
     /// The situations that services were in.
     situations: Situations,
     /// Whose load goes where.
@@ -90,7 +95,7 @@ struct FirstRound {
 }
 
 /// For each endpoint that others depend on, those. Others take no room.
-type Dependants = HashMap<EndpointId, Box<[EndpointId]>>;
+pub(super) type Dependants = HashMap<EndpointId, Box<[EndpointId]>>;
 
 /// For each probe the endpoints that it judges, or for each alias those that have it, as ranges of one list.
 #[derive(Debug, Default)]
@@ -123,6 +128,7 @@ impl Controller {
             watch: Watch::default(),
             versions: world.statuses.versions.to_vec(),
             intents: Intents::default(),
+            stage: Stage::default(),
             situations,
             spill: Spill::new(&catalog, &geo),
             eased: false,
@@ -186,6 +192,8 @@ impl Controller {
                 Event::GeographyChanged { geo, digest } => self.change_geography(geo, digest, &mut effects),
                 Event::Restored(state) => self.restore(&state, now, &mut effects),
                 Event::LoadReported(report) => self.take_load(&report, now),
+                Event::Drilled { drills } => self.take_drills(&drills, now, &mut effects),
+                Event::Answered(answers) => self.take_answers(answers, now),
                 Event::Tick => ticks = true,
                 Event::Overridden { overrides, why } => {
                     let shift = self.intents.replace(&overrides, &why, &self.catalog, now);
@@ -239,13 +247,26 @@ impl Controller {
         if is_silence(observation) && !is_reference && self.doubt.is_due(&catalog, &self.users, now) {
             return;
         }
-        let usual = self.trackers[probe.index()].unusual();
+        let (usual, was) = (self.trackers[probe.index()].unusual(), self.trackers[probe.index()].health());
         let verdict = self.trackers[probe.index()].observe(observation, &rule);
         if !verdict.evidence || is_reference && self.users.range(probe.index()).is_empty() {
             return;
         }
         self.observed = self.observed.max(observation.at);
         self.fresh_until = self.fresh_until.max(observation.at.plus_millis(rule.fresh_ms));
+        let played = self.stage.observe(&catalog, probe, observation, &rule);
+        if verdict.changed && was != Health::Down && self.trackers[probe.index()].health() == Health::Down && victim(self, probe).is_some() {
+            let saw = victim(self, probe).map(|victim| format!("{victim} is really down ({}: {})", probe_label(spec), observation.outcome));
+            self.stage.alarm(Guard::Incident, || saw.unwrap_or_default());
+        }
+        if let Some((played, observation)) = played {
+            self.detect(probe, &observation, effects);
+            if played.changed {
+                let in_row = self.stage.in_row(probe);
+                let why = || Why::Observed { probe: probe_label(spec).into(), outcome: observation.outcome.clone(), in_row };
+                self.judge_some(probe, true, now, why, effects);
+            }
+        }
         if verdict.changed {
             let tracker = &self.trackers[probe.index()];
             let (in_row, unusual) = (tracker.last().map_or(1, |(_, in_row)| in_row), tracker.unusual());
@@ -256,7 +277,7 @@ impl Controller {
                 _ if unusual.is_some() != usual.is_some() => Why::Baseline { probe: probe_label(spec).into(), unusual },
                 _ => Why::Observed { probe: probe_label(spec).into(), outcome: observation.outcome.clone(), in_row },
             };
-            self.judge_users(probe, Cause::Happened, now, why, effects);
+            self.judge_some(probe, false, now, why, effects);
         }
     }
 
@@ -352,6 +373,9 @@ impl Controller {
         effects.plan = Some(Plan { epoch: self.epoch, catalog: Arc::clone(&catalog), fresh: fresh.into() });
         self.spill.carry(&catalog, &geo, endpoints.iter().map(|from| from.map(EndpointId::index)));
         (self.catalog, self.geo) = (catalog, geo);
+        let known = std::mem::take(&mut self.carried);
+        self.restage(&known, &endpoints, now, effects);
+        self.carried = known;
         self.judge_all(&before, now, effects);
     }
 
@@ -432,6 +456,10 @@ impl Controller {
         if doubting != std::mem::replace(&mut self.doubt.holds, doubting) {
             effects.doubt = Some(doubting);
         }
+        if doubting {
+            self.stage.alarm(Guard::Incident, || "this node doubts its own network".to_owned());
+        }
+        self.look_at_the_drill(now, effects);
         let stale = doubting || !self.trackers.is_empty() && now > self.fresh_until;
         let published = &self.world.statuses;
         let aged = self.observed.millis_since(published.observed) >= WORLD_REFRESH_MS;
@@ -479,6 +507,7 @@ impl Controller {
             statuses,
             outlook: Arc::new(self.spill.outlook().clone()),
             notes: Arc::clone(self.intents.notes()),
+            drill: self.stage.rehearsal().cloned(),
         });
         self.touched = false;
         effects.publish = Some(Arc::clone(&self.world));
@@ -527,7 +556,7 @@ impl Users {
 }
 
 /// Turns the catalog's endpoint → what it depends on around.
-fn dependants(catalog: &Catalog) -> Dependants {
+pub(super) fn dependants(catalog: &Catalog) -> Dependants {
     let mut dependants: HashMap<EndpointId, Vec<EndpointId>> = HashMap::new();
     for (endpoint, id) in catalog.endpoints.iter().zip((0..).map(EndpointId)) {
         for needed in endpoint.depends_on.iter().flat_map(|depends| depends.endpoints()) {

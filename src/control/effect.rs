@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::AliasChange;
+use super::drills::{Drill, Over};
 use super::overrides::{IntentChange, Override};
 use crate::catalog::{Catalog, EndpointId, ProbeKind, ProbeSpec};
 use crate::geo::Loss;
@@ -28,6 +29,10 @@ pub struct Effects {
     pub intents_untold: usize,
     /// Overrides that ended by themselves.
     pub expired: Vec<Override>,
+    /// What is new about the drill, in the order in which it happened.
+    pub drill: Vec<DrillNews>,
+    /// Whether what is known of the drill is due to be written.
+    pub keep_drill: bool,
     /// What is otherwise about aliases, in the order in which it happened.
     pub aliases: Vec<AliasChange>,
     /// Addresses that look-ups brought and no client can use.
@@ -40,6 +45,15 @@ pub struct Effects {
     pub refusal: Option<Refused>,
     /// Observations and look-ups of plans too old to be understood.
     pub dropped: u32,
+}
+
+/// What is new about a drill.
+#[derive(Clone, Debug)]
+pub enum DrillNews {
+    /// It plays from now on.
+    Started(Box<Drill>),
+    /// It is over, and is to be reported.
+    Over(Box<Over>),
 }
 
 /// What is to be probed.
@@ -154,6 +168,16 @@ pub enum Why {
     },
     /// What it depends on is up again.
     Unblocked,
+    /// A drill is announced or begins.
+    Drill {
+        /// Its number.
+        id: u64,
+    },
+    /// A drill is over: what was really observed counts again.
+    DrillOver {
+        /// Its number.
+        id: u64,
+    },
     /// Its addresses or probes are others since a reload: it starts afresh.
     Reloaded,
     /// An earlier process knew it.
@@ -169,6 +193,8 @@ impl fmt::Display for Why {
             Self::Baseline { probe, unusual: Some(unusual) } => write!(f, "{probe}: {unusual}"),
             Self::Baseline { probe, unusual: None } => write!(f, "{probe}: as usual again"),
             Self::DependsOn { root } => write!(f, "it depends on {root}, which is down"),
+            Self::Drill { id } => write!(f, "drill {id}"),
+            Self::DrillOver { id } => write!(f, "drill {id} is over"),
             Self::Unblocked => f.write_str("what it depends on is up again"),
             Self::Reloaded => f.write_str("its addresses or probes were changed"),
             Self::Restored => f.write_str("as it was before the restart"),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::drills::{Answers, Drills};
 use super::overrides::Overrides;
 use super::{LoadReport, Lookup, State};
 use crate::catalog::{AddressType, AliasId, Catalog, ProbeId};
@@ -59,6 +60,13 @@ pub enum Event {
         /// Who or what changed them, and why, for those who are told.
         why: Arc<str>,
     },
+    /// The node's drill is this from now on, or it has none. It is written already.
+    Drilled {
+        /// All that is known of drills.
+        drills: Arc<Drills>,
+    },
+    /// Workers' counts of the drill that is running were looked at.
+    Answered(Answers),
     /// Time passed.
     Tick,
 }

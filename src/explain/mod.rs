@@ -18,7 +18,7 @@ use crate::geo::{ClientSets, Place, RttSource};
 use crate::health::{Health, Intent, Status};
 use crate::steer::{self, ALL_CLIENTS, Ask, Candidate, Chosen, Client, Exclusion, Family, Recorder, Relaxation, Step, Verdict};
 use crate::units::{Micros, Permille};
-use crate::world::World;
+use crate::world::{Rehearsal, World};
 
 /// What is to be explained.
 #[derive(Clone, Copy, Debug)]
@@ -112,6 +112,9 @@ pub struct EndpointView {
     /// The override that has the say over it, if any: `drained by anna until 14:05 UTC: maintenance`.
     #[serde(rename = "override")]
     pub intent: Option<String>,
+    /// The drill that it is part of, if any: `failing in drill 3 by anna until 14:05 UTC: game day`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drill: Option<String>,
     /// Share of this locality's clients, in hundredths of a percent, where several share them.
     pub share: Option<u32>,
     /// The terms of its score, in microseconds.
@@ -323,6 +326,7 @@ fn endpoint_view(id: EndpointId, question: &Question, world: &World, place: Plac
         region: region.name.to_string(),
         status: status_text(world.status(id)),
         intent: world.notes.about(id).map(ToString::to_string),
+        drill: world.drill_of(id).map(ToString::to_string),
         answer: answered.and_then(|place| u8::try_from(place + 1).ok()),
         share: seen.shares.iter().find(|(other, _)| *other == id).map(|(_, share)| *share),
         bill: bill_view(id, world, place, seen.steps),
@@ -362,11 +366,10 @@ fn bill_view(id: EndpointId, world: &World, place: Place, steps: &[Step]) -> Bil
 }
 
 impl EndpointView {
-    /// The override, where what keeps the endpoint out does not tell of it already.
-    fn untold_intent(&self) -> Option<&str> {
-        let intent = self.intent.as_deref()?;
-        let is_told = self.excluded.as_ref().is_some_and(|why| why.contains(intent));
-        (!is_told).then_some(intent)
+    /// The override and the drill, where what keeps the endpoint out does not tell of them already.
+    fn untold_intents(&self) -> impl Iterator<Item = &str> {
+        let is_told = |intent: &&str| self.excluded.as_ref().is_some_and(|why| why.contains(intent));
+        self.intent.as_deref().into_iter().chain(self.drill.as_deref()).filter(move |intent| !is_told(intent))
     }
 }
 
@@ -393,6 +396,11 @@ fn status_text(status: &Status) -> String {
     text
 }
 
+/// The drill that plays with an endpoint now, if one does.
+fn running(id: EndpointId, world: &World) -> Option<&Rehearsal> {
+    world.drill_of(id).filter(|drill| drill.running)
+}
+
 /// The rule that keeps an endpoint out, in words.
 fn exclusion_text(exclusion: Exclusion, id: EndpointId, world: &World) -> String {
     let endpoint = world.catalog.endpoint(id);
@@ -417,10 +425,14 @@ fn exclusion_text(exclusion: Exclusion, id: EndpointId, world: &World) -> String
         }
         Exclusion::Down => match world.note(id).and_then(|note| note.root.as_ref()) {
             Some(root) if world.status(id).blocked => format!("{root} is down, and it depends on that"),
-            _ => "it is down".to_owned(),
+            _ => running(id, world).map_or_else(|| "it is down".to_owned(), |drill| format!("it is down: {drill}")),
         },
         Exclusion::Damped => world.note(id).and_then(|note| note.hold).map_or_else(|| "it is held down".to_owned(), |hold| format!("it is {hold}")),
-        Exclusion::Drain => world.notes.about(id).map_or_else(|| "it is being drained".to_owned(), |note| format!("it is {note}")),
+        Exclusion::Drain => match (running(id, world), world.notes.about(id)) {
+            (Some(drill), _) => format!("it is {drill}"),
+            (None, Some(note)) => format!("it is {note}"),
+            (None, None) => "it is being drained".to_owned(),
+        },
         Exclusion::MaxRtt => format!("it is farther than max-rtt, {}", service.max_rtt.unwrap_or(Micros::ZERO)),
         Exclusion::Prefer => "it lacks what the service prefers".to_owned(),
         Exclusion::LastResort => "it is the last resort".to_owned(),

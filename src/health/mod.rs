@@ -13,10 +13,12 @@
 
 mod baseline;
 mod comeback;
+mod fault;
 mod tracker;
 
 pub use baseline::{Baseline, Unusual};
 pub use comeback::{Comeback, Hold};
+pub use fault::Fault;
 pub use tracker::{Rule, Tracker, Verdict, of_all, wants_recheck};
 
 use std::fmt;
@@ -238,6 +240,8 @@ pub enum ProbeFailure {
     Status(u16),
     /// The body is not as the probe wants it.
     Body(Box<str>),
+    /// A drill has it fail.
+    Drill,
     /// The probe could not be made at all here (no descriptors, …): tells nothing of the target.
     NotAsked(Box<str>),
 }
@@ -283,6 +287,7 @@ impl ProbeFailure {
             Self::Tls(_) => "tls",
             Self::Status(_) => "status",
             Self::Body(_) => "body",
+            Self::Drill => "drill",
             Self::NotAsked(_) => "not-asked",
         }
     }
@@ -299,6 +304,7 @@ impl fmt::Display for ProbeFailure {
             Self::Tls(why) => write!(f, "TLS: {why}"),
             Self::Status(status) => write!(f, "status {status}"),
             Self::Body(why) => write!(f, "body: {why}"),
+            Self::Drill => f.write_str("a drill has it fail"),
             Self::NotAsked(why) => write!(f, "could not be asked from here: {why}"),
         }
     }

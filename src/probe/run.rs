@@ -59,20 +59,19 @@ pub(crate) async fn run(
                     Err(error) => (error.id(), Err(error)),
                 };
                 let Some(key) = keys.remove(&id) else { continue };
-                let observation = match asked {
+                let (outcome, observation) = match asked {
                     Ok((spec, observation)) => {
                         meter.probed(&spec, &observation);
-                        observation
+                        // The controller is told what is so; what a drill makes of it, it knows itself.
+                        (targets.borrow().played(&spec, &observation), observation)
                     }
                     // A probe that panicked is a mistake of ours: it tells nothing of the target, and the next turn comes all the same.
-                    Err(error) => Observation {
-                        at: clock.now(),
-                        outcome: ProbeOutcome::Failed(ProbeFailure::NotAsked(error.to_string().into())),
-                        rtt: Micros::ZERO,
-                        drill: false,
-                    },
+                    Err(error) => {
+                        let outcome = ProbeOutcome::Failed(ProbeFailure::NotAsked(error.to_string().into()));
+                        (outcome.clone(), Observation { at: clock.now(), outcome, rtt: Micros::ZERO, drill: false })
+                    }
                 };
-                if let Some((epoch, probe)) = schedule.finish(key, &observation.outcome, clock.now())
+                if let Some((epoch, probe)) = schedule.finish(key, &outcome, clock.now())
                     && let Err(mpsc::error::TrySendError::Full(_)) = events.try_send(Event::Observed { epoch, probe, observation })
                 {
                     meter.dropped();

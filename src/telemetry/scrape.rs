@@ -7,10 +7,10 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
 use super::process::Process;
 use super::tally::{About, Count, Ledger, Limited, RCODES, ReplyClass, Subject};
 use super::{
-    ACCEPTED, AGE, BLOCKED, CUT, DAMPED, DOUBT, EVICTED, EVIDENCE, Folded, GENERATION, GEOIP_AGE, GEOIP_NETWORKS, HANDSHAKES_FAILED, HEADROOM, HEALTH, HELD,
-    MAX_FDS, Metric, NONE, OPEN, OPEN_FDS, OTHER, OVERFLOWS, OVERLOADED, OVERRIDDEN, OVERRIDES, PANICS, PROBES, QUERIES, RAMPING, READY, REJECTED, RESIDENT,
-    RESPONSES, RESTARTS, RRL_DROPPED, RRL_SLIPPED, RRL_WOULD_DROP, SILENT, SOCKET_ERRORS, STALE, TRUNCATED, Telemetry, UNRESOLVED, UNSENT, counter, describe,
-    gauge, lock,
+    ACCEPTED, AGE, BLOCKED, CUT, DAMPED, DOUBT, DRILL, DRILLED, EVICTED, EVIDENCE, Folded, GENERATION, GEOIP_AGE, GEOIP_NETWORKS, HANDSHAKES_FAILED, HEADROOM,
+    HEALTH, HELD, MAX_FDS, Metric, NONE, OPEN, OPEN_FDS, OTHER, OVERFLOWS, OVERLOADED, OVERRIDDEN, OVERRIDES, PANICS, PROBES, QUERIES, RAMPING, READY,
+    REJECTED, RESIDENT, RESPONSES, RESTARTS, RRL_DROPPED, RRL_SLIPPED, RRL_WOULD_DROP, SILENT, SOCKET_ERRORS, STALE, TRUNCATED, Telemetry, UNRESOLVED, UNSENT,
+    counter, describe, gauge, lock,
 };
 use crate::answer::Transport;
 use crate::catalog::{AddressType, Catalog};
@@ -131,6 +131,11 @@ fn tell_world(scrape: &PrometheusRecorder, world: &World, ready: bool, now: Mome
         gauge(scrape, &OVERRIDES, &[action]).set(float(count as u64));
     }
     gauge(scrape, &OVERRIDDEN, NONE).set(float(world.notes.of.len() as u64));
+    for (phase, running) in [("announced", false), ("running", true)] {
+        let is_on = world.drill.as_ref().is_some_and(|drill| drill.running == running);
+        gauge(scrape, &DRILL, &[phase]).set(f64::from(u8::from(is_on)));
+    }
+    gauge(scrape, &DRILLED, NONE).set(float(world.drill.as_ref().map_or(0, |drill| drill.endpoints.len() as u64)));
     let catalog = &world.catalog;
     gauge(scrape, &OVERLOADED, NONE).set(float(world.outlook.overload.len() as u64));
     for (region, headroom) in catalog.regions.iter().zip(&world.outlook.headroom) {

@@ -52,6 +52,7 @@ fn start(catalog: Arc<Catalog>, state: Option<PathBuf>, meter: Arc<dyn Meter>) -
         meter,
         name_servers: NameServers::Of(Vec::new()),
         lookups: Arc::new(resolve::NoMeter),
+        drills: Arc::new(aya_gslb::publish::NoDrillMeter),
     })
 }
 

@@ -172,6 +172,7 @@ fn start(server: SocketAddr) -> (ControlHandle, Hand) {
         meter: Arc::new(NoMeter),
         name_servers: NameServers::Of(vec![server]),
         lookups: Arc::new(resolve::NoMeter),
+        drills: Arc::new(aya_gslb::publish::NoDrillMeter),
     });
     (handle, hand)
 }

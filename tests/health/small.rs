@@ -96,6 +96,7 @@ impl Build {
             load: Load { target: Permille(800), at_capacity: Micros::ZERO },
             recovery: Recovery::default(),
             peak: None,
+            rto_ms: None,
             https: None,
             latency_per_usd: Micros::ZERO,
             lineup: Lineup::default(),

@@ -50,6 +50,7 @@ pub(crate) fn start(folder: Option<&Path>, clock: Clock) -> ControlHandle {
         meter: Arc::new(Deaf),
         name_servers: NameServers::Of(Vec::new()),
         lookups: Arc::new(resolve::NoMeter),
+        drills: Arc::new(aya_gslb::publish::NoDrillMeter),
     })
 }
 

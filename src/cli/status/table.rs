@@ -51,6 +51,9 @@ fn head(api: &str, view: &StatusView) -> String {
     if view.doubting {
         state.push("DOUBTING ITS NETWORK");
     }
+    if view.drill.is_some() {
+        state.push("DRILL");
+    }
     let unwell = view.endpoints.iter().filter(|endpoint| !is_well(endpoint)).count();
     let endpoints = match unwell {
         0 if is_fit(view) => format!("all {} endpoints well", view.endpoints.len()),
@@ -99,7 +102,7 @@ fn row(endpoint: &EndpointStatus) -> Row {
         endpoint.endpoint.to_string(),
         endpoint.region.to_string(),
         health,
-        endpoint.intent.clone().unwrap_or_else(none),
+        endpoint.intent.as_ref().or(endpoint.drill.as_ref()).cloned().unwrap_or_else(none),
         format!("{}.{} %", endpoint.share_permille / 10, endpoint.share_permille % 10).replace(".0 %", " %"),
         rtt.map_or_else(none, |micros| format!("{}.{} ms", micros / 1_000, micros % 1_000 / 100)),
         age.map_or_else(none, millis),
@@ -163,6 +166,7 @@ mod tests {
             load_permille: 0,
             moving: false,
             intent: None,
+            drill: None,
             probed: true,
             alias: None,
             resolved: Vec::new(),
@@ -180,6 +184,7 @@ mod tests {
             ready: true,
             stale: false,
             doubting: false,
+            drill: None,
             observed_ms_ago: Some(1_250),
             geography: GeographyStatus { known: ExtentStatus { ipv4_addresses: 0, ipv6_48s: 0 }, databases: Vec::new() },
             endpoints,

@@ -63,6 +63,7 @@ impl Context<'_> {
             load: spec.load,
             recovery: spec.recovery,
             peak: spec.peak,
+            rto_ms: spec.rto_ms,
             https: spec.https.map(|https| https.value),
             latency_per_usd: spec.latency_per_usd.0,
             lineup: Lineup::default(),

@@ -9,7 +9,7 @@ use crate::config::keys;
 use crate::config::leaf::{Latency, Millis, Octets, Rate, Seconds, Share};
 use crate::config::source::{At, Place};
 use crate::config::walk::Table;
-use crate::limits::{ANSWERS_MAX, DAMPING_MS_MAX, DAMPING_PENALTY_MAX, RAMP_MS_MAX};
+use crate::limits::{ANSWERS_MAX, DAMPING_MS_MAX, DAMPING_PENALTY_MAX, RAMP_MS_MAX, RTO_MS_MAX, RTO_MS_MIN};
 use crate::units::{Micros, Permille, Ttl};
 
 use toml::de::DeValue;
@@ -57,6 +57,8 @@ pub(in crate::config) struct ServiceSpec {
     pub(in crate::config) answers: u8,
     /// Demand at the busiest hour.
     pub(in crate::config) peak: Option<u64>,
+    /// Milliseconds in which it is to recover.
+    pub(in crate::config) rto_ms: Option<u32>,
     /// HTTPS records.
     pub(in crate::config) https: Option<At<HttpsTemplate>>,
     /// How the best are chosen.
@@ -136,6 +138,7 @@ pub(super) fn read(key: &At<Box<str>>, mut whole: Table<'_, '_>, apex: &Name) ->
         families: table.choice("families", &[("together", Families::Together), ("separate", Families::Separate)]).unwrap_or(Families::Together),
         answers: small(table.whole("answers", 1..=u32::try_from(ANSWERS_MAX).unwrap_or(1)), 1),
         peak: table.take::<Rate>("peak").map(|rate| rate.0),
+        rto_ms: rto(table),
         https: https.zip(https_place).map(|(value, place)| At { value, place }),
         by: By::Score,
         by_place: None,
@@ -277,6 +280,16 @@ fn steering(service: &mut Table<'_, '_>, spec: &mut ServiceSpec) {
         spec.load.target = share.0;
     }
     table.done();
+}
+
+/// In how many milliseconds it is to recover.
+fn rto(service: &mut Table<'_, '_>) -> Option<u32> {
+    let at = service.take_at::<Millis>("rto")?;
+    if !(RTO_MS_MIN..=RTO_MS_MAX).contains(&at.value.0) {
+        let message = format!("{}: `rto` must be from 1 s to 1 d", service.subject());
+        service.report(Finding::at(Code::WrongValue, at.place, message).label("out of range"));
+    }
+    Some(at.value.0)
 }
 
 /// How endpoints come back: `ramp` and `damping`.

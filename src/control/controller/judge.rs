@@ -80,12 +80,12 @@ impl Watch {
     }
 
     /// The past of an endpoint.
-    fn past(&self, id: EndpointId) -> Comeback {
+    pub(super) fn past(&self, id: EndpointId) -> Comeback {
         self.of.get(&id).map(|(past, _)| *past).unwrap_or_default()
     }
 
     /// Remembers the past of an endpoint, and when to look at it again.
-    fn remember(&mut self, id: EndpointId, past: Comeback, due: Option<Moment>) {
+    pub(super) fn remember(&mut self, id: EndpointId, past: Comeback, due: Option<Moment>) {
         let before = if past.is_at_rest() { self.of.remove(&id) } else { self.of.insert(id, (past, due)) };
         if let Some((_, Some(before))) = before {
             self.agenda.remove(&(before, id));
@@ -114,6 +114,16 @@ impl Controller {
     pub(super) fn judge_users(&mut self, probe: ProbeId, cause: Cause, now: Moment, why: impl Fn() -> Why, effects: &mut Effects) {
         for index in self.users.range(probe.index()) {
             self.judge_all_of(self.users.endpoints[index], cause, now, &why, effects);
+        }
+    }
+
+    /// Judges anew every endpoint that the probe is of and that a drill plays with, or every other one.
+    pub(super) fn judge_some(&mut self, probe: ProbeId, played: bool, now: Moment, why: impl Fn() -> Why, effects: &mut Effects) {
+        for index in self.users.range(probe.index()) {
+            let id = self.users.endpoints[index];
+            if self.stage.shown(id, probe).is_some() == played {
+                self.judge_all_of(id, Cause::Happened, now, &why, effects);
+            }
         }
     }
 
@@ -181,6 +191,7 @@ impl Controller {
         if status != before {
             self.versions[self.catalog.endpoint(id).service.index()] = self.world.generation + 1;
             self.touched = true;
+            self.stage.note_change(id);
         }
         if status.damped != before.damped {
             let hold = self.watch.notes.get(&id).and_then(|note| note.hold);
@@ -196,7 +207,7 @@ impl Controller {
     fn reckon(&mut self, id: EndpointId, cause: Cause, now: Moment) -> Status {
         let endpoint = self.catalog.endpoint(id);
         let terms = self.catalog.service(endpoint.service).recovery;
-        let own = Found::by(endpoint.probes.iter().map(|probe| &self.trackers[probe.index()]));
+        let own = Found::by(endpoint.probes.iter().map(|probe| self.stage.shown(id, *probe).unwrap_or(&self.trackers[probe.index()])));
         let (lack, needs_move) = self.lack(endpoint);
         let (lacks, unsettled) = (self.aliases.lacks(endpoint), self.aliases.is_moving(endpoint));
         let health = own.health;
@@ -218,6 +229,7 @@ impl Controller {
         self.watch.note(id, &Note { hold, root: lack.map(|lack| lack.root) });
         let mut status = Status { health, moving, damped: hold.is_some(), blocked, lacks, ramp, ..before };
         self.intents.mark(id, &mut status);
+        self.stage.mark(id, &mut status);
         status
     }
 
@@ -286,7 +298,7 @@ impl Controller {
 }
 
 /// Whether clients are sent there while all is well.
-fn serves(status: &Status) -> bool {
+pub(super) fn serves(status: &Status) -> bool {
     use crate::health::Intent;
     !status.is_down() && !status.is_damped() && status.lacks.is_empty() && !matches!(status.intent, Intent::Out | Intent::Drain)
 }
