@@ -17,13 +17,13 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::audit::Entry;
-use crate::catalog::Catalog;
+use crate::catalog::{AddressType, Catalog};
 use crate::clock::Clock;
 use crate::control::overrides::{Override, Overrides, Proposal, Wish};
-use crate::control::{AliasChange, Change, Controller, Effects, Event, IntentChange, Plan, Refused};
+use crate::control::{AliasChange, Change, Controller, Effects, Event, IntentChange, Partial, Plan, Refused};
 use crate::geo::Geo;
 use crate::limits::{AUDIT_QUEUED_MAX, CHANGES_QUEUED_MAX, CONTROL_TICK_MS, EVENTS_AT_ONCE_MAX, EVENTS_QUEUED_MAX, PROPOSALS_QUEUED_MAX};
-use crate::probe::{self, Meter, Prober, Roots, Targets};
+use crate::probe::{self, Commands, Meter, Prober, Roots, Targets};
 use crate::resolve::{self, NameServers};
 use crate::state_file;
 use crate::units::Moment;
@@ -122,6 +122,8 @@ pub struct Start {
     pub overrides: Option<PathBuf>,
     /// The certificates that probes trust.
     pub roots: Roots,
+    /// The commands that probes may run.
+    pub commands: Option<Commands>,
     /// Makes this node's turns of probes others than the next node's; a digest of its name will do.
     pub seed: u64,
     /// Counts what probes do.
@@ -300,7 +302,7 @@ impl ControlHandle {
 /// Starts the controller, the probes and the look-ups on the present tokio runtime. The first world is published when this returns, and what the state
 /// file and the overrides' file hold is in it.
 pub fn spawn(start: Start) -> ControlHandle {
-    let Start { catalog, geo, clock, state, overrides, roots, seed, meter, name_servers, lookups } = start;
+    let Start { catalog, geo, clock, state, overrides, roots, commands: allowed, seed, meter, name_servers, lookups } = start;
     for complaint in roots.complaints() {
         tracing::warn!(complaint, "trusted certificates");
     }
@@ -334,7 +336,7 @@ pub fn spawn(start: Start) -> ControlHandle {
     let (readiness, ready) = watch::channel(controller.is_ready());
     let worlds = publisher.worlds();
     let handle = ControlHandle { commands, wishes, events: events.clone(), worlds, changes: changes.clone(), intents: intents.clone(), overrides, lost, ready };
-    let prober = Prober::new(clock.clone(), roots);
+    let prober = Prober::new(clock.clone(), roots).with_commands(allowed);
     tokio::spawn(resolve::run(plan.clone(), events.clone(), name_servers, clock.clone(), seed, Arc::clone(&lookups)));
     tokio::spawn(probe::run(plan, target, events, prober, clock.clone(), seed, meter));
     let (jobs, job) = (Vec::new(), None);
@@ -466,7 +468,7 @@ impl Task {
     /// Handles events and carries out what follows.
     fn handle(&mut self, events: impl IntoIterator<Item = Event>) -> Option<Refused> {
         let now = self.clock.now();
-        let Effects { publish, changes, holds, doubt, aliases, unusable, intents, intents_untold, expired, persist, plan, refusal, dropped: _ } =
+        let Effects { publish, changes, holds, partial, doubt, aliases, unusable, intents, intents_untold, expired, persist, plan, refusal, dropped: _ } =
             self.controller.handle_all(events, now);
         if let Some(world) = publish {
             if !self.targets.borrow().are_of(&world) {
@@ -494,6 +496,14 @@ impl Task {
                 tracing::warn!(endpoint = %held.endpoint, "{hold}");
             } else {
                 tracing::info!(endpoint = %held.endpoint, "no longer held down");
+            }
+        }
+        for Partial { endpoint, fails } in partial {
+            if fails.is_empty() {
+                tracing::info!(%endpoint, "its addresses of both types are up or down together again");
+            } else {
+                let types = fails.iter().map(AddressType::as_str).collect::<Vec<_>>().join(" and ");
+                tracing::warn!(%endpoint, "its {types} addresses are down");
             }
         }
         self.tell_intents(intents, intents_untold, &expired, now);

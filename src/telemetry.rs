@@ -24,7 +24,7 @@ use self::tally::{Counters, Ledger, Ledgers, Tally};
 use crate::answer::Transport;
 use crate::catalog::{Catalog, EndpointId, ProbeSpec};
 use crate::control::Lookup;
-use crate::health::{Observation, ProbeFailure, ProbeOutcome};
+use crate::health::{Observation, ProbeOutcome};
 use crate::limits;
 use crate::units::Moment;
 use crate::world::{LookupFailure, World};
@@ -112,6 +112,9 @@ metrics! {
     /// Age of the evidence.
     EVIDENCE = "aya_endpoint_evidence_age_seconds", Gauge, Seconds, ["service", "endpoint"],
         "Age of the oldest evidence among the endpoint's probes; -1 while any of them has none";
+    /// End of certificates.
+    EXPIRES = "aya_certificate_expires_seconds", Gauge, Seconds, ["service", "endpoint"],
+        "Time until the first end of a certificate that the endpoint's probes were shown; negative when that is over";
     /// Held endpoints.
     DAMPED = "aya_endpoints_damped", Gauge, Count, [], "Endpoints held out of service, since they came and went too often";
     /// Ramping endpoints.
@@ -405,10 +408,20 @@ impl Telemetry {
         for &id in probed.endpoints.get(&digest(spec)).into_iter().flatten() {
             let endpoint = probed.catalog.endpoint(id);
             let service = probed.catalog.service(endpoint.service).name.to_string();
-            self.count_result([service.into(), endpoint.name.clone(), outcome_word(&observation.outcome).into()]);
+            self.count_result([service.into(), endpoint.name.clone(), observation.outcome.kind().into()]);
             if !matches!(observation.outcome, ProbeOutcome::Failed(_)) {
                 self.record_rtt(&probed.catalog.region(endpoint.region).name, observation);
             }
+        }
+    }
+
+    /// Counts a heartbeat, as the result of a probe.
+    pub fn count_pushed(&self, spec: &ProbeSpec, observation: &Observation) {
+        let probed = lock(&self.probed);
+        for &id in probed.endpoints.get(&digest(spec)).into_iter().flatten() {
+            let endpoint = probed.catalog.endpoint(id);
+            let service = probed.catalog.service(endpoint.service).name.to_string();
+            self.count_result([service.into(), endpoint.name.clone(), observation.outcome.kind().into()]);
         }
     }
 
@@ -487,24 +500,6 @@ fn gauge(recorder: &PrometheusRecorder, metric: &Metric, values: &[impl AsRef<st
 /// A histogram of this recorder.
 fn histogram(recorder: &PrometheusRecorder, metric: &Metric, values: &[impl AsRef<str>]) -> Histogram {
     recorder.register_histogram(&key(metric, values), &METADATA)
-}
-
-/// The outcome of a probe as a label.
-fn outcome_word(outcome: &ProbeOutcome) -> &'static str {
-    match outcome {
-        ProbeOutcome::Passed => "passed",
-        ProbeOutcome::Slow => "slow",
-        ProbeOutcome::Failed(failure) => match failure {
-            ProbeFailure::TimedOut => "timed-out",
-            ProbeFailure::Unreachable => "unreachable",
-            ProbeFailure::Refused => "refused",
-            ProbeFailure::Broken => "broken",
-            ProbeFailure::Tls(_) => "tls",
-            ProbeFailure::Status(_) => "status",
-            ProbeFailure::Body(_) => "body",
-            ProbeFailure::NotAsked(_) => "not-asked",
-        },
-    }
 }
 
 #[cfg(test)]

@@ -25,7 +25,12 @@ use crate::world::World;
 
 /// Everything.
 pub(super) fn admin(context: Context) -> Router {
-    let router = Router::new().route("/v1/explain", get(explain)).route("/v1/status", get(status)).merge(super::overrides::routes()).merge(common());
+    let router = Router::new()
+        .route("/v1/explain", get(explain))
+        .route("/v1/status", get(status))
+        .merge(super::overrides::routes())
+        .merge(super::pushes::routes())
+        .merge(common());
     finish(router, context)
 }
 
@@ -309,13 +314,19 @@ struct ProbeStatus {
     /// What is unusual about it, compared with its own past.
     #[serde(skip_serializing_if = "Option::is_none")]
     unusual: Option<String>,
+    /// What the last evidence came to, unless it passed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trouble: Option<String>,
+    /// When the certificate that it was shown ends (RFC 3339).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    certificate_expires: Option<String>,
 }
 
 impl ProbeStatus {
     /// Of a probe of the world, now.
     fn of(probe: ProbeId, world: &World, now: Moment) -> Self {
         let spec = &world.catalog.probes[probe.index()];
-        let evidence = world.statuses.evidence.get(probe.index()).copied().unwrap_or_default();
+        let evidence = world.statuses.evidence.get(probe.index()).cloned().unwrap_or_default();
         Self {
             probe: probe_label(spec),
             health: evidence.health.to_string(),
@@ -326,6 +337,8 @@ impl ProbeStatus {
             rise: spec.rise,
             rtt_us: evidence.rtt.map(|rtt| rtt.0),
             unusual: evidence.unusual.map(|unusual| unusual.to_string()),
+            trouble: evidence.trouble.map(|trouble| trouble.to_string()),
+            certificate_expires: evidence.expires.map(|end| end.to_string()),
         }
     }
 }

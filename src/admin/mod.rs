@@ -12,10 +12,12 @@
 //! | `GET /v1/explain?name=&client=&type=&down=` | why this client gets this answer | 200, 400, 404 |
 //! | `GET /v1/status` | the world: generation, digest, endpoints | 200 |
 //! | `/v1/overrides` | what operators intend with endpoints: [`overrides`] | |
+//! | `POST /v1/health` | how an endpoint says that it is: [`pushes`] | |
 
 mod api;
 mod listen;
 pub mod overrides;
+pub mod pushes;
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};

@@ -64,6 +64,9 @@ pub struct ServeArgs {
     /// Folder in which health and overrides outlive the process.
     #[arg(long, env = "AYA_STATE", value_name = "DIR")]
     state: Option<PathBuf>,
+    /// Folder of commands that probes (`exec`) may run; without it they run none.
+    #[arg(long, env = "AYA_ALLOW_EXEC", value_name = "DIR")]
+    allow_exec: Option<PathBuf>,
     /// Address of the admin API, on loopback, or "off".
     #[arg(long, env = "AYA_ADMIN", default_value = "127.0.0.1:8053", value_parser = address_or_off)]
     admin: AddressOrOff,
@@ -190,6 +193,7 @@ impl ServeArgs {
             metrics: self.metrics,
             allow_shrink: self.allow_shrink,
             roots: Roots::of_system(),
+            commands: self.allow_exec.clone(),
             name_servers: if self.resolver.is_empty() { NameServers::System } else { NameServers::Of(self.resolver.clone()) },
             wishes: self.policy.wishes(),
             rates: self.policy.rates(),

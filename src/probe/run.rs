@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::{Id, JoinSet};
 
 use super::asking::{Meter, Prober};
+use super::http::Kept;
 use crate::catalog::ProbeSpec;
 use crate::clock::Clock;
 use crate::control::{Event, Plan};
@@ -16,7 +17,7 @@ use crate::schedule::{Key, Schedule, Targets};
 use crate::units::Micros;
 
 /// What a probe's task brings back.
-type Asked = (ProbeSpec, Observation);
+type Asked = (ProbeSpec, Observation, Option<Kept>);
 
 /// Asks as the plans say until their sender is gone; then probes under way are dropped with their connections.
 pub(crate) async fn run(
@@ -31,15 +32,18 @@ pub(crate) async fn run(
     let mut schedule = Schedule::new(seed, PROBES_IN_FLIGHT_MAX);
     let mut tasks: JoinSet<Asked> = JoinSet::new();
     let mut keys: HashMap<Id, Key> = HashMap::new();
+    // Connections that are kept, while nobody asks on them.
+    let mut idle: HashMap<Key, Kept> = HashMap::new();
     schedule.replan(&plans.borrow_and_update().clone(), clock.now());
     loop {
         while let Some((key, spec)) = schedule.start(clock.now()) {
             let spec = spec.clone();
             let Some(address) = schedule.aim(key, &targets.borrow().addresses(&spec.target.host)) else { continue };
             let prober = prober.clone();
+            let mut kept = idle.remove(&key);
             let task = tasks.spawn(async move {
-                let observation = prober.ask(&spec, address).await;
-                (spec, observation)
+                let observation = prober.ask_again(&spec, address, &mut kept).await;
+                (spec, observation, kept)
             });
             keys.insert(task.id(), key);
         }
@@ -51,6 +55,7 @@ pub(crate) async fn run(
                     return;
                 }
                 schedule.replan(&plans.borrow_and_update().clone(), clock.now());
+                idle.retain(|key, _| schedule.has(*key));
             }
             Ok(()) = targets.changed() => schedule.retarget(&targets.borrow_and_update()),
             Some(joined) = tasks.join_next_with_id() => {
@@ -59,23 +64,22 @@ pub(crate) async fn run(
                     Err(error) => (error.id(), Err(error)),
                 };
                 let Some(key) = keys.remove(&id) else { continue };
-                let observation = match asked {
-                    Ok((spec, observation)) => {
+                let (observation, kept) = match asked {
+                    Ok((spec, observation, kept)) => {
                         meter.probed(&spec, &observation);
-                        observation
+                        (observation, kept)
                     }
                     // A probe that panicked is a mistake of ours: it tells nothing of the target, and the next turn comes all the same.
-                    Err(error) => Observation {
-                        at: clock.now(),
-                        outcome: ProbeOutcome::Failed(ProbeFailure::NotAsked(error.to_string().into())),
-                        rtt: Micros::ZERO,
-                        drill: false,
-                    },
+                    Err(error) => {
+                        let outcome = ProbeOutcome::Failed(ProbeFailure::NotAsked(error.to_string().into()));
+                        (Observation { at: clock.now(), outcome, rtt: Micros::ZERO, expires: None, drill: false }, None)
+                    }
                 };
-                if let Some((epoch, probe)) = schedule.finish(key, &observation.outcome, clock.now())
-                    && let Err(mpsc::error::TrySendError::Full(_)) = events.try_send(Event::Observed { epoch, probe, observation })
-                {
-                    meter.dropped();
+                if let Some((epoch, probe)) = schedule.finish(key, &observation.outcome, clock.now()) {
+                    idle.extend(kept.map(|kept| (key, kept)));
+                    if let Err(mpsc::error::TrySendError::Full(_)) = events.try_send(Event::Observed { epoch, probe, observation }) {
+                        meter.dropped();
+                    }
                 }
             }
             () = clock.sleep_until(wake.unwrap_or_default()), if wake.is_some() => {}
