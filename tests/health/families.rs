@@ -8,7 +8,7 @@ use aya_gslb::control::{Controller, Effects, Event};
 use aya_gslb::explain;
 use aya_gslb::geo::Geo;
 use aya_gslb::health::{Health, Observation};
-use aya_gslb::steer::{Ask, Client, Family, Silent, decide};
+use aya_gslb::steer::{Ask, Client, Family, Recorder, decide};
 use aya_gslb::units::Moment;
 
 use crate::small::{START, passed, refused};
@@ -75,7 +75,7 @@ impl Node {
         let world = self.controller.world();
         let client = Client::at("198.51.100.1".parse().unwrap(), 32, &world.geo);
         let ask = Ask { service: aya_gslb::catalog::ServiceId(0), client, family };
-        let decision = decide(&ask, world, &mut Silent);
+        let decision = decide(&ask, world, &mut Recorder::default());
         let mut field: Vec<u32> = decision.candidates[..usize::from(decision.count)].iter().map(|candidate| candidate.endpoint.0).collect();
         field.sort_unstable();
         field

@@ -49,7 +49,7 @@ fn random_status(dice: &mut Dice) -> Status {
         load: Permille([0, 0, 600, 900, 1200][dice.below(5)]),
         penalty: Micros([0, 0, 5_000][dice.below(3)]),
         lacks: AddressTypes { a: dice.below(12) == 0, aaaa: dice.below(12) == 0 },
-        fails: AddressTypes { a: dice.below(16) == 0, aaaa: dice.below(16) == 0 },
+        fails: AddressTypes { a: dice.below(60) == 0, aaaa: dice.below(60) == 0 },
     }
 }
 

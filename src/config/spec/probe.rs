@@ -9,7 +9,7 @@ use toml::de::DeValue;
 use crate::catalog::{BaselineSpec, ProbeKind};
 use crate::config::diagnostic::{Code, Finding};
 use crate::config::keys;
-use crate::config::leaf::{Millis, Seconds, Share};
+use crate::config::leaf::{ExpiryWarning, Millis, Share};
 use crate::config::source::At;
 use crate::config::walk::Table;
 use crate::limits::{EXPIRY_WARNING_S, HEARTBEAT_MS, HEARTBEAT_MS_MAX, HEARTBEAT_MS_MIN};
@@ -164,11 +164,7 @@ fn push(mut probe: Table<'_, '_>) -> Option<ProbeForm> {
 
 /// Seconds before the end of a certificate from which on it is degraded; 0 where that is off.
 fn expiry_warning(probe: &mut Table<'_, '_>) -> u32 {
-    let Some((_, value)) = probe.raw("expiry-warning") else { return EXPIRY_WARNING_S };
-    if matches!(value.get_ref(), DeValue::String(text) if text == "off") {
-        return 0;
-    }
-    probe.leaf::<Seconds>("expiry-warning", &value).map_or(EXPIRY_WARNING_S, |at| at.value.0.0)
+    probe.take::<ExpiryWarning>("expiry-warning").map_or(EXPIRY_WARNING_S, |warning| warning.0)
 }
 
 /// When its own past makes it degraded: a table, or "off", which is the default.
