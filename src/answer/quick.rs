@@ -6,7 +6,7 @@
 
 use super::steered::{has_any, write_addresses};
 use super::{Ask, Asked, Outcome, Steered, Transport, reply_max};
-use crate::catalog::{AnswerKind, Content, Endpoint, EndpointId, Families, Node, Service, ServiceId};
+use crate::catalog::{AnswerKind, Content, EndpointId, Families, Found, Node, Service, ServiceId};
 use crate::steer::{self, Cells, Family, Reason, Verdict};
 use crate::wire::{Closing, Envelope, Reply, Section, Wanted, class, rtype};
 use crate::world::World;
@@ -15,21 +15,17 @@ use crate::world::World;
 /// nothing has happened then.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "measured: what it takes and returns would be copied on the way of nearly every query")]
-pub(super) fn answer(ask: &Ask<'_>, world: &World, wanted: Wanted, envelope: &Envelope<'_>, node: &Node, cells: &Cells, reply: &mut [u8]) -> Option<Outcome> {
-    let plan = Plan::of(ask, world, wanted, envelope, node, cells)?;
-    let len = plan.write(ask, wanted.qtype, envelope, reply)?;
-    let steered = Steered { service: plan.service, endpoint: Some(plan.chosen), reason: plan.reason };
-    Some(Outcome { len, zone: Some(node.zone), steered: Some(steered), ..Outcome::SILENCE })
+pub(super) fn answer(ask: &Ask<'_>, world: &World, wanted: Wanted, envelope: &Envelope<'_>, found: Found, cells: &Cells, reply: &mut [u8]) -> Option<Outcome> {
+    let plan = Plan::of(ask, world, wanted, envelope, found.service, cells)?;
+    let len = plan.write(ask, world, wanted.qtype, envelope, reply)?;
+    let steered = Steered { service: found.service, endpoint: Some(plan.chosen), reason: plan.reason };
+    Some(Outcome { len, zone: Some(found.zone), steered: Some(steered), ..Outcome::SILENCE })
 }
 
 /// What a reply will say.
-struct Plan<'w> {
+struct Plan {
     /// The endpoint.
-    endpoint: &'w Endpoint,
-    /// Its index.
     chosen: EndpointId,
-    /// The service.
-    service: ServiceId,
     /// TTL in seconds.
     ttl: u32,
     /// SCOPE PREFIX-LENGTH.
@@ -38,11 +34,21 @@ struct Plan<'w> {
     reason: Reason,
 }
 
-impl<'w> Plan<'w> {
+impl Plan {
     /// Finds out.
     #[inline(never)]
-    fn of(ask: &Ask<'_>, world: &'w World, wanted: Wanted, envelope: &Envelope<'_>, node: &Node, cells: &Cells) -> Option<Self> {
-        let (id, service, family) = steered(ask, world, wanted, envelope, node)?;
+    fn of(ask: &Ask<'_>, world: &World, wanted: Wanted, envelope: &Envelope<'_>, service: ServiceId, cells: &Cells) -> Option<Self> {
+        let face = world.catalog.faces.service(service)?;
+        let family = match (wanted.qtype, face.families) {
+            (rtype::A, Families::Together) if face.gives_a => Family::Any,
+            (rtype::AAAA, Families::Together) if face.gives_aaaa => Family::Any,
+            (rtype::A, Families::Separate) if face.gives_a => Family::V4,
+            (rtype::AAAA, Families::Separate) if face.gives_aaaa => Family::V6,
+            _ => return None,
+        };
+        if !is_usual(ask, world, wanted, envelope) {
+            return None;
+        }
         let place = match envelope.edns.as_ref().and_then(|edns| edns.ecs.as_ref()) {
             Some(ecs) if ecs.source > 0 => {
                 let place = world.geo.place(ecs.address, ecs.source);
@@ -54,24 +60,30 @@ impl<'w> Plan<'w> {
             None if ask.source.is_ipv4() => world.geo.place(ask.source, 32),
             _ => return None,
         };
-        let plain = cells.plain(id, family, place, world)?;
-        let chosen = EndpointId(service.endpoints.start + u32::from(plain.endpoint));
-        let endpoint = world.catalog.endpoint(chosen);
-        let ttl = if plain.moving { service.ttl_moving.0 } else { service.ttl_steady.0 };
-        Some(Self { endpoint, chosen, service: id, ttl, scope: plain.scope, reason: plain.reason })
+        let plain = cells.plain(service, family, place, world)?;
+        let ttl = if plain.moving { face.ttl_moving.0 } else { face.ttl_steady.0 };
+        Some(Self { chosen: EndpointId(face.first + u32::from(plain.endpoint)), ttl, scope: plain.scope, reason: plain.reason })
     }
 
     /// Writes it. Returns its octets; `None` when the endpoint has not exactly one address of this family, or when it does not fit.
     #[inline(never)]
-    fn write(&self, ask: &Ask<'_>, qtype: u16, envelope: &Envelope<'_>, reply: &mut [u8]) -> Option<usize> {
+    fn write(&self, ask: &Ask<'_>, world: &World, qtype: u16, envelope: &Envelope<'_>, reply: &mut [u8]) -> Option<usize> {
         let mut reply = Reply::start(reply, reply_max(ask, envelope.edns.as_ref()), envelope)?;
-        let fits = match (qtype, &*self.endpoint.a, &*self.endpoint.aaaa) {
-            (rtype::A, [address], _) => reply.need_address(rtype::A, self.ttl, address.octets()),
-            (rtype::AAAA, _, [address]) => reply.need_address(rtype::AAAA, self.ttl, address.octets()),
-            _ => false,
+        let fits = if qtype == rtype::A {
+            reply.need_address(rtype::A, self.ttl, world.catalog.faces.v4(self.chosen)?.octets())
+        } else {
+            reply.need_address(rtype::AAAA, self.ttl, world.catalog.faces.v6(self.chosen)?.octets())
         };
         fits.then(|| reply.finish(Closing { authoritative: true, scope: self.scope, ..Closing::default() }))
     }
+}
+
+/// Whether a query is of class IN, came over UDP, and its answer has nothing to tell but addresses.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "measured: on the way of nearly every query")]
+fn is_usual(ask: &Ask<'_>, world: &World, wanted: Wanted, envelope: &Envelope<'_>) -> bool {
+    let wants = envelope.edns.as_ref().is_some_and(|edns| edns.wants.is_any());
+    ask.transport == Transport::Udp && wanted.qclass == class::IN && !wants && !world.statuses.stale
 }
 
 /// The same for any decision that needs no words: one that several share, or that no cell holds yet.
@@ -111,9 +123,6 @@ fn steered<'w>(
         (rtype::AAAA, Families::Separate) => Family::V6,
         _ => return None,
     };
-    if envelope.edns.as_ref().is_some_and(|edns| edns.wants.is_any()) {
-        return None;
-    }
-    let is_usual = ask.transport == Transport::Udp && qclass == class::IN && service.kind == AnswerKind::Addresses && !world.statuses.stale;
-    (is_usual && has_any(service, qtype)).then_some((id, service, family))
+    let steers = service.kind == AnswerKind::Addresses && has_any(service, qtype);
+    (steers && is_usual(ask, world, Wanted { qtype, qclass }, envelope)).then_some((id, service, family))
 }

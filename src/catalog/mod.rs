@@ -10,6 +10,7 @@
 
 mod alias;
 mod dependency;
+mod faces;
 pub mod known;
 mod lineup;
 mod name;
@@ -25,9 +26,10 @@ mod zone;
 
 pub use alias::{AddressType, AddressTypes, Alias, Aliased, unusable};
 pub use dependency::{Dependency, Need, Needed};
+pub use faces::{Face, Faces};
 pub use lineup::{Bits, Lineup, Row};
 pub use name::{Name, NameError};
-pub use owner::{Content, HASH_START, Node, NodeId, OwnerNames, RrSet, fold_case, hash_name, hash_word};
+pub use owner::{Content, Found, HASH_START, Node, NodeId, OwnerNames, RrSet, fold_case, hash_name, hash_word};
 pub use policy::{ClientSet, LatencyRow, Network, Residency, Selector, UnknownClient};
 pub use probe::{BaselineSpec, ProbeHost, ProbeKind, ProbeOf, ProbeSpec, ProbeTarget, StatusRange};
 pub use profile::Profiles;
@@ -98,6 +100,8 @@ pub struct Catalog {
     pub services: Box<[Service]>,
     /// Which services are decided alike.
     pub profiles: Profiles,
+    /// What the usual answer needs of services and endpoints.
+    pub faces: Faces,
     /// Endpoints by service, then name.
     pub endpoints: Box<[Endpoint]>,
     /// Regions by name: those that endpoints stand in and those that were declared.

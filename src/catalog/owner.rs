@@ -91,6 +91,38 @@ pub struct OwnerNames {
     slots: Box<[u64]>,
     /// Labels of the deepest name.
     depth: usize,
+    /// By node: what a look-up has to touch of it.
+    entries: Box<[Entry]>,
+    /// The wire octets of all names, one behind the other.
+    octets: Box<[u8]>,
+}
+
+/// What a look-up has to touch of a node. Nodes themselves are large and lead to octets elsewhere: a query for one name of thousands would wait for
+/// memory several times.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    /// Where the name's octets begin.
+    start: u32,
+    /// The service that stands there, or [`NO_SERVICE`].
+    service: u32,
+    /// The node's zone.
+    zone: ZoneId,
+    /// Octets of the name.
+    len: u8,
+}
+
+/// No service has so high a number.
+const NO_SERVICE: u32 = u32::MAX;
+
+/// What was found of a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Found {
+    /// Its node.
+    pub node: NodeId,
+    /// The node's zone.
+    pub zone: ZoneId,
+    /// The service that stands there, or a number that no service has.
+    pub service: ServiceId,
 }
 
 /// What a name's hash begins with.
@@ -131,7 +163,19 @@ impl OwnerNames {
             slots[slot] = node.hash >> 32 << 32 | plain | number;
         }
         let depth = nodes.iter().map(|node| node.name.label_count()).max().unwrap_or(0);
-        Self { nodes: nodes.into(), slots, depth }
+        let mut octets = Vec::with_capacity(nodes.iter().map(|node| node.name.wire().len()).sum());
+        let entries = nodes.iter().map(|node| {
+            let (start, wire) = (octets.len(), node.name.wire());
+            octets.extend_from_slice(wire);
+            Entry {
+                start: u32::try_from(start).expect("limits keep the octets of all owner names far below 2^32"),
+                service: if let Content::Service { service, .. } = node.content { service.0 } else { NO_SERVICE },
+                zone: node.zone,
+                len: u8::try_from(wire.len()).expect("a name has at most 255 octets (RFC 1035 §2.3.4)"),
+            }
+        });
+        let entries = entries.collect();
+        Self { nodes: nodes.into(), slots, depth, entries, octets: octets.into() }
     }
 
     /// Labels of the deepest name, the root not counted: no name with more labels is here.
@@ -156,27 +200,28 @@ impl OwnerNames {
     /// The node whose name has these lower-case wire octets and this hash.
     #[must_use]
     pub fn find_hashed(&self, hash: u64, wire: &[u8]) -> Option<&Node> {
-        self.nodes.get(self.index_of(hash, wire, 0)?)
+        self.nodes.get(self.index_of(hash, wire, 0)?.0 as usize)
     }
 
     /// The node whose name is plain and has these wire octets, brought to lower case by [`fold_case`], and their hash.
     #[must_use]
     #[inline(never)]
-    pub fn find_folded(&self, hash: u64, wire: &[u8]) -> Option<&Node> {
-        self.nodes.get(self.index_of(hash, wire, PLAIN)?)
+    pub fn find_folded(&self, hash: u64, wire: &[u8]) -> Option<Found> {
+        let (index, entry) = self.index_of(hash, wire, PLAIN)?;
+        Some(Found { node: NodeId(index), zone: entry.zone, service: ServiceId(entry.service) })
     }
 
     /// The node called `name`.
     #[must_use]
     pub fn find(&self, name: &Name) -> Option<NodeId> {
-        let index = self.index_of(hash_name(name.wire()), name.wire(), 0)?;
-        u32::try_from(index).ok().map(NodeId)
+        let (index, _) = self.index_of(hash_name(name.wire()), name.wire(), 0)?;
+        Some(NodeId(index))
     }
 
-    /// The index of the node whose name has these octets and this hash, and is plain if `plain` is [`PLAIN`].
+    /// The node whose name has these octets and this hash, and is plain if `plain` is [`PLAIN`]: its index, and what there is to touch of it.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "measured: on the way of every query")]
-    fn index_of(&self, hash: u64, wire: &[u8], plain: u64) -> Option<usize> {
+    fn index_of(&self, hash: u64, wire: &[u8], plain: u64) -> Option<(u32, &Entry)> {
         let mask = self.slots.len().wrapping_sub(1);
         let mut slot = place_of(hash) & mask;
         loop {
@@ -185,9 +230,10 @@ impl OwnerNames {
                 return None;
             }
             if (held ^ hash) >> 32 == 0 && held & plain == plain {
-                let index = (held & (PLAIN - 1)) as usize - 1;
-                if self.nodes.get(index).is_some_and(|node| same(node.name.wire(), wire)) {
-                    return Some(index);
+                let index = (held & (PLAIN - 1)) as u32 - 1;
+                let entry = self.entries.get(index as usize)?;
+                if usize::from(entry.len) == wire.len() && self.octets.get(entry.start as usize..).is_some_and(|rest| begins(rest, wire)) {
+                    return Some((index, entry));
                 }
             }
             slot = (slot + 1) & mask;
@@ -211,15 +257,13 @@ pub const fn fold_case(word: u64) -> u64 {
     word | (word >> 1) & 0x2020_2020_2020_2020
 }
 
-/// Whether two names are the same, octets compared eight at a time: a call would cost more than that.
+/// Whether octets begin with a name, compared eight at a time: a call would cost more than that.
 #[inline]
-fn same(one: &[u8], other: &[u8]) -> bool {
-    if one.len() != other.len() {
-        return false;
-    }
-    match (one.last_chunk::<8>(), other.last_chunk::<8>()) {
-        (Some(last), Some(other_last)) => last == other_last && one.as_chunks::<8>().0.iter().zip(other.as_chunks::<8>().0).all(|(word, other)| word == other),
-        _ => one.iter().zip(other).all(|(octet, other)| octet == other),
+fn begins(octets: &[u8], name: &[u8]) -> bool {
+    let Some(octets) = octets.get(..name.len()) else { return false };
+    match (octets.last_chunk::<8>(), name.last_chunk::<8>()) {
+        (Some(last), Some(name_last)) => last == name_last && octets.as_chunks::<8>().0.iter().zip(name.as_chunks::<8>().0).all(|(word, other)| word == other),
+        _ => octets.iter().zip(name).all(|(octet, other)| octet == other),
     }
 }
 

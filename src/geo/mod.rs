@@ -301,6 +301,13 @@ impl Geo {
         }
     }
 
+    /// Reads what [`Geo::place`] will most likely read of the place of an IPv4 address; what is returned means nothing.
+    #[must_use]
+    #[inline]
+    pub fn touch_v4(&self, address: u32) -> u32 {
+        self.v4.touch(address)
+    }
+
     /// The same for IPv4.
     #[inline(never)]
     fn place_v4(&self, address: u32, source_len: u8) -> Place {

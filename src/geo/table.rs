@@ -102,6 +102,17 @@ impl<A: Address> Table<A> {
         Found { place, leaf: below.max(above) }
     }
 
+    /// Reads what [`Table::find`] will most likely read, so that it is near when it does; what is returned means nothing. The ranges of a bucket are taken to
+    /// be spread evenly.
+    #[inline]
+    pub(super) fn touch(&self, address: A) -> u32 {
+        let Some([bucket, next]) = self.buckets.get(address.bucket()..).and_then(|from| from.first_chunk::<2>()) else { return 0 };
+        let suffix: u32 = address.suffix().into();
+        let within = (u64::from(next.first - bucket.first) * u64::from(suffix)) >> A::SUFFIX_BITS;
+        let at = bucket.first as usize + usize::try_from(within).unwrap_or(0);
+        self.suffixes.get(at).map_or(0, |start| (*start).into()) ^ u32::from(self.places.of(at.saturating_sub(1)))
+    }
+
     /// The starts of ranges in an address's bucket, and how many of them are not above it.
     #[inline]
     fn within(&self, address: A) -> (&[A::Suffix], usize) {
@@ -309,6 +320,7 @@ mod tests {
             let range_of = |address: u128| starts.partition_point(|start| *start <= address) - 1;
             for address in asked.iter().chain(&starts).copied().chain(starts.iter().filter_map(|start| start.before())) {
                 let (found, range) = (table.find(address), range_of(address));
+                let _ = table.touch(address);
                 prop_assert_eq!(found.place, places[range]);
                 prop_assert_eq!((range_of(address.first_within(found.leaf)), range_of(address.last_within(found.leaf))), (range, range), "{:x}/{}", address, found.leaf);
             }

@@ -118,6 +118,15 @@ mod several {
             Ok(())
         }
 
+        /// Shows each query, before any is answered.
+        pub(in crate::server) fn look_at_each(&self, mut look: impl FnMut(&[u8])) {
+            for (header, slot) in self.incoming[..self.filled].iter().zip(&self.slots) {
+                let len = usize::try_from(header.msg_len).unwrap_or(UDP_QUERY_MAX).min(UDP_QUERY_MAX);
+                // SAFETY: nothing writes into the slot while this reference lives, which ends with this turn of the loop.
+                look(unsafe { &(&(*slot.get()).query)[..len] });
+            }
+        }
+
         /// Has each datagram answered: `answer` is given who sent it, the query and room for the reply, and says how long the reply is; 0 is
         /// silence. Returns how many queries were longer than the room for them, and so were cut.
         pub(in crate::server) fn answer_each(&mut self, mut answer: impl FnMut(IpAddr, &[u8], &mut [u8]) -> usize) -> u64 {

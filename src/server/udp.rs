@@ -1,5 +1,6 @@
 //! UDP: one OS thread and one socket per core and listening address.
 
+use std::hint::black_box;
 use std::io;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -10,7 +11,7 @@ use super::bind::DatagramSocket;
 use super::guard::Guard;
 use super::supervise::supervise;
 use super::{Edge, Stop, answer_or_silence};
-use crate::answer::{Ask, Scratch, Transport};
+use crate::answer::{Ask, Scratch, Transport, foresee};
 use crate::limits::{SOCKET_PAUSE_MS, UDP_BATCH, UDP_DRAIN_MAX, UDP_SEND_MS, WORKER_WAKE_MS};
 use crate::publish::Reader;
 use crate::telemetry::Telemetry;
@@ -113,6 +114,9 @@ impl<'a> Worker<'a> {
         let policy = edge.policy.load();
         let now = edge.clock.now();
         let book = counters.open(world);
+        batch.look_at_each(|query| {
+            black_box(foresee(query, world));
+        });
         let cut = batch.answer_each(|source, query, reply| {
             let ask = Ask { source, transport: Transport::Udp, now, policy: &policy };
             let Ok(outcome) = answer_or_silence(query, &ask, world, &mut self.scratch, reply) else {

@@ -21,6 +21,8 @@ use crate::world::World;
 pub const RCODES: usize = 25;
 /// Slots of a sheet, a power of two; half as many again as the series that are told.
 const SLOTS: usize = 16_384;
+/// Slots of a cache line.
+const LINE_SLOTS: usize = 4;
 /// Slots that are tried for a series before it is counted under `other`.
 const TRIES: usize = 16;
 
@@ -375,11 +377,18 @@ struct Slot {
     count: AtomicU64,
 }
 
+/// Slots that fill a cache line.
+#[derive(Debug, Default)]
+#[repr(align(64))]
+struct Line([Slot; LINE_SLOTS]);
+
+const _: () = assert!(size_of::<Line>() == 64);
+
 /// One worker's series for one catalog: an open hash table of fixed size.
 #[derive(Debug)]
 struct Sheet {
     /// The table; its size is known, so that no look at it is checked.
-    slots: Box<[Slot; SLOTS]>,
+    lines: Box<[Line; SLOTS / LINE_SLOTS]>,
     /// What found no slot.
     other: AtomicU64,
 }
@@ -387,27 +396,36 @@ struct Sheet {
 impl Sheet {
     /// Empty.
     fn new() -> Self {
-        let slots: Box<[Slot]> = (0..SLOTS).map(|_| Slot::default()).collect();
-        Self { slots: slots.try_into().expect("as many as were made"), other: AtomicU64::new(0) }
+        let lines: Box<[Line]> = (0..SLOTS / LINE_SLOTS).map(|_| Line::default()).collect();
+        Self { lines: lines.try_into().expect("as many as were made"), other: AtomicU64::new(0) }
     }
 
-    /// Counts one query. Only the sheet's own worker calls it.
+    /// Counts one query. Only the sheet's own worker calls it. Neighbours in number begin in one cache line: mostly
+    /// the endpoints of one service.
     #[inline]
     #[expect(clippy::cast_possible_truncation, reason = "the upper bits of the product are the index, and there are few")]
     fn count(&self, Subject(key): Subject) {
-        let start = (key.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (64 - SLOTS.trailing_zeros())) as usize;
-        let first = &self.slots[start % SLOTS];
+        let (neighbours, within) = (key / LINE_SLOTS as u64, key as usize % LINE_SLOTS);
+        let line = (neighbours.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> (64 - (SLOTS / LINE_SLOTS).trailing_zeros())) as usize;
+        let start = line * LINE_SLOTS + within;
+        let first = self.slot(start);
         if first.key.load(Ordering::Relaxed) == key {
             return bump(&first.count, 1);
         }
         self.count_apart(key, start);
     }
 
+    /// A slot; behind the last comes the first.
+    #[inline]
+    fn slot(&self, index: usize) -> &Slot {
+        &self.lines[index % SLOTS / LINE_SLOTS].0[index % LINE_SLOTS]
+    }
+
     /// The same for a series that is not in its first slot.
     #[inline(never)]
     fn count_apart(&self, key: u64, start: usize) {
         for step in 0..TRIES {
-            let slot = &self.slots[(start + step) % SLOTS];
+            let slot = self.slot(start + step);
             let held = slot.key.load(Ordering::Relaxed);
             if held == key {
                 return bump(&slot.count, 1);
@@ -446,7 +464,7 @@ impl Ledger {
 
     /// Tells every series with its count; a series comes once for each worker that counted it.
     pub fn read(&self, mut tell: impl FnMut(Subject, u64)) {
-        for slot in self.sheets.iter().flat_map(|sheet| sheet.slots.iter()) {
+        for slot in self.sheets.iter().flat_map(|sheet| sheet.lines.iter().flat_map(|line| &line.0)) {
             let key = slot.key.load(Ordering::Acquire);
             if key != 0 {
                 tell(Subject(key), slot.count.load(Ordering::Relaxed));

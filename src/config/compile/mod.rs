@@ -19,7 +19,7 @@ use super::Masters;
 use super::diagnostic::{Code, Finding, Findings};
 use super::source::{Place, SourceFile};
 use super::spec::{Specs, ZoneSpec};
-use crate::catalog::{AliasId, Catalog, ClientSetId, Lineup, ProbeId, Profiles};
+use crate::catalog::{AliasId, Catalog, ClientSetId, Faces, Lineup, ProbeId, Profiles};
 use crate::limits::{CLIENT_SETS_MAX, ENDPOINTS_MAX, NETWORKS_MAX, REGIONS_MAX, RESIDENCIES_MAX, SERVICES_MAX, ZONES_MAX};
 
 use aliases::Aliases;
@@ -105,6 +105,7 @@ pub(super) fn compile(mut specs: Specs, sources: &mut Vec<SourceFile>, masters: 
         service.lineup = Lineup::of(own, &service.residency, &context.residencies, &service.geo);
     }
     catalog.profiles = Profiles::of(&services);
+    catalog.faces = Faces::of(&services, &endpoints);
     catalog.services = services.into();
     catalog.endpoints = endpoints.into();
     catalog.regions = context.regions.all.into();

@@ -7,7 +7,7 @@ mod support;
 
 use std::cell::RefCell;
 
-use aya_gslb::answer::{Ask, CookieSecrets, Policy, Scratch, Transport, answer, answer_limited};
+use aya_gslb::answer::{Ask, CookieSecrets, Policy, Scratch, Transport, answer, answer_limited, foresee};
 use aya_gslb::units::Moment;
 use aya_gslb::wire::{Lowered, Parsed, parse};
 use aya_gslb::world::World;
@@ -54,6 +54,7 @@ fuzz_target!(|octets: &[u8]| {
             assert!(limited.len <= query.len() + 60 + 64 + 468, "{} octets are few", limited.len);
             assert!(message.answers.is_empty() && message.authorities.is_empty(), "nothing is looked up");
         }
+        let _ = foresee(query, world);
         let outcome = answer(query, &ask, world, scratch, reply);
         let reply = &reply[..outcome.len];
         if query.len() < 12 || query[2] & 0x80 != 0 {
