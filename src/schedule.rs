@@ -302,6 +302,12 @@ impl Schedule {
         self.lanes.iter().any(|lane| lane.in_flight < lane.room).then_some(*due)
     }
 
+    /// What a probe is: a place in the plan's catalog.
+    #[must_use]
+    pub fn place(&self, key: Key) -> Option<(Arc<Catalog>, ProbeId)> {
+        self.places.get(&key).map(|place| (Arc::clone(&self.catalog), *place))
+    }
+
     /// Whether a probe is in the plan still.
     #[must_use]
     pub fn has(&self, key: Key) -> bool {

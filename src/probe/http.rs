@@ -1,5 +1,6 @@
 //! An HTTP request to one address, and what the answer must be like.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -27,14 +28,23 @@ pub(super) struct Kept {
     line: Line,
     /// Where it goes.
     target: SocketAddr,
-    /// When it was made.
-    since: Moment,
+    /// Until when it is used.
+    until: Moment,
 }
 
 impl Kept {
+    /// One that was just made. It lives for half of the longest time at least, and how much longer is another for each, so that connections which were made together are
+    /// not made again together.
+    fn new(line: Line, target: SocketAddr, now: Moment) -> Self {
+        let mut hasher = DefaultHasher::new();
+        (target, now).hash(&mut hasher);
+        let half = PROBE_CONNECTION_LIFE_MS / 2;
+        Self { line, target, until: now.plus_millis(half + hasher.finish() % half) }
+    }
+
     /// Whether it may be used once more.
     fn is_good(&self, target: SocketAddr, now: Moment) -> bool {
-        self.target == target && now.millis_since(self.since) < PROBE_CONNECTION_LIFE_MS
+        self.target == target && now < self.until
     }
 }
 
@@ -72,7 +82,7 @@ pub(super) async fn ask(
     let line = Line::new(target, kind, config)?;
     let answer = ask_on(&line, kind, watch).await?;
     if kind.is_kept() {
-        *kept = Some(Kept { line, target, since: now });
+        *kept = Some(Kept::new(line, target, now));
     }
     Ok(answer)
 }

@@ -8,7 +8,7 @@ use tokio::task::{Id, JoinSet};
 
 use super::asking::{Meter, Prober};
 use super::http::Kept;
-use crate::catalog::ProbeSpec;
+use crate::catalog::{Catalog, ProbeHost, ProbeId};
 use crate::clock::Clock;
 use crate::control::{Event, Plan};
 use crate::health::{Observation, ProbeFailure, ProbeOutcome};
@@ -16,8 +16,8 @@ use crate::limits::PROBES_IN_FLIGHT_MAX;
 use crate::schedule::{Key, Schedule, Targets};
 use crate::units::Micros;
 
-/// What a probe's task brings back.
-type Asked = (ProbeSpec, Observation, Option<Kept>);
+/// What a probe's task brings back: what was asked, as a place in the catalog of that time, what came of it, and the connection.
+type Asked = (Arc<Catalog>, ProbeId, Observation, Option<Kept>);
 
 /// Asks as the plans say until their sender is gone; then probes under way are dropped with their connections.
 pub(crate) async fn run(
@@ -37,13 +37,19 @@ pub(crate) async fn run(
     schedule.replan(&plans.borrow_and_update().clone(), clock.now());
     loop {
         while let Some((key, spec)) = schedule.start(clock.now()) {
-            let spec = spec.clone();
-            let Some(address) = schedule.aim(key, &targets.borrow().addresses(&spec.target.host)) else { continue };
+            let aimed = match spec.target.host {
+                ProbeHost::Address(address) => schedule.aim(key, &[address]),
+                _ => {
+                    let addresses = targets.borrow().addresses(&spec.target.host);
+                    schedule.aim(key, &addresses)
+                }
+            };
+            let (Some(address), Some((catalog, probe))) = (aimed, schedule.place(key)) else { continue };
             let prober = prober.clone();
             let mut kept = idle.remove(&key);
             let task = tasks.spawn(async move {
-                let observation = prober.ask_again(&spec, address, &mut kept).await;
-                (spec, observation, kept)
+                let observation = prober.ask_again(&catalog.probes[probe.index()], address, &mut kept).await;
+                (catalog, probe, observation, kept)
             });
             keys.insert(task.id(), key);
         }
@@ -65,8 +71,8 @@ pub(crate) async fn run(
                 };
                 let Some(key) = keys.remove(&id) else { continue };
                 let (observation, kept) = match asked {
-                    Ok((spec, observation, kept)) => {
-                        meter.probed(&spec, &observation);
+                    Ok((catalog, probe, observation, kept)) => {
+                        meter.probed(&catalog.probes[probe.index()], &observation);
                         (observation, kept)
                     }
                     // A probe that panicked is a mistake of ours: it tells nothing of the target, and the next turn comes all the same.

@@ -80,6 +80,7 @@ impl Telemetry {
 
     /// Queries by what they asked, and probe results.
     fn tell_queries(&self, scrape: &PrometheusRecorder) {
+        self.fold_probes();
         let folded = lock(&self.folded);
         let mut queries = folded.queries.clone();
         for ledger in self.ledgers.load().iter() {
