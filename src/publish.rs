@@ -338,10 +338,13 @@ pub fn spawn(start: Start) -> ControlHandle {
     let handle = ControlHandle { commands, wishes, events: events.clone(), worlds, changes: changes.clone(), intents: intents.clone(), overrides, lost, ready };
     let prober = Prober::new(clock.clone(), roots).with_commands(allowed);
     tokio::spawn(resolve::run(plan.clone(), events.clone(), name_servers, clock.clone(), seed, Arc::clone(&lookups)));
-    tokio::spawn(probe::run(plan, target, events, prober, clock.clone(), seed, meter));
+    // Without it, statuses are held as they are: answering goes on, and tells how old they are.
+    let prober = probe::start(probe::run(plan, target, events, prober, clock.clone(), seed, meter))
+        .inspect_err(|error| tracing::error!(%error, "nothing is probed: there is no thread for it"))
+        .ok();
     let (jobs, job) = (Vec::new(), None);
     let bench = Bench { keeper, job, jobs, entries: Vec::new(), overrides: tell_overrides, intents };
-    let task = Task { controller, publisher, clock, plans, targets, lookups, changes, readiness, state, writing: None, unwritten: false, bench };
+    let task = Task { controller, publisher, clock, plans, targets, lookups, changes, readiness, state, writing: None, unwritten: false, prober, bench };
     tokio::spawn(task.run(observed, asked, wished));
     handle
 }
@@ -370,6 +373,8 @@ struct Task {
     writing: Option<JoinHandle<()>>,
     /// Whether another falls due meanwhile.
     unwritten: bool,
+    /// The thread of the probes.
+    prober: Option<std::thread::JoinHandle<()>>,
     /// What is done beside, for overrides.
     bench: Bench,
 }
@@ -421,6 +426,12 @@ impl Task {
         if let Some(writing) = self.writing.take() {
             // It logs its own failure.
             let _ = writing.await;
+        }
+        // Nobody plans any more: the probes under way are given up, with the commands that they run.
+        drop(self.plans);
+        if let Some(prober) = self.prober.take() {
+            // A panic there has been reported by the panic hook.
+            let _ = tokio::task::spawn_blocking(move || prober.join()).await;
         }
         if let Some(reply) = reply {
             let _ = reply.send(());

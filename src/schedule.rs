@@ -43,7 +43,7 @@ pub struct Key {
     /// Distinct among all that there ever were.
     number: u64,
     /// Its lane.
-    lane: u8,
+    lane: LaneId,
 }
 
 /// The turns of all probes of a plan.
@@ -94,9 +94,25 @@ impl Lane {
     }
 }
 
-/// The lane of a probe.
-const fn lane_of(spec: &ProbeSpec) -> usize {
-    matches!(spec.kind, ProbeKind::Exec { .. }) as usize
+/// Which lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum LaneId {
+    /// What is asked over the network.
+    Network,
+    /// Commands.
+    Commands,
+}
+
+impl LaneId {
+    /// The lane of a probe.
+    const fn of(spec: &ProbeSpec) -> Self {
+        if matches!(spec.kind, ProbeKind::Exec { .. }) { Self::Commands } else { Self::Network }
+    }
+
+    /// As an index into the lanes.
+    const fn index(self) -> usize {
+        self as usize
+    }
 }
 
 /// What aliases were resolved to, as probes see it. Cheap to clone.
@@ -210,7 +226,7 @@ impl Schedule {
             let entry = kept.unwrap_or_else(|| {
                 self.next += 1;
                 let hash = mix(spec_digest(spec) ^ self.seed);
-                let key = Key { number: self.next, lane: lane_of(spec) as u8 };
+                let key = Key { number: self.next, lane: LaneId::of(spec) };
                 Entry { key, hash, turn: Turn::Waits(now), failed: 0, turns: 0, placed: false, asked: None }
             });
             self.entries.push(entry);
@@ -237,7 +253,7 @@ impl Schedule {
             && due <= now
         {
             self.due.pop();
-            self.lanes[usize::from(key.lane)].ready.push_back(key);
+            self.lanes[key.lane.index()].ready.push_back(key);
         }
         let key = self.lanes.iter_mut().find_map(Lane::start)?;
         let place = self.places[&key].index();
@@ -251,7 +267,7 @@ impl Schedule {
         if addresses.is_empty() {
             if let Turn::UnderWay(since) = entry.turn {
                 entry.turn = Turn::Waits(since);
-                self.lanes[usize::from(key.lane)].in_flight -= 1;
+                self.lanes[key.lane.index()].in_flight -= 1;
                 self.parked.push(key);
             }
             return None;
@@ -271,7 +287,7 @@ impl Schedule {
         parked.retain(|key| {
             let host = places.get(key).map(|place| &catalog.probes[place.index()].target.host);
             let goes = host.is_none_or(|host| targets.has_any(host));
-            lanes[usize::from(key.lane)].ready.extend((goes && host.is_some()).then_some(*key));
+            lanes[key.lane.index()].ready.extend((goes && host.is_some()).then_some(*key));
             !goes
         });
     }
@@ -279,7 +295,7 @@ impl Schedule {
     /// Takes back a probe that was asked, and sets its next turn. Returns the epoch and the index that its observation is to be sent
     /// under; `None` when it is in the plan no more.
     pub fn finish(&mut self, key: Key, outcome: &ProbeOutcome, now: Moment) -> Option<(u64, ProbeId)> {
-        self.lanes[usize::from(key.lane)].in_flight -= 1;
+        self.lanes[key.lane.index()].in_flight -= 1;
         let id = *self.places.get(&key)?;
         let spec = &self.catalog.probes[id.index()];
         let entry = &mut self.entries[id.index()];

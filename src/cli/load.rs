@@ -172,7 +172,8 @@ mod tests {
     #[test]
     fn connections_that_are_kept_must_fit_the_limit_of_descriptors() {
         let kept = |count: usize| {
-            let endpoints: String = (0..count).map(|n| format!("[service.api.endpoint.e{n}]\nregion = \"aws-eu-west-1\"\na = [\"192.0.2.{n}\"]\n")).collect();
+            let endpoint = |n: usize| format!("[service.api.endpoint.e{n}]\nregion = \"aws-eu-west-1\"\na = [\"192.0.2.{n}\"]\n");
+            let endpoints = (0..count).map(endpoint).collect::<Vec<_>>().concat();
             let zone = "zone = \"example.com\"\n[ns]\nns1 = [\"192.0.2.53\"]\n[service.api.probe.http]\nkeep-alive = true\n";
             let source = SourceFile { name: "zone.toml".into(), text: format!("{zone}{endpoints}").into() };
             config::compile(vec![source], &|_, _| Err("none".into())).unwrap_or_else(|failure| panic!("{failure}")).catalog

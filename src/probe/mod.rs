@@ -32,7 +32,7 @@ pub use asking::{Meter, NoMeter, Prober};
 #[cfg(feature = "serve")]
 pub use exec::Commands;
 #[cfg(feature = "serve")]
-pub(crate) use run::run;
+pub(crate) use run::{run, start};
 #[cfg(feature = "serve")]
 pub use tls::Roots;
 

@@ -18,7 +18,7 @@ pub(super) fn read(mut probe: Table<'_, '_>) -> Option<ProbeForm> {
     let rcode = probe.choice("rcode", &RCODES).unwrap_or(0);
     let answers = answers(&mut probe, &mnemonic);
     // Who says an RCODE other than NOERROR has no answer to give.
-    let least = if rcode == 0 { 1 } else { 0 };
+    let least = u8::from(rcode == 0);
     let at_least = probe.whole("at-least", 0..=255).and_then(|count| u8::try_from(count).ok()).unwrap_or(least);
     let (authoritative, recursion) = (probe.take("authoritative").unwrap_or(false), probe.take("recursion").unwrap_or(false));
     let port = port(&mut probe, 53);
@@ -45,15 +45,13 @@ fn name(probe: &mut Table<'_, '_>) -> Option<Name> {
 fn rtype(probe: &mut Table<'_, '_>) -> (Box<str>, u16) {
     let default = ("A".into(), 1);
     let Some(at) = probe.take_at::<Box<str>>("type") else { return default };
-    match type_code(&at.value) {
-        Some(code) => (at.value, code),
-        None => {
-            let message = format!("{}: `type` must be a record type", probe.subject());
-            let finding = Finding::at(Code::BadProbe, at.place, message).label("no type known here");
-            probe.report(finding.help("other types are written by number, as in \"TYPE65280\" (RFC 3597)"));
-            default
-        }
+    if let Some(code) = type_code(&at.value) {
+        return (at.value, code);
     }
+    let message = format!("{}: `type` must be a record type", probe.subject());
+    let finding = Finding::at(Code::BadProbe, at.place, message).label("no type known here");
+    probe.report(finding.help("other types are written by number, as in \"TYPE65280\" (RFC 3597)"));
+    default
 }
 
 /// The data that must be among the answers, names in it whole.
