@@ -157,6 +157,27 @@ pub const V6_HASHED_MAX: u8 = 56;
 pub const WORKER_WAKE_MS: u64 = 250;
 /// Most probes under way at once.
 pub const PROBES_IN_FLIGHT_MAX: usize = 512;
+/// Commands that are probes under way at once: each is a process, and the machine has other work.
+pub const EXECS_IN_FLIGHT_MAX: usize = 16;
+/// Octets that are kept of what a command prints, of each of its two streams.
+pub const EXEC_OUTPUT_OCTETS_MAX: usize = 4 << 10;
+/// Octets of a command's path, and of each of its arguments.
+pub const EXEC_WORD_OCTETS_MAX: usize = 4 << 10;
+/// Arguments of a command.
+pub const EXEC_ARGS_MAX: usize = 64;
+/// Records that a DNS probe may expect.
+pub const PROBE_ANSWERS_MAX: usize = 64;
+/// Milliseconds that the connection of a probe is kept at most: ten minutes, after which a server that has stopped accepting is noticed, and what TLS
+/// handshakes cost is next to nothing.
+pub const PROBE_CONNECTION_LIFE_MS: u64 = 600_000;
+/// Seconds before the end of its certificate from which on an endpoint is degraded unless told: two weeks, when one that is renewed by itself should have been.
+pub const EXPIRY_WARNING_S: u32 = 14 * 86_400;
+/// Shortest and longest time, in milliseconds, within which a heartbeat may be expected: a day, after which nobody speaks of health.
+pub const HEARTBEAT_MS_MIN: u32 = 1_000;
+/// See [`HEARTBEAT_MS_MIN`].
+pub const HEARTBEAT_MS_MAX: u32 = 86_400_000;
+/// Time within which a heartbeat is expected unless told, in milliseconds.
+pub const HEARTBEAT_MS: u32 = 10_000;
 /// Least time for which an alias is not looked up again, in milliseconds, whatever its TTL: some load balancers say none at all.
 pub const ALIAS_FRESH_MIN_MS: u64 = 5_000;
 /// Longest such time, in milliseconds: an hour, after which a name that was moved is noticed whatever its TTL was.
@@ -306,6 +327,8 @@ pub const TCP_CONNECTIONS_MAX: usize = 1_000;
 /// Such connections of one client prefix (/32, /56) at once.
 /// Descriptors that the process asks for at its start, if the system lets it have so many.
 pub const DESCRIPTORS_WANTED: u64 = 65_536;
+/// Descriptors that everything may take but the connections that probes keep: full transports, probes that connect anew, files, listeners.
+pub const OTHER_DESCRIPTORS_MAX: u64 = 5_120;
 /// TCP connections of one client prefix (/32, /56) at once.
 pub const TCP_CONNECTIONS_PER_PREFIX_MAX: usize = 50;
 /// An idle TCP connection is closed after so many milliseconds (RFC 7766 §6.2.3: of the order of seconds), unless its client was told otherwise.

@@ -23,14 +23,14 @@ use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::audit::Entry;
-use crate::catalog::Catalog;
+use crate::catalog::{AddressType, Catalog};
 use crate::clock::Clock;
 use crate::control::drills::{self as staged, Drills};
 use crate::control::overrides::{Override, Overrides, Proposal, Wish};
-use crate::control::{Change, Controller, Effects, Event, IntentChange, Plan, Refused};
+use crate::control::{Change, Controller, Effects, Event, IntentChange, Partial, Plan, Refused};
 use crate::geo::Geo;
 use crate::limits::{AUDIT_QUEUED_MAX, CHANGES_QUEUED_MAX, CONTROL_TICK_MS, EVENTS_AT_ONCE_MAX, EVENTS_QUEUED_MAX, PROPOSALS_QUEUED_MAX};
-use crate::probe::{self, Meter, Prober, Roots, Targets};
+use crate::probe::{self, Commands, Meter, Prober, Roots, Targets};
 use crate::resolve::{self, NameServers};
 use crate::state_file;
 use crate::units::Moment;
@@ -53,6 +53,8 @@ pub struct Start {
     pub overrides: Option<PathBuf>,
     /// The certificates that probes trust.
     pub roots: Roots,
+    /// The commands that probes may run.
+    pub commands: Option<Commands>,
     /// Makes this node's turns of probes others than the next node's; a digest of its name will do.
     pub seed: u64,
     /// Counts what probes do.
@@ -276,7 +278,7 @@ impl ControlHandle {
 /// Starts the controller, the probes and the look-ups on the present tokio runtime. The first world is published when this returns, and what the state
 /// file and the overrides' file hold is in it.
 pub fn spawn(start: Start) -> ControlHandle {
-    let Start { catalog, geo, clock, state, overrides, roots, seed, meter, name_servers, lookups, drills } = start;
+    let Start { catalog, geo, clock, state, overrides, roots, commands: allowed, seed, meter, name_servers, lookups, drills } = start;
     for complaint in roots.complaints() {
         tracing::warn!(complaint, "trusted certificates");
     }
@@ -330,14 +332,32 @@ pub fn spawn(start: Start) -> ControlHandle {
         lost,
         ready,
     };
-    let prober = Prober::new(clock.clone(), roots);
+    let prober = Prober::new(clock.clone(), roots).with_commands(allowed);
     tokio::spawn(resolve::run(plan.clone(), events.clone(), name_servers, clock.clone(), seed, Arc::clone(&lookups)));
-    tokio::spawn(probe::run(plan, target, events, prober, clock.clone(), seed, meter));
+    // Without it, statuses are held as they are: answering goes on, and tells how old they are.
+    let prober = probe::start(probe::run(plan, target, events, prober, clock.clone(), seed, meter))
+        .inspect_err(|error| tracing::error!(%error, "nothing is probed: there is no thread for it"))
+        .ok();
     let (jobs, job) = (Vec::new(), None);
     let bench = Bench { keeper, job, jobs, entries: Vec::new(), overrides: tell_overrides, intents };
     let drilling = Drilling::new(drills, tell_drills);
-    let mut task =
-        Task { controller, publisher, clock, plans, targets, lookups, changes, news, readiness, state, writing: None, unwritten: false, bench, drilling };
+    let mut task = Task {
+        controller,
+        publisher,
+        clock,
+        plans,
+        targets,
+        lookups,
+        changes,
+        news,
+        readiness,
+        state,
+        writing: None,
+        unwritten: false,
+        prober,
+        bench,
+        drilling,
+    };
     task.carry_out_drill(notes);
     tokio::spawn(task.run(observed, asked, wished));
     handle
@@ -369,6 +389,8 @@ struct Task {
     writing: Option<JoinHandle<()>>,
     /// Whether another falls due meanwhile.
     unwritten: bool,
+    /// The thread of the probes.
+    prober: Option<std::thread::JoinHandle<()>>,
     /// What is done beside, for overrides and drills.
     bench: Bench,
     /// What it has to do with drills.
@@ -430,6 +452,12 @@ impl Task {
         if let Some(writing) = self.writing.take() {
             // It logs its own failure.
             let _ = writing.await;
+        }
+        // Nobody plans any more: the probes under way are given up, with the commands that they run.
+        drop(self.plans);
+        if let Some(prober) = self.prober.take() {
+            // A panic there has been reported by the panic hook.
+            let _ = tokio::task::spawn_blocking(move || prober.join()).await;
         }
         if let Some(reply) = reply {
             let _ = reply.send(());
@@ -495,6 +523,7 @@ impl Task {
             publish,
             changes,
             holds,
+            partial,
             doubt,
             aliases,
             unusable,
@@ -534,6 +563,14 @@ impl Task {
                 tracing::warn!(endpoint = %held.endpoint, "{hold}");
             } else {
                 tracing::info!(endpoint = %held.endpoint, "no longer held down");
+            }
+        }
+        for Partial { endpoint, fails } in partial {
+            if fails.is_empty() {
+                tracing::info!(%endpoint, "its addresses of both types are up or down together again");
+            } else {
+                let types = fails.iter().map(AddressType::as_str).collect::<Vec<_>>().join(" and ");
+                tracing::warn!(%endpoint, "its {types} addresses are down");
             }
         }
         self.tell_intents(intents, intents_untold, &expired, now);

@@ -118,6 +118,16 @@ fn a_prober_that_stands_still_is_told_and_moves_nobody() {
 }
 
 #[test]
+fn a_certificate_that_ends_degrades_two_weeks_before_and_is_told_with_its_end() {
+    let report = play("certificate-expires.toml", 1);
+    let health: Vec<(u64, &str)> = report.timeline.iter().filter(|entry| entry.kind == "health").map(|entry| (entry.at_ms / 60_000, &*entry.text)).collect();
+    let changes: Vec<u64> = health.iter().map(|(minute, _)| *minute).collect();
+    assert_eq!(changes, [6, 20, 30], "{health:?}");
+    assert!(health[0].1.contains("up → degraded") && health[0].1.contains("the certificate ends at "), "{health:?}");
+    assert!(health[2].1.contains("→ down") && health[2].1.contains("the certificate has expired"), "{health:?}");
+}
+
+#[test]
 fn a_day_of_probes_is_played_whole() {
     let text = "zones = \"WORLD\"\nfor = \"24h\"\n[[event]]\nat = \"12h\"\ndown = \"region:aws-*\"\n[[expect]]\nnever-empty = true\n";
     let written = Written::new("day", text);

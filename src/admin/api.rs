@@ -19,7 +19,7 @@ use super::Context;
 use super::events::Stream;
 use super::gate::{self, Gate};
 use super::problem::{Nothing, Params, Problem};
-use super::{description, drills, events, explanation, load, overrides, services, status};
+use super::{description, drills, events, explanation, load, overrides, pushes, services, status};
 use crate::limits;
 
 /// Everything.
@@ -31,6 +31,7 @@ pub(super) fn admin(context: Context, gate: Arc<Gate>, stream: Stream) -> Router
         .merge(overrides::routes())
         .merge(drills::routes())
         .merge(load::routes())
+        .merge(pushes::routes())
         .merge(events::routes())
         .merge(description::routes())
         .merge(common());

@@ -13,7 +13,7 @@ use super::Context;
 use super::api::{self, Guarded, Reading};
 use super::problem::{Nothing, Params, Problem};
 use super::tokens::Role;
-use super::{drills, events, explanation, load, overrides, services, status};
+use super::{drills, events, explanation, load, overrides, pushes, services, status};
 
 /// The path.
 pub(super) fn routes() -> Router<Context> {
@@ -47,6 +47,7 @@ pub(super) fn routes() -> Router<Context> {
         drills::report,
         drills::abort,
         load::report,
+        pushes::push,
         describe
     ),
     components(schemas(Problem, Role)),

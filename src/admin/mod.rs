@@ -17,6 +17,7 @@
 //! | `/v1/overrides` | what operators intend with endpoints: [`overrides`] |
 //! | `/v1/drills` | failures that are played and measured: [`drills`] |
 //! | `POST /v1/load` | what endpoints serve, as they say themselves: [`load`] |
+//! | `POST /v1/health` | how an endpoint says that it is: [`pushes`] |
 //! | `GET /v1/openapi.json` | all of this for programs |
 
 pub mod access;
@@ -31,6 +32,7 @@ mod listen;
 pub mod load;
 pub mod overrides;
 mod problem;
+pub mod pushes;
 pub mod services;
 pub mod status;
 pub mod tokens;

@@ -223,13 +223,19 @@ pub struct ProbeStatus {
     /// What is unusual about it, compared with its own past.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unusual: Option<String>,
+    /// What the last evidence came to, unless it passed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trouble: Option<String>,
+    /// When the certificate that it was shown ends (RFC 3339).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate_expires: Option<String>,
 }
 
 impl ProbeStatus {
     /// Of a probe of the world, now.
     fn of(probe: ProbeId, world: &World, now: Moment) -> Self {
         let spec = &world.catalog.probes[probe.index()];
-        let evidence = world.statuses.evidence.get(probe.index()).copied().unwrap_or_default();
+        let evidence = world.statuses.evidence.get(probe.index()).cloned().unwrap_or_default();
         Self {
             probe: probe_label(spec),
             health: evidence.health.to_string(),
@@ -240,6 +246,8 @@ impl ProbeStatus {
             rise: spec.rise,
             rtt_us: evidence.rtt.map(|rtt| rtt.0),
             unusual: evidence.unusual.map(|unusual| unusual.to_string()),
+            trouble: evidence.trouble.map(|trouble| trouble.to_string()),
+            certificate_expires: evidence.expires.map(|end| end.to_string()),
         }
     }
 }

@@ -17,7 +17,7 @@ mod meter;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -29,22 +29,23 @@ use self::encrypted::{Encrypted, load_certificate};
 use self::logs::{log_changes, log_intents};
 use self::meter::ProbeMeter;
 use super::chain;
-use super::load::{Content, LoadError, Loaded, age_lints, newly_undated};
+use super::load::{Content, LoadError, Loaded, age_lints, descriptor_lint, newly_undated};
 use super::policy::{SecretError, Wishes};
 use crate::admin::access::{Access, AccessError, AccessFiles};
 use crate::admin::{self, Admin, Context, Listeners};
 use crate::clock::Clock;
+use crate::config::MayRun;
 use crate::control::Change;
 use crate::geo::SourceInfo;
 use crate::limits;
-use crate::probe::Roots;
+use crate::probe::{Commands, Roots};
 use crate::publish::{self, ControlHandle, NotTaken, Worlds};
 use crate::resolve::NameServers;
 use crate::server::doq::Lineage;
 use crate::server::handover::{self, HandoverError, Offer, Predecessor, Successor};
 use crate::server::tls::{self, CertificateError, CertificateFiles, Certificates};
 use crate::server::{self, Bound, Edge, Engine, Given, Policies, RateLimits, Server};
-use crate::telemetry::{Reloaded, Telemetry};
+use crate::telemetry::{Reloaded, Telemetry, descriptor_limit};
 use crate::units::Moment;
 
 /// What a node is to be.
@@ -84,6 +85,8 @@ pub struct Options {
     pub allow_shrink: bool,
     /// The certificates that probes trust.
     pub roots: Roots,
+    /// The folder of commands that probes may run.
+    pub commands: Option<PathBuf>,
     /// Whom aliases are asked of.
     pub name_servers: NameServers,
     /// What is wanted of every reply.
@@ -114,10 +117,16 @@ impl Options {
             metrics: None,
             allow_shrink: false,
             roots: Roots::of_system(),
+            commands: None,
             name_servers: NameServers::System,
             wishes: Wishes::default(),
             rates: RateLimits::default(),
         }
+    }
+
+    /// What its files may have run.
+    fn may_run(&self) -> MayRun {
+        self.commands.clone().map_or(MayRun::Nothing, MayRun::Folder)
     }
 }
 
@@ -148,6 +157,14 @@ pub enum StartError {
     /// The state folder cannot be made.
     #[error("cannot make the state folder {}", path.display())]
     State {
+        /// The folder.
+        path: PathBuf,
+        /// The system's word.
+        source: io::Error,
+    },
+    /// The folder of commands is not there.
+    #[error("cannot use {} as the folder of commands", path.display())]
+    Commands {
         /// The folder.
         path: PathBuf,
         /// The system's word.
@@ -189,6 +206,8 @@ pub struct Node {
     clock: Clock,
     /// Where zones and geography come from.
     content: Content,
+    /// What the files may have run.
+    may_run: MayRun,
     /// Whether reloads may shrink the catalog.
     allow_shrink: bool,
     /// What is wanted of every reply.
@@ -276,6 +295,7 @@ impl Prepared {
     pub fn go(self) -> Result<Node, StartError> {
         let Self { options, policies, bound, certificates, encrypted, listeners, access, predecessor, lineage, clock, control, telemetry, runtime } = self;
         let addresses = bound.iter().map(|bound| bound.address).collect();
+        let may_run = options.may_run();
         let [tls_addresses, https_addresses, quic_addresses] = encrypted.addresses();
         let (admin_address, metrics_address) = (listeners.admin_address(), listeners.metrics_address());
         let heirlooms = options.handover.is_some().then(|| share(&bound, &encrypted, &listeners)).transpose().map_err(StartError::System)?;
@@ -322,6 +342,7 @@ impl Prepared {
             control,
             telemetry,
             clock,
+            may_run,
             content: options.content,
             allow_shrink: options.allow_shrink,
             wishes: options.wishes,
@@ -370,7 +391,8 @@ impl Node {
     /// [`StartError`]; nothing is left running.
     pub fn prepare(options: Options, mut given: Given) -> Result<Prepared, StartError> {
         server::give_back_large_blocks();
-        let loaded = options.content.load()?;
+        let commands = options.commands.as_deref().map(allow_commands).transpose()?;
+        let loaded = options.content.load_for(options.may_run())?;
         let clock = Clock::system();
         log_lints(&loaded, &[], clock.now());
         let policies = Policies::new(Arc::new(options.wishes.policy(None)?).into());
@@ -407,6 +429,7 @@ impl Node {
                 state: state.as_deref().map(|folder| folder.join(STATE_FILE)),
                 overrides: state,
                 roots: options.roots.clone(),
+                commands,
                 seed: u64::from(std::process::id()),
                 meter: Arc::new(ProbeMeter(Arc::clone(&telemetry))),
                 name_servers: options.name_servers.clone(),
@@ -433,7 +456,7 @@ impl Node {
         }
         // What cannot be used was logged, and is no reason not to read the rest.
         let _ = self.access.renew(self.clock.now());
-        let reloaded = self.content.load().map_err(ReloadError::from).and_then(|loaded| {
+        let reloaded = self.content.load_for(self.may_run.clone()).map_err(ReloadError::from).and_then(|loaded| {
             let policy = self.wishes.policy(Some(&self.policies.load()))?;
             let generation = self.apply(loaded)?;
             self.policies.store(policy.into());
@@ -562,12 +585,17 @@ impl Node {
 /// Logs what is questionable in the files. `before` are the databases in use so far.
 fn log_lints(loaded: &Loaded, before: &[SourceInfo], now: Moment) {
     let sources = loaded.geo.sources();
-    for lint in loaded.lints.iter().chain(&age_lints(sources, now)) {
+    for lint in loaded.lints.iter().chain(&age_lints(sources, now)).chain(&descriptor_lint(&loaded.catalog, descriptor_limit())) {
         tracing::warn!("{lint}");
     }
     for database in newly_undated(sources, before) {
         tracing::info!(database, "this geography file has no build date: nobody can tell its age");
     }
+}
+
+/// The folder of commands, which must be there.
+fn allow_commands(folder: &Path) -> Result<Commands, StartError> {
+    Commands::of(folder).map_err(|source| StartError::Commands { path: folder.to_owned(), source })
 }
 
 /// The state folder, which exists from now on.

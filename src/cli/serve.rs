@@ -68,6 +68,9 @@ pub struct ServeArgs {
     /// Where the admin API and metrics are told, and to whom.
     #[command(flatten)]
     gate: GateArgs,
+    /// Folder of commands that probes (`exec`) may run; without it they run none.
+    #[arg(long, env = "AYA_ALLOW_EXEC", value_name = "DIR")]
+    allow_exec: Option<PathBuf>,
     /// Address, or address and port, of a recursive resolver that the hosts of `alias` are looked up with; may be given several times; by default
     /// those of the system.
     #[arg(long, env = "AYA_RESOLVER", value_name = "ADDRESS", value_delimiter = ',', value_parser = address_of::<PORT>)]
@@ -177,6 +180,7 @@ impl ServeArgs {
             metrics: self.gate.metrics(),
             allow_shrink: self.allow_shrink,
             roots: Roots::of_system(),
+            commands: self.allow_exec.clone(),
             name_servers: if self.resolver.is_empty() { NameServers::System } else { NameServers::Of(self.resolver.clone()) },
             wishes: self.policy.wishes(),
             rates: self.policy.rates(),

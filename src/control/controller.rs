@@ -2,6 +2,7 @@
 
 mod doubt;
 mod drill;
+mod heartbeats;
 mod judge;
 mod load;
 
@@ -15,7 +16,7 @@ use super::roster::{self, Carried};
 use super::spill::Spill;
 use super::state::{addresses_digest, spec_digest};
 use super::{AliasChange, AliasNews, Effects, EndpointState, Event, Lookup, Plan, ProbeState, Refused, Situations, State, Why, probe_label};
-use crate::catalog::{AddressType, AliasId, Catalog, EndpointId, ProbeHost, ProbeId};
+use crate::catalog::{AddressType, AliasId, Catalog, EndpointId, ProbeId};
 use crate::geo::Geo;
 use crate::health::{Evidence, Health, Observation, ProbeOutcome, Rule, Status, Tracker};
 use crate::limits::{ALIAS_LOOKUP_MS, EVIDENCE_REFRESH_MS, READY_DEADLINE_MS, STATE_REFRESH_MS, STATE_WRITE_MS, WORLD_REFRESH_MS};
@@ -24,6 +25,7 @@ use crate::world::{Statuses, World};
 
 use doubt::{Doubt, is_silence};
 use drill::{Stage, victim};
+use heartbeats::Expected;
 use judge::{Cause, Watch};
 
 /// The one writer. See the room's invariants.
@@ -45,6 +47,8 @@ pub struct Controller {
     dependants: Dependants,
     /// Whether the node has reason to doubt itself.
     doubt: Doubt,
+    /// By when heartbeats are expected.
+    expected: Expected,
     /// What aliases were resolved to.
     aliases: Aliases,
     /// For each alias the endpoints that have it.
@@ -121,6 +125,7 @@ impl Controller {
             users: Users::of_probes(&catalog),
             dependants: dependants(&catalog),
             doubt: Doubt::new(&catalog),
+            expected: Expected::of(&catalog, now),
             aliases: Aliases::of(&catalog, now),
             aliased: Users::of_aliases(&catalog),
             carried: Box::default(),
@@ -194,6 +199,7 @@ impl Controller {
                 Event::LoadReported(report) => self.take_load(&report, now),
                 Event::Drilled { drills } => self.take_drills(&drills, now, &mut effects),
                 Event::Answered(answers) => self.take_answers(answers, now),
+                Event::Heard(heartbeat) => self.hear(heartbeat, now, &mut effects),
                 Event::Tick => ticks = true,
                 Event::Overridden { overrides, why } => {
                     let shift = self.intents.replace(&overrides, &why, &self.catalog, now);
@@ -271,7 +277,7 @@ impl Controller {
             let tracker = &self.trackers[probe.index()];
             let (in_row, unusual) = (tracker.last().map_or(1, |(_, in_row)| in_row), tracker.unusual());
             let why = || match observation.outcome {
-                ProbeOutcome::Failed(_) | ProbeOutcome::Slow if unusual.is_none() => {
+                ProbeOutcome::Failed(_) | ProbeOutcome::Slow | ProbeOutcome::Warned(_) if unusual.is_none() => {
                     Why::Observed { probe: probe_label(spec).into(), outcome: observation.outcome.clone(), in_row }
                 }
                 _ if unusual.is_some() != usual.is_some() => Why::Baseline { probe: probe_label(spec).into(), unusual },
@@ -308,7 +314,7 @@ impl Controller {
             // Nobody can be asked.
             let name = &self.catalog.alias(id).name;
             for (spec, probe) in self.catalog.probes.iter().zip((0..).map(ProbeId)) {
-                if matches!(&spec.target.host, ProbeHost::Alias(host) if host == name) {
+                if spec.target.host.alias() == Some(name) {
                     round.ask(probe);
                 }
             }
@@ -353,6 +359,7 @@ impl Controller {
         self.users = Users::of_probes(&catalog);
         self.dependants = dependants(&catalog);
         self.doubt = self.doubt.carried(&catalog, &probes);
+        self.expected = self.expected.carried(&catalog, &probes, now);
         self.aliases.carry(&self.catalog, &catalog, now);
         self.aliased = Users::of_aliases(&catalog);
         self.carried = probes;
@@ -440,6 +447,7 @@ impl Controller {
 
     /// Does what time alone makes due, and publishes if anything is new.
     fn look_at_the_clock(&mut self, now: Moment, effects: &mut Effects) {
+        self.miss(now, effects);
         self.judge_due(now, effects);
         for (id, of, news) in self.aliases.expire(&self.catalog, now) {
             self.tell_of_alias(id, of, news, now, effects);

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::AliasChange;
 use super::drills::{Drill, Over};
 use super::overrides::{IntentChange, Override};
-use crate::catalog::{Catalog, EndpointId, ProbeKind, ProbeSpec};
+use crate::catalog::{AddressTypes, Catalog, EndpointId, ProbeKind, ProbeSpec};
 use crate::geo::Loss;
 use crate::health::{Health, Hold, ProbeOutcome, Unusual};
 use crate::units::Moment;
@@ -21,6 +21,8 @@ pub struct Effects {
     pub changes: Vec<Change>,
     /// Endpoints that are held out of service from now on, or no more, in the order in which it happened.
     pub holds: Vec<Held>,
+    /// Endpoints of which other types of addresses are down by themselves now.
+    pub partial: Vec<Partial>,
     /// Whether the node doubts itself from now on, or no more; `None` when that is as before.
     pub doubt: Option<bool>,
     /// Endpoints over which another override has the say now, or that are drained at last; at most [`crate::limits::INTENTS_TOLD_MAX`] of one change.
@@ -142,6 +144,15 @@ impl fmt::Display for Held {
     }
 }
 
+/// An endpoint is down for some types of addresses, or no more, whatever its health is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Partial {
+    /// The endpoint.
+    pub endpoint: EndpointName,
+    /// The types for which alone it is down; none, when that is over.
+    pub fails: AddressTypes,
+}
+
 /// What changed an endpoint's health.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Why {
@@ -207,9 +218,11 @@ impl fmt::Display for Why {
 pub fn probe_label(spec: &ProbeSpec) -> String {
     let at = &spec.target;
     match &spec.kind {
-        ProbeKind::Http { tls, path, .. } => format!("{} {at}{path}", if *tls { "https" } else { "http" }),
-        ProbeKind::Tcp => format!("tcp {at}"),
-        ProbeKind::Tls { .. } => format!("tls {at}"),
+        ProbeKind::Http { path, .. } => format!("{} {at}{path}", spec.kind.word()),
+        ProbeKind::Tcp | ProbeKind::Tls { .. } => format!("{} {at}", spec.kind.word()),
+        ProbeKind::Dns { name, .. } => format!("dns {at} {name}"),
+        ProbeKind::Exec { command, .. } => format!("exec {command} {at}"),
+        ProbeKind::Push(of) => format!("push {}/{}", of.service, of.endpoint),
     }
 }
 

@@ -31,8 +31,8 @@ mod state;
 
 pub use aliases::{AliasChange, AliasNews, Found, Lookup};
 pub use controller::Controller;
-pub use effect::{Change, DrillNews, Effects, EndpointName, Held, Plan, Refused, Why, probe_label};
-pub use event::Event;
+pub use effect::{Change, DrillNews, Effects, EndpointName, Held, Partial, Plan, Refused, Why, probe_label};
+pub use event::{Event, Heartbeat};
 pub use overrides::IntentChange;
 pub use situations::Situations;
 pub use spill::LoadReport;

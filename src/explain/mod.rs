@@ -13,7 +13,7 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
-use crate::catalog::{AddressTypes, AnswerKind, By, Endpoint, EndpointId, RegionSet, Service, ServiceId};
+use crate::catalog::{AddressType, AddressTypes, AnswerKind, By, Endpoint, EndpointId, RegionSet, Service, ServiceId};
 use crate::geo::{ClientSets, Place, RttSource};
 use crate::health::{Health, Intent, Status};
 use crate::steer::{self, ALL_CLIENTS, Ask, Candidate, Chosen, Client, Exclusion, Family, Recorder, Relaxation, Step, Verdict};
@@ -324,7 +324,7 @@ fn endpoint_view(id: EndpointId, question: &Question, world: &World, place: Plac
     EndpointView {
         endpoint: endpoint.name.to_string(),
         region: region.name.to_string(),
-        status: status_text(world.status(id)),
+        status: status_text(id, world),
         intent: world.notes.about(id).map(ToString::to_string),
         drill: world.drill_of(id).map(ToString::to_string),
         answer: answered.and_then(|place| u8::try_from(place + 1).ok()),
@@ -374,8 +374,15 @@ impl EndpointView {
 }
 
 /// A status in words: health, then what is made of it, then the operator's intent.
-fn status_text(status: &Status) -> String {
+fn status_text(id: EndpointId, world: &World) -> String {
+    let status = world.status(id);
     let mut text = status.health.to_string();
+    if let Some(trouble) = trouble(id, world).filter(|_| matches!(status.health, Health::Degraded | Health::Down)) {
+        text.push_str(&format!(" ({trouble})"));
+    }
+    if !status.fails.is_empty() {
+        text.push_str(&format!(", its {} addresses are down", fails_text(status)));
+    }
     if status.blocked {
         text.push_str(", something that it depends on is down");
     }
@@ -399,6 +406,18 @@ fn status_text(status: &Status) -> String {
 /// The drill that plays with an endpoint now, if one does.
 fn running(id: EndpointId, world: &World) -> Option<&Rehearsal> {
     world.drill_of(id).filter(|drill| drill.running)
+}
+
+/// What the worst of an endpoint's probes came to last, in words, if that is what its health is.
+fn trouble(id: EndpointId, world: &World) -> Option<&str> {
+    let health = world.status(id).health;
+    let evidence = world.catalog.endpoint(id).probes.iter().filter_map(|probe| world.statuses.evidence.get(probe.index()));
+    evidence.filter(|evidence| evidence.health == health).find_map(|evidence| evidence.trouble.as_deref())
+}
+
+/// The types of addresses for which alone an endpoint is down.
+fn fails_text(status: &Status) -> String {
+    status.fails.iter().map(AddressType::as_str).collect::<Vec<_>>().join(" and ")
 }
 
 /// The rule that keeps an endpoint out, in words.
@@ -425,6 +444,9 @@ fn exclusion_text(exclusion: Exclusion, id: EndpointId, world: &World) -> String
         }
         Exclusion::Down => match world.note(id).and_then(|note| note.root.as_ref()) {
             Some(root) if world.status(id).blocked => format!("{root} is down, and it depends on that"),
+            _ if !world.status(id).is_down() && !world.status(id).fails.is_empty() => {
+                format!("its {} addresses are down", fails_text(world.status(id)))
+            }
             _ => running(id, world).map_or_else(|| "it is down".to_owned(), |drill| format!("it is down: {drill}")),
         },
         Exclusion::Damped => world.note(id).and_then(|note| note.hold).map_or_else(|| "it is held down".to_owned(), |hold| format!("it is {hold}")),

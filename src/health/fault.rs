@@ -32,7 +32,8 @@ impl Fault {
             return observation.clone();
         }
         let timeout = Micros::from_millis(i64::from(spec.timeout_ms));
-        let failed = |rtt| Observation { at: observation.at, outcome: ProbeOutcome::Failed(ProbeFailure::Drill), rtt, drill: true };
+        let failed =
+            |rtt| Observation { at: observation.at, outcome: ProbeOutcome::Failed(ProbeFailure::Drill), rtt, expires: observation.expires, drill: true };
         match self {
             Self::Fail => failed(observation.rtt),
             Self::Lossy { share, seed } if draw(seed ^ digest.rotate_left(32) ^ observation.at.0) < u64::from(share.0) => failed(timeout),
@@ -44,7 +45,7 @@ impl Fault {
                 }
                 let is_slow = spec.slow_ms > 0 && rtt > Micros::from_millis(i64::from(spec.slow_ms));
                 let outcome = if is_slow { ProbeOutcome::Slow } else { observation.outcome.clone() };
-                Observation { at: observation.at, outcome, rtt, drill: true }
+                Observation { at: observation.at, outcome, rtt, expires: observation.expires, drill: true }
             }
         }
     }
@@ -70,7 +71,7 @@ mod tests {
     }
 
     fn observed(at: u64, rtt_ms: i64, outcome: ProbeOutcome) -> Observation {
-        Observation { at: Moment(at), outcome, rtt: Micros::from_millis(rtt_ms), drill: false }
+        Observation { at: Moment(at), outcome, rtt: Micros::from_millis(rtt_ms), expires: None, drill: false }
     }
 
     #[test]

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use super::{How, What};
-use crate::catalog::{Catalog, EndpointId, ProbeSpec};
+use crate::catalog::{Catalog, EndpointId, ProbeKind, ProbeSpec};
 use crate::geo::Random;
-use crate::health::{ProbeFailure, ProbeOutcome};
+use crate::health::{ProbeFailure, ProbeOutcome, ProbeWarning};
 use crate::units::{Micros, Moment};
 
 /// Milliseconds that a refusal takes.
@@ -33,6 +33,8 @@ struct Condition {
     down: Option<How>,
     /// It answers later by so many milliseconds.
     slow_ms: u64,
+    /// When its certificate ends, if that is known.
+    expires: Option<Moment>,
     /// So many of a thousand probes are never answered.
     lossy: u16,
     /// It comes and goes.
@@ -102,6 +104,7 @@ impl Reality {
             What::Down { target, how } => (target, Box::new(|condition| condition.down = Some(*how))),
             What::Up(target) => (target, Box::new(|condition| *condition = Condition::default())),
             What::Slow { target, by_ms } => (target, Box::new(|condition| condition.slow_ms = *by_ms)),
+            What::Certificate { target, ends_in_ms } => (target, Box::new(move |condition| condition.expires = Some(now.plus_millis(*ends_in_ms)))),
             What::Lossy { target, share } => (target, Box::new(|condition| condition.lossy = share.0)),
             What::Flap { target, .. } => (target, Box::new(move |condition| condition.flap = flap(what, now))),
             What::Surge { .. } | What::Reload(_) | What::Restart | What::Stale { .. } => return,
@@ -142,9 +145,25 @@ impl Reality {
         if takes >= timeout || conditions().any(|condition| lot < usize::from(condition.lossy)) {
             return timed_out();
         }
+        if let Some(outcome) = conditions().filter_map(|condition| condition.expires).min().and_then(|end| shown(spec, end, now)) {
+            return after(outcome, takes);
+        }
         let is_slow = spec.slow_ms > 0 && takes > u64::from(spec.slow_ms);
         after(if is_slow { ProbeOutcome::Slow } else { ProbeOutcome::Passed }, takes)
     }
+}
+
+/// What a certificate that ends at a moment makes of a probe that sees it; nothing while that is far.
+fn shown(spec: &ProbeSpec, end: Moment, now: Moment) -> Option<ProbeOutcome> {
+    let verify = match &spec.kind {
+        ProbeKind::Http { tls: true, verify, .. } | ProbeKind::Tls { verify, .. } => *verify,
+        _ => return None,
+    };
+    if verify && now > end {
+        return Some(ProbeOutcome::Failed(ProbeFailure::Tls("the certificate has expired".into())));
+    }
+    let warning_ms = u64::from(spec.kind.expiry_warning_s()) * 1_000;
+    (warning_ms > 0 && now.plus_millis(warning_ms) > end).then_some(ProbeOutcome::Warned(ProbeWarning::Expires(end)))
 }
 
 /// The flapping that begins now.

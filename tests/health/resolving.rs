@@ -168,6 +168,7 @@ fn start(server: SocketAddr) -> (ControlHandle, Hand) {
         clock,
         state: None,
         roots: Roots::of_certificates([]).unwrap(),
+        commands: None,
         seed: 1,
         meter: Arc::new(NoMeter),
         name_servers: NameServers::Of(vec![server]),

@@ -46,6 +46,7 @@ pub(crate) fn start(folder: Option<&Path>, clock: Clock) -> ControlHandle {
         state: None,
         overrides,
         roots: Roots::of_system(),
+        commands: None,
         seed: 1,
         meter: Arc::new(Deaf),
         name_servers: NameServers::Of(Vec::new()),

@@ -2,7 +2,7 @@
 
 use super::depends::{self, DependsSpec};
 use super::endpoint::{self, EndpointSpec};
-use super::probe::{self, ProbeChoice};
+use super::probe::{self, ProbeChoice, ProbeFamilies};
 use crate::catalog::{By, Damping, Families, HttpsTemplate, Load, Name, Recovery, Requirement, WhenNoneLeft};
 use crate::config::diagnostic::{Code, Finding};
 use crate::config::keys;
@@ -79,6 +79,8 @@ pub(in crate::config) struct ServiceSpec {
     pub(in crate::config) recovery: Recovery,
     /// Its probes.
     pub(in crate::config) probe: Option<ProbeChoice>,
+    /// On which families its endpoints are probed.
+    pub(in crate::config) probe_families: ProbeFamilies,
     /// Its endpoints, by name.
     pub(in crate::config) endpoints: Vec<EndpointSpec>,
 }
@@ -149,6 +151,7 @@ pub(super) fn read(key: &At<Box<str>>, mut whole: Table<'_, '_>, apex: &Name) ->
         depends_on: depends::read(table),
         recovery: recovery(table),
         probe: probe::choice(table),
+        probe_families: probe::probe_families(table).map_or_else(ProbeFamilies::default, |at| at.value),
         endpoints: endpoints(table, apex),
     };
     steering(table, &mut spec);

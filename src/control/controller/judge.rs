@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use super::Controller;
-use crate::catalog::{AliasId, Endpoint, EndpointId, Needed, ProbeId};
-use crate::control::{Change, Effects, EndpointName, Held, Why, probe_label};
+use crate::catalog::{AddressType, AddressTypes, AliasId, Endpoint, EndpointId, Families, Needed, ProbeId};
+use crate::control::{Change, Effects, EndpointName, Held, Partial, Why, probe_label};
 use crate::health::{Comeback, Health, Note, Status, Tracker, of_all};
 use crate::units::{Moment, Permille};
 
@@ -134,6 +134,7 @@ impl Controller {
             self.judge_all_of(id, Cause::Known, now, &|| Why::Reloaded, &mut silent);
         }
         effects.holds.append(&mut silent.holds);
+        effects.partial.append(&mut silent.partial);
         for (id, &from) in (0..).map(EndpointId).zip(before) {
             let to = self.statuses[id.index()].published();
             if from != Health::Unknown && from != to {
@@ -193,6 +194,9 @@ impl Controller {
             self.touched = true;
             self.stage.note_change(id);
         }
+        if status.fails != before.fails {
+            effects.partial.push(Partial { endpoint: EndpointName::of(&self.catalog, id), fails: status.fails });
+        }
         if status.damped != before.damped {
             let hold = self.watch.notes.get(&id).and_then(|note| note.hold);
             effects.holds.push(Held { endpoint: EndpointName::of(&self.catalog, id), hold, at: now });
@@ -207,7 +211,7 @@ impl Controller {
     fn reckon(&mut self, id: EndpointId, cause: Cause, now: Moment) -> Status {
         let endpoint = self.catalog.endpoint(id);
         let terms = self.catalog.service(endpoint.service).recovery;
-        let own = Found::by(endpoint.probes.iter().map(|probe| self.stage.shown(id, *probe).unwrap_or(&self.trackers[probe.index()])));
+        let (own, fails) = self.find(id, endpoint);
         let (lack, needs_move) = self.lack(endpoint);
         let (lacks, unsettled) = (self.aliases.lacks(endpoint), self.aliases.is_moving(endpoint));
         let health = own.health;
@@ -227,10 +231,32 @@ impl Controller {
         let blocked = lack.is_some();
         self.watch.remember(id, past, past.due(now, &terms));
         self.watch.note(id, &Note { hold, root: lack.map(|lack| lack.root) });
-        let mut status = Status { health, moving, damped: hold.is_some(), blocked, lacks, ramp, ..before };
+        let mut status = Status { health, moving, damped: hold.is_some(), blocked, lacks, fails, ramp, ..before };
         self.intents.mark(id, &mut status);
         self.stage.mark(id, &mut status);
         status
+    }
+
+    /// What an endpoint's own probes found, and the types of addresses for which alone it is down. Where one decision is for all types, or where all
+    /// that is asked is of one family, it is as the worst of its probes. Otherwise one family may fail by itself, and then the other one speaks for
+    /// the endpoint.
+    fn find(&self, id: EndpointId, endpoint: &Endpoint) -> (Found, AddressTypes) {
+        let shown = |probe: ProbeId| self.stage.shown(id, probe).unwrap_or(&self.trackers[probe.index()]);
+        let by = |is: &dyn Fn(ProbeId) -> bool| Found::by(endpoint.probes.iter().copied().filter(|probe| is(*probe)).map(shown));
+        let family = |probe: ProbeId| self.catalog.probes[probe.index()].family();
+        let own = by(&|_| true);
+        let is_asked = |of| endpoint.probes.iter().any(|probe| family(*probe) == Some(of));
+        let is_separate = self.catalog.service(endpoint.service).families == Families::Separate;
+        if own.health != Health::Down || !is_separate || !AddressType::ALL.into_iter().all(is_asked) {
+            return (own, AddressTypes::NONE);
+        }
+        let [v4, v6] = AddressType::ALL.map(|of| by(&|probe| family(probe).is_none_or(|other| other == of)));
+        let (left, fails) = match (v4.health, v6.health) {
+            (Health::Down, Health::Down) => return (own, AddressTypes::NONE),
+            (Health::Down, _) => (v6, AddressType::A),
+            _ => (v4, AddressType::Aaaa),
+        };
+        (Found { moving: own.moving, ..left }, AddressTypes::NONE.with(fails))
     }
 
     /// What an endpoint lacks of what it depends on, if too much; and whether any of that is on the move.
