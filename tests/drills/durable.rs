@@ -47,6 +47,7 @@ fn start(folder: Option<&Path>, clock: Clock) -> ControlHandle {
         state: None,
         overrides: folder.map(Path::to_owned),
         roots: Roots::of_system(),
+        commands: None,
         seed: 1,
         meter: Arc::new(Deaf),
         name_servers: NameServers::Of(Vec::new()),
