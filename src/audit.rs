@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
+use crate::control::drills::{self, Ceased, Drill};
 use crate::control::overrides::{Override, Proposal, Refusal, Released, Which, Wish};
 use crate::limits::{AUDIT_FILES_MAX, AUDIT_OCTETS_MAX};
 use crate::state_file::sync_folder;
@@ -33,6 +34,18 @@ pub enum What {
     Refused,
     /// A wish was granted and told here, and could not be written after that: it is not in force.
     Failed,
+    /// A drill was announced.
+    DrillRun,
+    /// One was announced against safety rules.
+    DrillForced,
+    /// Somebody aborted one.
+    DrillAborted,
+    /// One was ended by time, by a guard or by a reload.
+    DrillOver,
+    /// A wish for a drill, or for its end, was refused.
+    DrillRefused,
+    /// One was granted and told here, and could not be written after that: it is not played, or not aborted.
+    DrillFailed,
 }
 
 /// One line of the trail.
@@ -109,6 +122,66 @@ impl Entry {
             entries.push(Self { rules, ..Self::wished(What::Released, wish, at) });
         }
         entries
+    }
+
+    /// About a drill.
+    fn about_drill(what: What, drill: &Drill, who: Option<&str>, why: String, at: Moment) -> Self {
+        Self {
+            at: at.to_string(),
+            what,
+            who: who.map(str::to_owned),
+            why,
+            id: Some(drill.id),
+            selector: Some(drill.selector.to_string()),
+            action: Some(drill.plays.to_string()),
+            expires: Some(drill.ends.to_string()),
+            rules: Vec::new(),
+        }
+    }
+
+    /// What a wish for a drill that is granted comes to.
+    #[must_use]
+    pub fn drilled(wish: &drills::Wish, proposal: &drills::Proposal, at: Moment) -> Self {
+        let (what, who, why) = match wish {
+            drills::Wish::Run(run) if proposal.forced.is_empty() => (What::DrillRun, &run.who, &run.why),
+            drills::Wish::Run(run) => (What::DrillForced, &run.who, &run.why),
+            drills::Wish::Abort(abort) => (What::DrillAborted, &abort.who, &abort.why),
+        };
+        let mut entry = Self::about_drill(what, &proposal.drill, Some(who.as_str()), why.to_string(), at);
+        entry.rules = proposal.forced.iter().map(ToString::to_string).collect();
+        if what == What::DrillForced {
+            entry.rules.extend(proposal.drill.forced.iter().map(|force| format!("forced: {force}")));
+        }
+        entry.rules.extend(proposal.drill.without.iter().map(|guard| format!("without its guard: {guard}")));
+        entry
+    }
+
+    /// That a drill is over, and why.
+    #[must_use]
+    pub fn drill_over(drill: &Drill, ceased: &Ceased, at: Moment) -> Self {
+        Self::about_drill(What::DrillOver, drill, None, ceased.to_string(), at)
+    }
+
+    /// That a wish for a drill was refused.
+    #[must_use]
+    pub fn drill_refused(wish: &drills::Wish, refusal: &drills::Refusal, at: Moment) -> Self {
+        Self { rules: vec![refusal.to_string()], ..Self::drill_wished(What::DrillRefused, wish, at) }
+    }
+
+    /// That a wish for a drill which was told of as granted came to nothing.
+    #[must_use]
+    pub fn drill_failed(wish: &drills::Wish, at: Moment) -> Self {
+        Self::drill_wished(What::DrillFailed, wish, at)
+    }
+
+    /// About what was wished of a drill.
+    fn drill_wished(what: What, wish: &drills::Wish, at: Moment) -> Self {
+        let (who, why, id, selector, action) = match wish {
+            drills::Wish::Run(run) => (&run.who, &run.why, None, Some(run.selector.to_string()), run.plays.to_string()),
+            drills::Wish::Abort(abort) => (&abort.who, &abort.why, abort.id, None, "abort".to_owned()),
+        };
+        let (who, why) = (Some(who.to_string()), why.to_string());
+        Self { at: at.to_string(), what, who, why, id, selector, action: Some(action), expires: None, rules: Vec::new() }
     }
 
     /// That a wish was refused.

@@ -157,6 +157,27 @@ pub const V6_HASHED_MAX: u8 = 56;
 pub const WORKER_WAKE_MS: u64 = 250;
 /// Most probes under way at once.
 pub const PROBES_IN_FLIGHT_MAX: usize = 512;
+/// Commands that are probes under way at once: each is a process, and the machine has other work.
+pub const EXECS_IN_FLIGHT_MAX: usize = 16;
+/// Octets that are kept of what a command prints, of each of its two streams.
+pub const EXEC_OUTPUT_OCTETS_MAX: usize = 4 << 10;
+/// Octets of a command's path, and of each of its arguments.
+pub const EXEC_WORD_OCTETS_MAX: usize = 4 << 10;
+/// Arguments of a command.
+pub const EXEC_ARGS_MAX: usize = 64;
+/// Records that a DNS probe may expect.
+pub const PROBE_ANSWERS_MAX: usize = 64;
+/// Milliseconds that the connection of a probe is kept at most: ten minutes, after which a server that has stopped accepting is noticed, and what TLS
+/// handshakes cost is next to nothing.
+pub const PROBE_CONNECTION_LIFE_MS: u64 = 600_000;
+/// Seconds before the end of its certificate from which on an endpoint is degraded unless told: two weeks, when one that is renewed by itself should have been.
+pub const EXPIRY_WARNING_S: u32 = 14 * 86_400;
+/// Shortest and longest time, in milliseconds, within which a heartbeat may be expected: a day, after which nobody speaks of health.
+pub const HEARTBEAT_MS_MIN: u32 = 1_000;
+/// See [`HEARTBEAT_MS_MIN`].
+pub const HEARTBEAT_MS_MAX: u32 = 86_400_000;
+/// Time within which a heartbeat is expected unless told, in milliseconds.
+pub const HEARTBEAT_MS: u32 = 10_000;
 /// Least time for which an alias is not looked up again, in milliseconds, whatever its TTL: some load balancers say none at all.
 pub const ALIAS_FRESH_MIN_MS: u64 = 5_000;
 /// Longest such time, in milliseconds: an hour, after which a name that was moved is noticed whatever its TTL was.
@@ -248,6 +269,41 @@ pub const AUDIT_OCTETS_MAX: u64 = 4 << 20;
 pub const AUDIT_FILES_MAX: usize = 8;
 /// Records of the audit trail that wait to be written, of what happens by itself.
 pub const AUDIT_QUEUED_MAX: usize = 4 * OVERRIDES_MAX;
+/// Shortest time that a drill makes something fail, in milliseconds: long enough for usual probes to notice, and for people to look.
+pub const DRILL_LIFE_MS_MIN: u64 = 60_000;
+/// Longest such time, in milliseconds: two hours. What lasts longer is no rehearsal.
+pub const DRILL_LIFE_MS_MAX: u64 = 2 * 3_600_000;
+/// Longest time from the announcement of a drill to its start, in milliseconds; steady TTLs beyond it are not waited out.
+pub const DRILL_PRE_ROLL_MS_MAX: u64 = 2 * 3_600_000;
+/// Milliseconds that a pre-roll is longer than the longest steady TTL: what was answered as the drill was announced is gone from caches.
+pub const DRILL_PRE_ROLL_MARGIN_MS: u64 = 1_000;
+/// Longest time that a drill adds to round trips, in milliseconds.
+pub const DRILL_SLOW_MS_MAX: u64 = 60_000;
+/// Services of which a drill keeps times of their own; of more it keeps those of all together.
+pub const DRILL_SERVICES_MAX: usize = 1_024;
+/// Services that the report of a drill tells of one by one, those with an `rto` first.
+pub const DRILL_SERVICES_TOLD: usize = 64;
+/// Reports of drills that are kept; the oldest goes.
+pub const DRILL_REPORTS_MAX: usize = 100;
+/// Octets of a report that are read: four times what the services that it tells of take.
+pub const DRILL_REPORT_OCTETS_MAX: u64 = 4 << 20;
+/// Octets of the drill's file that are read: a full record has a third.
+pub const DRILL_FILE_OCTETS_MAX: u64 = 1 << 20;
+/// Milliseconds from one look at the clock and at the workers' counts to the next while a drill waits for its last wrong answer: half of the
+/// exactness that its report promises.
+pub const DRILL_TICK_MS: u64 = 100;
+/// The same once that is known: only its guards count then.
+pub const DRILL_LOOK_MS: u64 = 1_000;
+/// Milliseconds after a service was taken off the drilled endpoints for which its last wrong answer is looked for closely.
+pub const DRILL_SETTLE_MS: u64 = 3_000;
+/// Thousandths of the answers of a drill's services that may be given for want of anything that is up before it is aborted, unless told otherwise.
+pub const DRILL_ERRORS_PERMILLE: u16 = 10;
+/// Answers that must have been given before that share is one.
+pub const DRILL_ANSWERS_MIN: u64 = 50;
+/// Longest `rto` of a service, in milliseconds: a day.
+pub const RTO_MS_MAX: u32 = 86_400_000;
+/// Shortest `rto`, in milliseconds: no prober and no cache is faster.
+pub const RTO_MS_MIN: u32 = 1_000;
 /// Highest number of regions that `[safety]` may ask for.
 pub const SAFETY_REGIONS_MAX: u32 = 64;
 /// Longest time that a safety rule may look back, in milliseconds: a day.
@@ -271,6 +327,8 @@ pub const TCP_CONNECTIONS_MAX: usize = 1_000;
 /// Such connections of one client prefix (/32, /56) at once.
 /// Descriptors that the process asks for at its start, if the system lets it have so many.
 pub const DESCRIPTORS_WANTED: u64 = 65_536;
+/// Descriptors that everything may take but the connections that probes keep: full transports, probes that connect anew, files, listeners.
+pub const OTHER_DESCRIPTORS_MAX: u64 = 5_120;
 /// TCP connections of one client prefix (/32, /56) at once.
 pub const TCP_CONNECTIONS_PER_PREFIX_MAX: usize = 50;
 /// An idle TCP connection is closed after so many milliseconds (RFC 7766 §6.2.3: of the order of seconds), unless its client was told otherwise.
@@ -391,6 +449,42 @@ pub const ADMIN_CONNECTIONS_MAX: usize = 64;
 pub const ADMIN_REQUEST_MS: u64 = 10_000;
 /// Milliseconds that a connection of the admin or metrics listener lives at most.
 pub const ADMIN_CONNECTION_MS: u64 = 300_000;
+/// Connections of one address to the admin listener at once, loopback aside: nobody takes all of them.
+pub const ADMIN_CONNECTIONS_PER_PEER_MAX: usize = 16;
+/// Requests a second that one token, or one address without a token, may make over time: a page that is looked at makes some ten.
+pub const ADMIN_REQUESTS_PER_S: u64 = 100;
+/// Requests that it may make at once.
+pub const ADMIN_REQUESTS_BURST: u64 = 200;
+/// Buckets in which the requests of addresses are counted; addresses that fall into one share its rate.
+pub const ADMIN_BUCKETS: usize = 512;
+/// Tokens of the API.
+pub const ADMIN_TOKENS_MAX: usize = 256;
+/// Octets of the file of tokens that are read: some 150 for each, and comments.
+pub const ADMIN_TOKENS_OCTETS_MAX: u64 = 256 << 10;
+/// Random octets of a token: 256 bits, so that nobody finds one by trying, and its plain hash may be stored.
+pub const ADMIN_TOKEN_OCTETS: usize = 32;
+/// Octets of a token's name, which stands in the audit trail before the words of whoever used it.
+pub const ADMIN_TOKEN_NAME_OCTETS_MAX: usize = 64;
+/// Octets of what is presented as a token that are looked at.
+pub const ADMIN_PRESENTED_OCTETS_MAX: usize = 512;
+/// Milliseconds from one look at the files of tokens and of clients' issuers to the next.
+pub const ADMIN_LOOK_MS: u64 = 2_000;
+/// Events that are kept for those who come back: some hours of an ordinary day, or one region's death.
+pub const ADMIN_EVENTS_KEPT: usize = 4_096;
+/// Streams of events at once; they leave connections for everybody else.
+pub const ADMIN_SUBSCRIBERS_MAX: usize = 16;
+/// Milliseconds without an event after which a stream says that it lives.
+pub const ADMIN_EVENTS_PING_MS: u64 = 15_000;
+/// Events that one stream is given in one piece, before it is asked whether it takes more.
+pub const ADMIN_EVENTS_AT_ONCE: usize = 64;
+/// Endpoints, and again services, that one answer of the admin API tells; the rest is on the next page.
+pub const ADMIN_PAGE_MAX: usize = 10_000;
+/// Reports of load in one request.
+pub const ADMIN_REPORTS_MAX: usize = 500;
+/// Requests per second that an endpoint may report: sums of a service's endpoints, and products with them, have room in 64 bits.
+pub const LOAD_REPORTED_RPS_MAX: u64 = 1_000_000_000;
+/// News of the node that a slow listener may fall behind by before it misses some.
+pub const NEWS_QUEUED_MAX: usize = 1_024;
 /// Milliseconds that files must be left alone before `--watch` reloads.
 pub const WATCH_SETTLE_MS: u64 = 300;
 /// Such waits before files that are never left alone are read all the same.
@@ -419,6 +513,9 @@ const _: () = assert!(RRL_PER_S_MAX as u64 * 1_000 <= u32::MAX as u64, "a full b
 const _: () = assert!(COOKIE_RENEW_S < COOKIE_AGE_MAX_S, "a client that asks now and then always has a good one");
 const _: () = assert!(CELLS.is_power_of_two());
 const _: () = assert!(OVERRIDE_LIFE_MS_MIN <= OVERRIDE_LIFE_MS && OVERRIDE_LIFE_MS <= OVERRIDE_LIFE_MS_MAX);
+const _: () = assert!(DRILL_TICK_MS <= CONTROL_TICK_MS && DRILL_SETTLE_MS >= WORKER_WAKE_MS + DRILL_TICK_MS);
+const _: () = assert!(DRILL_FILE_OCTETS_MAX >= (DRILL_SERVICES_MAX * (NAME_OCTETS_MAX + 120) + MOVES_MAX * 50 + 4_096) as u64);
+const _: () = assert!(DRILL_SERVICES_TOLD <= DRILL_SERVICES_MAX);
 const _: () = assert!(1_000 % DRAIN_STEPS == 0, "steps of thousandths are even");
 const _: () = assert!(OVERRIDES_MAX < u16::MAX as usize, "the number of an override in force has 16 bits, and one is left for none");
 const _: () = assert!(SAFETY_REGIONS_MAX as usize <= ENDPOINTS_PER_SERVICE_MAX);
@@ -432,5 +529,11 @@ const _: () = assert!(QUIC_STREAM_WINDOW_OCTETS as usize >= TCP_MESSAGE_MAX + 3,
 const _: () = assert!(QUIC_STATES_MAX >= QUIC_CONNECTIONS_MAX + QUIC_UNVALIDATED_MAX);
 const _: () = assert!(DESCRIPTORS_WANTED >= 2 * DESCRIPTORS_FRACTION * TCP_CONNECTIONS_MAX as u64);
 const _: () = assert!(WORKER_STUCK_MS >= 4 * (WORKER_WAKE_MS + WORKER_RESTART_MAX_MS), "who is started again is not stuck");
+const _: () = assert!(ADMIN_SUBSCRIBERS_MAX * 2 <= ADMIN_CONNECTIONS_MAX, "who listens leaves room for who asks");
+const _: () = assert!(ADMIN_CONNECTIONS_PER_PEER_MAX * 2 <= ADMIN_CONNECTIONS_MAX);
+const _: () = assert!(ADMIN_TOKENS_OCTETS_MAX as usize >= ADMIN_TOKENS_MAX * (2 * ADMIN_TOKEN_NAME_OCTETS_MAX + 200), "a full list of tokens can be read");
+const _: () = assert!(ADMIN_TOKEN_NAME_OCTETS_MAX + 8 < OVERRIDE_WORDS_OCTETS_MAX, "a token's name leaves room for the person's");
+const _: () = assert!(ADMIN_BUCKETS.is_power_of_two());
+const _: () = assert!(LOAD_REPORTED_RPS_MAX.checked_mul(1_000 * ENDPOINTS_PER_SERVICE_MAX as u64).is_some());
 const _: () = assert!(WORKER_RESTART_MS <= 100, "nobody waits longer for a worker that died");
 const _: () = assert!(TCP_UNSENT_OCTETS_MAX >= 2 * TCP_MESSAGE_MAX, "the largest reply fits behind what waits already");

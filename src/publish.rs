@@ -4,110 +4,42 @@
 //! itself: a worker never pays for dropping a catalog.
 
 mod bench;
+mod drills;
 mod failback;
 mod keeper;
+mod news;
+mod shelf;
+mod state;
+mod worlds;
 
+pub use drills::{DrillMeter, Drilled, NoDrillMeter};
 pub use keeper::NotGranted;
+pub use news::News;
+pub use shelf::Shelf;
+pub use worlds::{Publisher, Reader, Worlds};
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use arc_swap::ArcSwap;
-use arc_swap::cache::Cache;
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::audit::Entry;
 use crate::catalog::Catalog;
 use crate::clock::Clock;
+use crate::control::drills::{self as staged, Drills};
 use crate::control::overrides::{Override, Overrides, Proposal, Wish};
-use crate::control::{AliasChange, Change, Controller, Effects, Event, IntentChange, Plan, Refused};
+use crate::control::{Change, Controller, Effects, Event, IntentChange, Plan, Refused};
 use crate::geo::Geo;
 use crate::limits::{AUDIT_QUEUED_MAX, CHANGES_QUEUED_MAX, CONTROL_TICK_MS, EVENTS_AT_ONCE_MAX, EVENTS_QUEUED_MAX, PROPOSALS_QUEUED_MAX};
-use crate::probe::{self, Meter, Prober, Roots, Targets};
+use crate::probe::{self, Commands, Meter, Prober, Roots, Targets};
 use crate::resolve::{self, NameServers};
-use crate::state_file::{self, StateFileError};
 use crate::units::Moment;
-use crate::world::World;
 use bench::Bench;
+use drills::{DrillNotes, Drilling};
 use keeper::{Done, Job, Keeper};
-
-/// The workers' end: hands out the world. Cheap to clone.
-#[derive(Clone, Debug)]
-pub struct Worlds(Arc<ArcSwap<World>>);
-
-impl Worlds {
-    /// A world that nobody will replace, for offline uses and tests.
-    #[must_use]
-    pub fn fixed(world: Arc<World>) -> Self {
-        Self(Arc::new(ArcSwap::new(world)))
-    }
-
-    /// The present world.
-    #[must_use]
-    pub fn load(&self) -> Arc<World> {
-        self.0.load_full()
-    }
-
-    /// A reader that looks with one atomic load whether the world is another, for a worker's loop.
-    #[must_use]
-    pub fn reader(&self) -> Reader {
-        Reader(Cache::new(Arc::clone(&self.0)))
-    }
-}
-
-/// A worker's own hold on the world. It holds the one that it saw last: call [`Reader::world`] at least every
-/// [`crate::limits::WORKER_WAKE_MS`], so that old worlds can be freed.
-#[derive(Clone, Debug)]
-pub struct Reader(Cache<Arc<ArcSwap<World>>, Arc<World>>);
-
-impl Reader {
-    /// The present world.
-    #[inline]
-    pub fn world(&mut self) -> &Arc<World> {
-        self.0.load()
-    }
-}
-
-/// The writer's end.
-#[derive(Debug)]
-pub struct Publisher {
-    /// Shared with every [`Worlds`].
-    swap: Arc<ArcSwap<World>>,
-    /// Worlds that were replaced, and that somebody may still hold.
-    retired: Vec<Arc<World>>,
-}
-
-impl Publisher {
-    /// Publishes a first world.
-    #[must_use]
-    pub fn new(first: Arc<World>) -> Self {
-        Self { swap: Arc::new(ArcSwap::new(first)), retired: Vec::new() }
-    }
-
-    /// A workers' end.
-    #[must_use]
-    pub fn worlds(&self) -> Worlds {
-        Worlds(Arc::clone(&self.swap))
-    }
-
-    /// Publishes a world if it is newer than the present one, and says whether it was.
-    pub fn publish(&mut self, world: Arc<World>) -> bool {
-        let is_newer = world.generation > self.swap.load().generation;
-        if is_newer {
-            self.retired.push(self.swap.swap(world));
-            self.reclaim();
-        }
-        is_newer
-    }
-
-    /// Frees the replaced worlds that nobody else holds any more. Returns how many are still held.
-    pub fn reclaim(&mut self) -> usize {
-        // Nobody can take hold of a retired world anew, so a count of one stays one.
-        self.retired.retain(|world| Arc::strong_count(world) > 1);
-        self.retired.len()
-    }
-}
+use news::{Teller, log_alias, log_doubt, log_held, log_partial};
+use state::read_state;
 
 /// What the controller's task starts with.
 pub struct Start {
@@ -123,6 +55,8 @@ pub struct Start {
     pub overrides: Option<PathBuf>,
     /// The certificates that probes trust.
     pub roots: Roots,
+    /// The commands that probes may run.
+    pub commands: Option<Commands>,
     /// Makes this node's turns of probes others than the next node's; a digest of its name will do.
     pub seed: u64,
     /// Counts what probes do.
@@ -131,6 +65,8 @@ pub struct Start {
     pub name_servers: NameServers,
     /// Counts what look-ups do.
     pub lookups: Arc<dyn resolve::Meter>,
+    /// Tells a drill what workers have answered.
+    pub drills: Arc<dyn DrillMeter>,
 }
 
 /// The rest of the program's hold on the controller. When it and its clones are gone, the controller writes its state and ends, and the
@@ -139,7 +75,7 @@ pub struct Start {
 pub struct ControlHandle {
     /// Asks for something.
     commands: mpsc::Sender<Command>,
-    /// Takes wishes for overrides.
+    /// Takes wishes for overrides and drills.
     wishes: mpsc::Sender<Wished>,
     /// Takes observations; what finds it full is dropped by its sender, and counted there.
     events: mpsc::Sender<Event>,
@@ -149,8 +85,14 @@ pub struct ControlHandle {
     changes: broadcast::Sender<Change>,
     /// Tells changes of what is intended.
     intents: broadcast::Sender<IntentChange>,
+    /// Tells news of all kinds.
+    news: Teller,
     /// The overrides in force.
     overrides: watch::Receiver<Arc<Overrides>>,
+    /// What is known of drills.
+    drills: watch::Receiver<Arc<Drills>>,
+    /// Where reports of drills are kept, if they are.
+    shelf: Option<Shelf>,
     /// Whether the file of overrides was not whole at the start.
     lost: bool,
     /// Tells when the first round of probes is complete.
@@ -169,17 +111,32 @@ enum Command {
 }
 
 /// Takes what came of a wish.
-type Reply = oneshot::Sender<Result<Granted, NotGranted>>;
+#[derive(Debug)]
+enum Reply {
+    /// For overrides.
+    Override(oneshot::Sender<Result<Granted, NotGranted>>),
+    /// For a drill.
+    Drill(oneshot::Sender<Result<Drilled, NotGranted>>),
+}
 
-/// A wish for overrides.
+/// A wish for overrides or a drill.
 #[derive(Debug)]
 struct Wished {
     /// The wish.
-    wish: Wish,
+    wish: AnyWish,
     /// Whether it is only to be told what that would mean.
     dry_run: bool,
     /// Takes the answer.
     reply: Reply,
+}
+
+/// What is wished.
+#[derive(Debug)]
+enum AnyWish {
+    /// Overrides.
+    Override(Wish),
+    /// A drill.
+    Drill(staged::Wish),
 }
 
 /// What a wish came to.
@@ -221,6 +178,23 @@ impl ControlHandle {
         self.intents.subscribe()
     }
 
+    /// News of all kinds from now on; as [`ControlHandle::changes`].
+    #[must_use]
+    pub fn news(&self) -> broadcast::Receiver<News> {
+        self.news.listen()
+    }
+
+    /// Tells those who follow the node that files were read, and not taken.
+    pub fn tell_refused_reload(&self, why: &str, at: Moment) {
+        self.news.tell(News::ReloadRefused { why: why.into(), at });
+    }
+
+    /// The overrides in force, and news of them.
+    #[must_use]
+    pub fn overrides_news(&self) -> watch::Receiver<Arc<Overrides>> {
+        self.overrides.clone()
+    }
+
     /// The overrides in force.
     #[must_use]
     pub fn overrides(&self) -> Arc<Overrides> {
@@ -240,14 +214,19 @@ impl ControlHandle {
     /// [`NotGranted`]: nothing has changed.
     pub async fn wish(&self, wish: Wish, dry_run: bool) -> Result<Granted, NotGranted> {
         let (reply, answer) = oneshot::channel();
-        self.wishes.try_send(Wished { wish, dry_run, reply }).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => NotGranted::Busy,
-            mpsc::error::TrySendError::Closed(_) => NotGranted::Ended,
-        })?;
+        self.wish_for(Wished { wish: AnyWish::Override(wish), dry_run, reply: Reply::Override(reply) })?;
         answer.await.map_err(|_| NotGranted::Ended)?
     }
 
-    /// Has the file of overrides read again: the process before this one may have written to it until it was relieved.
+    /// Has a wish wait for its turn.
+    fn wish_for(&self, wished: Wished) -> Result<(), NotGranted> {
+        self.wishes.try_send(wished).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => NotGranted::Busy,
+            mpsc::error::TrySendError::Closed(_) => NotGranted::Ended,
+        })
+    }
+
+    /// Has the files of overrides and of the drill read again: the process before this one may have written to it until it was relieved.
     pub async fn read_overrides(&self) {
         // An error means that it has ended.
         let _ = self.commands.send(Command::ReadOverrides).await;
@@ -301,7 +280,7 @@ impl ControlHandle {
 /// Starts the controller, the probes and the look-ups on the present tokio runtime. The first world is published when this returns, and what the state
 /// file and the overrides' file hold is in it.
 pub fn spawn(start: Start) -> ControlHandle {
-    let Start { catalog, geo, clock, state, overrides, roots, seed, meter, name_servers, lookups } = start;
+    let Start { catalog, geo, clock, state, overrides, roots, commands: allowed, seed, meter, name_servers, lookups, drills } = start;
     for complaint in roots.complaints() {
         tracing::warn!(complaint, "trusted certificates");
     }
@@ -315,7 +294,10 @@ pub fn spawn(start: Start) -> ControlHandle {
         .flatten()
         .filter(|kept| *kept != Overrides::default())
         .map(|overrides| Event::Overridden { overrides: Arc::new(overrides), why: "as before the restart".into() });
-    let known: Vec<Event> = restored.into_iter().chain(overridden).collect();
+    let drilled =
+        keeper.as_ref().map(|keeper| keeper.drills()).filter(|drills| *drills != Drills::default()).map(|drills| Event::Drilled { drills: Arc::new(drills) });
+    let known: Vec<Event> = restored.into_iter().chain(overridden).chain(drilled).collect();
+    let mut notes = DrillNotes::default();
     if !known.is_empty() {
         // Nobody listens yet: what was restored is in the first world, its changes are no news. The tick fits loads to it, so that the first answers are
         // not those of a world in which everybody has room for all.
@@ -323,6 +305,7 @@ pub fn spawn(start: Start) -> ControlHandle {
         if let Some(world) = effects.publish {
             publisher.publish(world);
         }
+        notes = DrillNotes { told: effects.drill, keep: effects.keep_drill };
     }
     let (events, observed) = mpsc::channel(EVENTS_QUEUED_MAX);
     let (commands, asked) = mpsc::channel(16);
@@ -330,17 +313,54 @@ pub fn spawn(start: Start) -> ControlHandle {
     let (changes, _) = broadcast::channel(CHANGES_QUEUED_MAX);
     let (intents, _) = broadcast::channel(CHANGES_QUEUED_MAX);
     let (tell_overrides, overrides) = watch::channel(Arc::clone(controller.overrides()));
+    let (tell_drills, drills_told) = watch::channel(Arc::clone(controller.drills()));
+    let shelf = keeper.as_ref().map(|keeper| keeper.shelf());
     let (plans, plan) = watch::channel(controller.plan());
     let (targets, target) = watch::channel(Targets::of(controller.world()));
     let (readiness, ready) = watch::channel(controller.is_ready());
     let worlds = publisher.worlds();
-    let handle = ControlHandle { commands, wishes, events: events.clone(), worlds, changes: changes.clone(), intents: intents.clone(), overrides, lost, ready };
-    let prober = Prober::new(clock.clone(), roots);
+    let news = Teller::new();
+    let handle = ControlHandle {
+        commands,
+        wishes,
+        events: events.clone(),
+        worlds,
+        changes: changes.clone(),
+        intents: intents.clone(),
+        news: news.clone(),
+        overrides,
+        drills: drills_told,
+        shelf,
+        lost,
+        ready,
+    };
+    let prober = Prober::new(clock.clone(), roots).with_commands(allowed);
     tokio::spawn(resolve::run(plan.clone(), events.clone(), name_servers, clock.clone(), seed, Arc::clone(&lookups)));
-    tokio::spawn(probe::run(plan, target, events, prober, clock.clone(), seed, meter));
+    // Without it, statuses are held as they are: answering goes on, and tells how old they are.
+    let prober = probe::start(probe::run(plan, target, events, prober, clock.clone(), seed, meter))
+        .inspect_err(|error| tracing::error!(%error, "nothing is probed: there is no thread for it"))
+        .ok();
     let (jobs, job) = (Vec::new(), None);
     let bench = Bench { keeper, job, jobs, entries: Vec::new(), overrides: tell_overrides, intents };
-    let task = Task { controller, publisher, clock, plans, targets, lookups, changes, readiness, state, writing: None, unwritten: false, bench };
+    let drilling = Drilling::new(drills, tell_drills);
+    let mut task = Task {
+        controller,
+        publisher,
+        clock,
+        plans,
+        targets,
+        lookups,
+        changes,
+        news,
+        readiness,
+        state,
+        writing: None,
+        unwritten: false,
+        prober,
+        bench,
+        drilling,
+    };
+    task.carry_out_drill(notes);
     tokio::spawn(task.run(observed, asked, wished));
     handle
 }
@@ -361,6 +381,8 @@ struct Task {
     lookups: Arc<dyn resolve::Meter>,
     /// Tells changes of health.
     changes: broadcast::Sender<Change>,
+    /// Tells news of all kinds.
+    news: Teller,
     /// Tells readiness.
     readiness: watch::Sender<bool>,
     /// Where the state is kept.
@@ -369,8 +391,12 @@ struct Task {
     writing: Option<JoinHandle<()>>,
     /// Whether another falls due meanwhile.
     unwritten: bool,
-    /// What is done beside, for overrides.
+    /// The thread of the probes.
+    prober: Option<std::thread::JoinHandle<()>>,
+    /// What is done beside, for overrides and drills.
     bench: Bench,
+    /// What it has to do with drills.
+    drilling: Drilling,
 }
 
 impl Task {
@@ -387,7 +413,10 @@ impl Task {
                         // Whoever asked may have gone away meanwhile.
                         let _ = reply.send(refusal.map_or(Ok(self.controller.world().generation), Err));
                     }
-                    Some(Command::ReadOverrides) => self.bench.jobs = vec![Job::Read],
+                    Some(Command::ReadOverrides) => {
+                        self.bench.jobs.retain(Job::must_be_done);
+                        self.bench.jobs.push(Job::Read);
+                    }
                     Some(Command::Stop(reply)) => break Some(reply),
                     None => break None,
                 },
@@ -397,19 +426,24 @@ impl Task {
                     }
                 }
                 Some(Wished { wish, dry_run, reply }) = wished.recv(), if self.bench.job.is_none() => {
-                    let (world, present) = (Arc::clone(self.controller.world()), Arc::clone(self.controller.overrides()));
-                    self.bench.begin(Job::Grant { wish, dry_run, world, present, now: self.clock.now() }, Some(reply));
+                    let (world, present, now) = (Arc::clone(self.controller.world()), Arc::clone(self.controller.overrides()), self.clock.now());
+                    let job = match wish {
+                        AnyWish::Override(wish) => Job::Grant { wish, dry_run, world, present, now },
+                        AnyWish::Drill(wish) => Job::Drill { wish, dry_run, world, present, drills: Arc::clone(self.controller.drills()), now },
+                    };
+                    self.bench.begin(job, Some(reply));
                 }
                 (done, reply) = self.bench.done() => self.take(done, reply),
                 () = self.clock.sleep_until(tick) => {
                     self.handle([Event::Tick]);
                     self.publisher.reclaim();
-                    tick = self.clock.now().plus_millis(CONTROL_TICK_MS);
+                    self.count_answers();
+                    tick = self.clock.now().plus_millis(self.tick_ms());
                 }
             }
         };
         // What was begun is brought to its end: who waits for it is told, and nothing that happened stays untold.
-        self.bench.jobs.clear();
+        self.bench.jobs.retain(Job::must_be_done);
         self.bench.go_on();
         while self.bench.job.is_some() {
             let (done, reply) = self.bench.done().await;
@@ -421,6 +455,12 @@ impl Task {
             // It logs its own failure.
             let _ = writing.await;
         }
+        // Nobody plans any more: the probes under way are given up, with the commands that they run.
+        drop(self.plans);
+        if let Some(prober) = self.prober.take() {
+            // A panic there has been reported by the panic hook.
+            let _ = tokio::task::spawn_blocking(move || prober.join()).await;
+        }
         if let Some(reply) = reply {
             let _ = reply.send(());
         }
@@ -428,6 +468,11 @@ impl Task {
 
     /// Puts into force what a job came to, and tells who waits for it.
     fn take(&mut self, done: Option<Done>, reply: Option<Reply>) {
+        let reply = match reply {
+            Some(Reply::Drill(reply)) => return self.take_drill(done, reply),
+            Some(Reply::Override(reply)) => Some(reply),
+            None => None,
+        };
         let answer = match done {
             Some(Done::Granted(Wish::Release(release), proposal)) => {
                 self.release(&release, *proposal, reply);
@@ -456,11 +501,14 @@ impl Task {
                 tracing::warn!(%refused, "an override was refused");
                 Err(refused)
             }
-            Some(Done::Read(Some(overrides))) if overrides.last >= self.controller.overrides().last => {
-                self.handle([Event::Overridden { overrides: Arc::new(overrides), why: "as in the file".into() }]);
-                return;
+            Some(Done::Read(overrides, drills)) => {
+                if let Some(overrides) = overrides.filter(|read| read.last >= self.controller.overrides().last) {
+                    self.handle([Event::Overridden { overrides: Arc::new(overrides), why: "as in the file".into() }]);
+                }
+                return self.take_read_drills(drills);
             }
-            Some(Done::Read(_) | Done::Told) => return,
+            Some(Done::Kept(drills)) => return self.take_read_drills(drills),
+            Some(Done::Told | Done::WouldDrill(_) | Done::Drilled(..)) => return,
             None => Err(NotGranted::Ended),
         };
         if let Some(reply) = reply {
@@ -472,14 +520,37 @@ impl Task {
     /// Handles events and carries out what follows.
     fn handle(&mut self, events: impl IntoIterator<Item = Event>) -> Option<Refused> {
         let now = self.clock.now();
-        let Effects { publish, changes, holds, tiers, doubt, aliases, unusable, intents, intents_untold, expired, persist, plan, refusal, dropped: _ } =
-            self.controller.handle_all(events, now);
+        let before = Arc::clone(self.controller.world());
+        let effects = self.controller.handle_all(events, now);
+        self.news.tell_effects(&effects, &before, now);
+        drop(before);
+        let Effects {
+            drill,
+            keep_drill,
+            publish,
+            changes,
+            holds,
+            tiers,
+            partial,
+            doubt,
+            aliases,
+            unusable,
+            intents,
+            intents_untold,
+            expired,
+            persist,
+            plan,
+            refusal,
+            dropped: _,
+        } = effects;
         if let Some(world) = publish {
             if !self.targets.borrow().are_of(&world) {
                 self.targets.send_replace(Targets::of(&world));
             }
-            self.publisher.publish(world);
+            self.publisher.publish(Arc::clone(&world));
+            self.note_swap(&world);
         }
+        self.carry_out_drill(DrillNotes { told: drill, keep: keep_drill });
         aliases.iter().for_each(log_alias);
         tiers.iter().for_each(failback::log);
         if unusable > 0 {
@@ -489,20 +560,9 @@ impl Task {
             // Nobody need listen.
             let _ = self.changes.send(change);
         }
-        match doubt {
-            Some(true) => tracing::error!(
-                "no reference answers, and targets in several clouds fell silent: this node doubts its own network, and holds the statuses that it has"
-            ),
-            Some(false) => tracing::warn!("this node trusts its network again"),
-            None => {}
-        }
-        for held in holds {
-            if let Some(hold) = held.hold {
-                tracing::warn!(endpoint = %held.endpoint, "{hold}");
-            } else {
-                tracing::info!(endpoint = %held.endpoint, "no longer held down");
-            }
-        }
+        doubt.into_iter().for_each(log_doubt);
+        holds.iter().for_each(log_held);
+        partial.iter().for_each(log_partial);
         self.tell_intents(intents, intents_untold, &expired, now);
         if let Some(plan) = plan {
             self.plans.send_replace(plan);
@@ -537,50 +597,4 @@ impl Task {
             self.bench.overrides.send_replace(Arc::clone(overrides));
         }
     }
-
-    /// Writes the state without holding up anything else; after one that is still being written.
-    fn write_state(&mut self) {
-        self.write_state_then(|_| {});
-    }
-
-    /// The same, and does something with what came of it.
-    fn write_state_then(&mut self, then: impl FnOnce(Result<(), StateFileError>) + Send + 'static) {
-        self.unwritten = false;
-        let Some(path) = self.state.clone() else { return then(Ok(())) };
-        let state = self.controller.state(self.clock.now());
-        let earlier = self.writing.take();
-        self.writing = Some(tokio::spawn(async move {
-            if let Some(earlier) = earlier {
-                let _ = earlier.await;
-            }
-            let written = tokio::task::spawn_blocking(move || state_file::write(&path, &state)).await;
-            if let Ok(Err(error)) = &written {
-                let source = std::error::Error::source(error).map(ToString::to_string);
-                tracing::warn!(%error, source, "health will not outlive the process");
-            }
-            // A task that panicked has been reported by the panic hook.
-            if let Ok(written) = written {
-                then(written);
-            }
-        }));
-    }
-}
-
-/// Logs what is otherwise about an alias.
-fn log_alias(change: &AliasChange) {
-    let (alias, of, news) = (&change.alias, change.of.as_str(), change.news.to_string());
-    if change.news.is_trouble() {
-        tracing::warn!(%alias, r#type = of, news, "alias");
-    } else {
-        tracing::info!(%alias, r#type = of, news, "alias");
-    }
-}
-
-/// Reads the state file. A broken one is told and passed over.
-fn read_state(path: &std::path::Path) -> Option<crate::control::State> {
-    state_file::read(path).unwrap_or_else(|error| {
-        let source = std::error::Error::source(&error).map(ToString::to_string);
-        tracing::warn!(%error, source, "starting without what was known before");
-        None
-    })
 }

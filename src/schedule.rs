@@ -7,6 +7,9 @@
 //! Of an alias the addresses are asked in turn, one each time: the next after a success, the same again while it fails, so that one dead
 //! address of several is found as fast as that of one. Where nothing is resolved, nothing is asked until something is.
 //!
+//! Commands take room of their own, far less than others have, so that they neither crowd the machine nor hold up anybody else. A heartbeat comes by
+//! itself, and has no turns.
+//!
 //! # False alarms
 //!
 //! If each probe is lost with probability `p`, independently, a healthy endpoint is found down so often per unit of time:
@@ -23,28 +26,31 @@
 //! re-checks that follow each other closely are lost together. `tests/health/false_alarms.rs` holds it against simulated years.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::{BinaryHeap, HashMap, HashSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use crate::catalog::{Catalog, Name, ProbeHost, ProbeId, ProbeSpec};
+use crate::catalog::{AddressType, Catalog, Name, ProbeHost, ProbeId, ProbeKind, ProbeSpec};
 use crate::control::{Plan, spec_digest};
-use crate::health::{ProbeFailure, ProbeOutcome, wants_recheck};
-use crate::limits::{JITTER_FRACTION, RECHECK_FRACTION};
+use crate::health::{Observation, ProbeFailure, ProbeOutcome, wants_recheck};
+use crate::limits::{EXECS_IN_FLIGHT_MAX, JITTER_FRACTION, RECHECK_FRACTION};
 use crate::units::Moment;
-use crate::world::{Resolved, World};
+use crate::world::{Rehearsal, Resolved, World};
 
 /// Names one entry for as long as its specification is in the plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Key(u64);
+pub struct Key {
+    /// Distinct among all that there ever were.
+    number: u64,
+    /// Its lane.
+    lane: LaneId,
+}
 
 /// The turns of all probes of a plan.
 #[derive(Debug)]
 pub struct Schedule {
     /// Makes the spread and the jitter of one node another than that of the next.
     seed: u64,
-    /// Most probes under way at once.
-    room: usize,
     /// The plan's epoch.
     epoch: u64,
     /// The plan's probes.
@@ -57,12 +63,56 @@ pub struct Schedule {
     next: u64,
     /// Entries that wait for their turn, the earliest on top.
     due: BinaryHeap<Reverse<(Moment, Key)>>,
-    /// Entries whose turn has come.
-    ready: VecDeque<Key>,
+    /// Entries whose turn has come: what is asked over the network, and commands.
+    lanes: [Lane; 2],
     /// Entries whose turn has come, and whose alias has no address.
     parked: Vec<Key>,
-    /// How many probes are under way, also of plans that are gone.
+}
+
+/// Probes that share room.
+#[derive(Debug)]
+struct Lane {
+    /// Most under way at once.
+    room: usize,
+    /// How many are, also of plans that are gone.
     in_flight: usize,
+    /// Entries whose turn has come.
+    ready: VecDeque<Key>,
+}
+
+impl Lane {
+    /// With so much room.
+    const fn new(room: usize) -> Self {
+        Self { room, in_flight: 0, ready: VecDeque::new() }
+    }
+
+    /// The next one, if there is room for it.
+    fn start(&mut self) -> Option<Key> {
+        let key = if self.in_flight < self.room { self.ready.pop_front() } else { None };
+        self.in_flight += usize::from(key.is_some());
+        key
+    }
+}
+
+/// Which lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum LaneId {
+    /// What is asked over the network.
+    Network,
+    /// Commands.
+    Commands,
+}
+
+impl LaneId {
+    /// The lane of a probe.
+    const fn of(spec: &ProbeSpec) -> Self {
+        if matches!(spec.kind, ProbeKind::Exec { .. }) { Self::Commands } else { Self::Network }
+    }
+
+    /// As an index into the lanes.
+    const fn index(self) -> usize {
+        self as usize
+    }
 }
 
 /// What aliases were resolved to, as probes see it. Cheap to clone.
@@ -72,19 +122,30 @@ pub struct Targets {
     catalog: Arc<Catalog>,
     /// By alias.
     resolved: Arc<[Arc<Resolved>]>,
+    /// The drill that plays with what probes observe, if there is one.
+    drill: Option<Arc<Rehearsal>>,
 }
 
 impl Targets {
     /// Those of a world.
     #[must_use]
     pub fn of(world: &World) -> Self {
-        Self { catalog: Arc::clone(&world.catalog), resolved: Arc::clone(&world.statuses.resolved) }
+        Self { catalog: Arc::clone(&world.catalog), resolved: Arc::clone(&world.statuses.resolved), drill: world.drill.clone() }
     }
 
     /// Whether a world has the same.
     #[must_use]
     pub fn are_of(&self, world: &World) -> bool {
-        Arc::ptr_eq(&self.resolved, &world.statuses.resolved) && Arc::ptr_eq(&self.catalog, &world.catalog)
+        let same_drill = self.drill.as_ref().map(Arc::as_ptr) == world.drill.as_ref().map(Arc::as_ptr);
+        same_drill && Arc::ptr_eq(&self.resolved, &world.statuses.resolved) && Arc::ptr_eq(&self.catalog, &world.catalog)
+    }
+
+    /// What an observation of this probe is to whoever a drill plays with. A target that it has fail is asked again soon, as one that really fails.
+    #[must_use]
+    pub fn played(&self, spec: &ProbeSpec, observation: &Observation) -> ProbeOutcome {
+        let digest = || spec_digest(spec);
+        let fault = self.drill.as_ref().and_then(|drill| drill.fault_of(digest));
+        fault.map_or_else(|| observation.outcome.clone(), |fault| fault.befall(spec, digest(), observation).outcome)
     }
 
     /// The addresses of a host: those of an alias, IPv4 first, or the one that it is.
@@ -93,6 +154,10 @@ impl Targets {
         match host {
             ProbeHost::Address(address) => vec![*address],
             ProbeHost::Alias(name) => self.resolved(name).map(|resolved| addresses_of(resolved).collect()).unwrap_or_default(),
+            ProbeHost::AliasOf(name, of) => {
+                let all = self.resolved(name).into_iter().flat_map(addresses_of);
+                all.filter(|address| of.holds(*address)).collect()
+            }
         }
     }
 
@@ -101,6 +166,10 @@ impl Targets {
         match host {
             ProbeHost::Address(_) => true,
             ProbeHost::Alias(name) => self.resolved(name).is_some_and(|resolved| addresses_of(resolved).next().is_some()),
+            ProbeHost::AliasOf(name, of) => self.resolved(name).is_some_and(|resolved| match of {
+                AddressType::A => !resolved.a.addresses.is_empty(),
+                AddressType::Aaaa => !resolved.aaaa.addresses.is_empty(),
+            }),
         }
     }
 
@@ -144,21 +213,19 @@ enum Turn {
 }
 
 impl Schedule {
-    /// A schedule with nothing to ask, and at most `room` probes under way at once.
+    /// A schedule with nothing to ask, and at most `room` probes under way at once, of which at most [`EXECS_IN_FLIGHT_MAX`] are commands.
     #[must_use]
     pub fn new(seed: u64, room: usize) -> Self {
         Self {
             seed,
-            room: room.max(1),
             epoch: 0,
             catalog: Arc::default(),
             entries: Vec::new(),
             places: HashMap::new(),
             next: 0,
             due: BinaryHeap::new(),
-            ready: VecDeque::new(),
+            lanes: [room.max(1), room.clamp(1, EXECS_IN_FLIGHT_MAX)].map(Lane::new),
             parked: Vec::new(),
-            in_flight: 0,
         }
     }
 
@@ -170,17 +237,20 @@ impl Schedule {
             let entry = kept.unwrap_or_else(|| {
                 self.next += 1;
                 let hash = mix(spec_digest(spec) ^ self.seed);
-                Entry { key: Key(self.next), hash, turn: Turn::Waits(now), failed: 0, turns: 0, placed: false, asked: None }
+                let key = Key { number: self.next, lane: LaneId::of(spec) };
+                Entry { key, hash, turn: Turn::Waits(now), failed: 0, turns: 0, placed: false, asked: None }
             });
             self.entries.push(entry);
         }
         self.places = self.entries.iter().zip((0..).map(ProbeId)).map(|(entry, id)| (entry.key, id)).collect();
         // They come to be ready at once, and are parked anew where nothing has changed.
         self.parked.clear();
-        self.ready.retain(|key| self.places.contains_key(key));
-        let is_ready: std::collections::HashSet<Key> = self.ready.iter().copied().collect();
-        let waits = self.entries.iter().filter_map(|entry| match entry.turn {
-            Turn::Waits(due) if !is_ready.contains(&entry.key) => Some(Reverse((due, entry.key))),
+        for lane in &mut self.lanes {
+            lane.ready.retain(|key| self.places.contains_key(key));
+        }
+        let is_ready: HashSet<Key> = self.lanes.iter().flat_map(|lane| &lane.ready).copied().collect();
+        let waits = self.entries.iter().zip(&plan.catalog.probes).filter_map(|(entry, spec)| match entry.turn {
+            Turn::Waits(due) if !is_ready.contains(&entry.key) && !matches!(spec.kind, ProbeKind::Push(_)) => Some(Reverse((due, entry.key))),
             _ => None,
         });
         self.due = waits.collect();
@@ -194,15 +264,11 @@ impl Schedule {
             && due <= now
         {
             self.due.pop();
-            self.ready.push_back(key);
+            self.lanes[key.lane.index()].ready.push_back(key);
         }
-        if self.in_flight >= self.room {
-            return None;
-        }
-        let key = self.ready.pop_front()?;
+        let key = self.lanes.iter_mut().find_map(Lane::start)?;
         let place = self.places[&key].index();
         self.entries[place].turn = Turn::UnderWay(now);
-        self.in_flight += 1;
         Some((key, &self.catalog.probes[place]))
     }
 
@@ -212,7 +278,7 @@ impl Schedule {
         if addresses.is_empty() {
             if let Turn::UnderWay(since) = entry.turn {
                 entry.turn = Turn::Waits(since);
-                self.in_flight -= 1;
+                self.lanes[key.lane.index()].in_flight -= 1;
                 self.parked.push(key);
             }
             return None;
@@ -228,11 +294,11 @@ impl Schedule {
 
     /// Lets the probes come to their turns that waited for an alias to have addresses.
     pub fn retarget(&mut self, targets: &Targets) {
-        let Self { parked, ready, places, catalog, .. } = self;
+        let Self { parked, lanes, places, catalog, .. } = self;
         parked.retain(|key| {
             let host = places.get(key).map(|place| &catalog.probes[place.index()].target.host);
             let goes = host.is_none_or(|host| targets.has_any(host));
-            ready.extend((goes && host.is_some()).then_some(*key));
+            lanes[key.lane.index()].ready.extend((goes && host.is_some()).then_some(*key));
             !goes
         });
     }
@@ -240,14 +306,14 @@ impl Schedule {
     /// Takes back a probe that was asked, and sets its next turn. Returns the epoch and the index that its observation is to be sent
     /// under; `None` when it is in the plan no more.
     pub fn finish(&mut self, key: Key, outcome: &ProbeOutcome, now: Moment) -> Option<(u64, ProbeId)> {
-        self.in_flight -= 1;
+        self.lanes[key.lane.index()].in_flight -= 1;
         let id = *self.places.get(&key)?;
         let spec = &self.catalog.probes[id.index()];
         let entry = &mut self.entries[id.index()];
         entry.failed = match outcome {
             ProbeOutcome::Failed(ProbeFailure::NotAsked(_)) => entry.failed,
             ProbeOutcome::Failed(_) => entry.failed.saturating_add(1),
-            ProbeOutcome::Passed | ProbeOutcome::Slow => 0,
+            ProbeOutcome::Passed | ProbeOutcome::Slow | ProbeOutcome::Warned(_) => 0,
         };
         let Turn::UnderWay(started) = entry.turn else { return None };
         let due = started.plus_millis(entry.step(spec)).max(now);
@@ -260,19 +326,31 @@ impl Schedule {
     #[must_use]
     pub fn wake(&self) -> Option<Moment> {
         let Reverse((due, _)) = self.due.peek()?;
-        (self.in_flight < self.room).then_some(*due)
+        self.lanes.iter().any(|lane| lane.in_flight < lane.room).then_some(*due)
+    }
+
+    /// What a probe is: a place in the plan's catalog.
+    #[must_use]
+    pub fn place(&self, key: Key) -> Option<(Arc<Catalog>, ProbeId)> {
+        self.places.get(&key).map(|place| (Arc::clone(&self.catalog), *place))
+    }
+
+    /// Whether a probe is in the plan still.
+    #[must_use]
+    pub fn has(&self, key: Key) -> bool {
+        self.places.contains_key(&key)
     }
 
     /// How many probes are under way.
     #[must_use]
-    pub const fn in_flight(&self) -> usize {
-        self.in_flight
+    pub fn in_flight(&self) -> usize {
+        self.lanes.iter().map(|lane| lane.in_flight).sum()
     }
 
     /// How many probes are due and wait for room, as of the last [`Schedule::start`].
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.ready.len()
+        self.lanes.iter().map(|lane| lane.ready.len()).sum()
     }
 }
 

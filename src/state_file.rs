@@ -1,4 +1,4 @@
-//! The files in which health and overrides outlive the process.
+//! The files in which health, overrides and the drill outlive the process.
 //!
 //! One line of head (`aya-state 1 CHECKSUM`), then JSON. A file is replaced whole: written beside, synced, renamed, the folder synced. One
 //! that cannot be read is a warning, never a reason not to start.
@@ -11,8 +11,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::control::State;
+use crate::control::drills::Drills;
 use crate::control::overrides::Overrides;
-use crate::limits::{OVERRIDES_FILE_OCTETS_MAX, STATE_FILE_OCTETS_MAX};
+use crate::limits::{DRILL_FILE_OCTETS_MAX, OVERRIDES_FILE_OCTETS_MAX, STATE_FILE_OCTETS_MAX};
 
 /// What is kept in a file of its own.
 pub trait Kept: Serialize + DeserializeOwned {
@@ -30,6 +31,11 @@ impl Kept for State {
 impl Kept for Overrides {
     const HEAD: &'static str = "aya-overrides 1";
     const OCTETS_MAX: u64 = OVERRIDES_FILE_OCTETS_MAX;
+}
+
+impl Kept for Drills {
+    const HEAD: &'static str = "aya-drill 1";
+    const OCTETS_MAX: u64 = DRILL_FILE_OCTETS_MAX;
 }
 
 /// Why a state file could not be read or written.

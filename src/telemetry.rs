@@ -5,6 +5,7 @@
 //! are registered anew for each scrape, so that an endpoint that was removed leaves no series behind; at most
 //! [`limits::METRIC_SERIES_MAX`] of one name are told, the rest is summed under `other`.
 
+mod drill;
 mod process;
 mod scrape;
 pub mod tally;
@@ -24,7 +25,7 @@ use self::tally::{Counters, Ledger, Ledgers, Tally};
 use crate::answer::Transport;
 use crate::catalog::{Catalog, EndpointId, ProbeSpec};
 use crate::control::Lookup;
-use crate::health::{Observation, ProbeFailure, ProbeOutcome};
+use crate::health::{Observation, ProbeOutcome};
 use crate::limits;
 use crate::units::Moment;
 use crate::world::{LookupFailure, World};
@@ -112,6 +113,9 @@ metrics! {
     /// Age of the evidence.
     EVIDENCE = "aya_endpoint_evidence_age_seconds", Gauge, Seconds, ["service", "endpoint"],
         "Age of the oldest evidence among the endpoint's probes; -1 while any of them has none";
+    /// End of certificates.
+    EXPIRES = "aya_certificate_expires_seconds", Gauge, Seconds, ["service", "endpoint"],
+        "Time until the first end of a certificate that the endpoint's probes were shown; negative when that is over";
     /// Held endpoints.
     DAMPED = "aya_endpoints_damped", Gauge, Count, [], "Endpoints held out of service, since they came and went too often";
     /// Ramping endpoints.
@@ -161,6 +165,16 @@ metrics! {
     OVERRIDES_LOST = "aya_overrides_lost", Gauge, Count, [], "1 if the file of overrides was not whole at the start, and was set aside";
     /// Wishes.
     WISHES = "aya_override_requests_total", Counter, Count, ["outcome"], "Requests to set or clear overrides, or to release tiers, by outcome; dry runs are left out";
+    /// Requests that were not let in.
+    NOT_LET_IN = "aya_api_refused_total", Counter, Count, ["why"], "Requests that the admin API did not let in: no token that it knows, a role that may not, too often, a host that is not ours";
+    /// The drill.
+    DRILL = "aya_drill", Gauge, Count, ["phase"], "1 while a drill is announced, and again while one is running";
+    /// Drilled endpoints.
+    DRILLED = "aya_drilled_endpoints", Gauge, Count, [], "Endpoints that the drill which is announced or running is about";
+    /// Drills.
+    DRILLS = "aya_drills_total", Counter, Count, ["outcome"], "Drills that are over, by outcome: ended by themselves, or aborted";
+    /// Wishes for drills.
+    DRILL_WISHES = "aya_drill_requests_total", Counter, Count, ["outcome"], "Requests to run or abort drills, by outcome; dry runs are left out";
     /// Dropped events.
     DROPPED = "aya_events_dropped_total", Counter, Count, [], "Events for the controller that found its queue full";
     /// Open descriptors.
@@ -191,6 +205,22 @@ pub enum Reloaded {
     Applied,
     /// The old ones still are.
     Refused,
+}
+
+/// Why requests are not let in, in the order of [`NotLetIn`].
+const NOT_LET_IN_WHYS: [&str; 4] = ["token", "role", "rate", "host"];
+
+/// Why a request to the admin API is not let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NotLetIn {
+    /// It has no token, or one that nobody knows.
+    Unknown,
+    /// Its token's role may not do that.
+    Role,
+    /// It is one too many.
+    TooOften,
+    /// It is meant for a host that this is not.
+    Host,
 }
 
 /// Outcomes of requests for overrides, in the order of [`Wished`].
@@ -250,6 +280,8 @@ struct Probed {
     catalog: Arc<Catalog>,
     /// By [`digest`] of the probe: two that collide would be counted as one, no more.
     endpoints: HashMap<u64, Vec<EndpointId>>,
+    /// What was counted of each endpoint, by outcome, and is not among [`Folded::probes`] yet: that has names, which would be made anew for each probe.
+    results: HashMap<(EndpointId, &'static str), u64>,
 }
 
 impl Probed {
@@ -262,7 +294,16 @@ impl Probed {
                 endpoints.entry(digests[probe.index()]).or_default().push(id);
             }
         }
-        Self { catalog: Arc::clone(catalog), endpoints }
+        Self { catalog: Arc::clone(catalog), endpoints, results: HashMap::new() }
+    }
+
+    /// Counts a result for every endpoint that the probe judges. Says which.
+    fn count(&mut self, spec: &ProbeSpec, outcome: &ProbeOutcome) -> &[EndpointId] {
+        let ids: &[EndpointId] = self.endpoints.get(&digest(spec)).map_or(&[], Vec::as_slice);
+        for id in ids {
+            *self.results.entry((*id, outcome.kind())).or_default() += 1;
+        }
+        ids
     }
 }
 
@@ -336,17 +377,20 @@ impl Telemetry {
         let next = Ledgers { current: Ledger::new(Arc::clone(catalog), self.workers), previous: Some(Arc::clone(kept)) };
         self.ledgers.store(Arc::new(next));
         drop(folded);
+        self.fold_probes();
         *lock(&self.probed) = Probed::of(catalog);
     }
 
     /// The expected catalog is in force: what was counted of services that it does not have is let go.
     pub fn adopt(&self, catalog: &Catalog) {
+        self.fold_probes();
         let services: HashSet<String> = catalog.services.iter().map(|service| service.name.to_string()).collect();
         lock(&self.folded).probes.retain(|[service, ..], _| services.contains(service.as_ref()) || service.as_ref() == OTHER);
     }
 
     /// The expected catalog was refused: probes are those of the published world, as before.
     pub fn dismiss(&self, published: &World) {
+        self.fold_probes();
         *lock(&self.probed) = Probed::of(&published.catalog);
     }
 
@@ -363,14 +407,23 @@ impl Telemetry {
     /// Says whether overrides were lost at the start, since their file was not whole.
     pub fn set_overrides_lost(&self, lost: bool) {
         gauge(&self.lasting, &OVERRIDES_LOST, NONE).set(f64::from(u8::from(lost)));
+        for why in NOT_LET_IN_WHYS {
+            counter(&self.lasting, &NOT_LET_IN, &[why]).increment(0);
+        }
         for outcome in WISH_OUTCOMES {
             counter(&self.lasting, &WISHES, &[outcome]).increment(0);
         }
+        self.register_drills();
     }
 
     /// Counts a request to set or clear overrides.
     pub fn count_wish(&self, outcome: Wished) {
         counter(&self.lasting, &WISHES, &[WISH_OUTCOMES[outcome as usize]]).increment(1);
+    }
+
+    /// Counts a request that the admin API did not let in.
+    pub fn count_not_let_in(&self, why: NotLetIn) {
+        counter(&self.lasting, &NOT_LET_IN, &[NOT_LET_IN_WHYS[why as usize]]).increment(1);
     }
 
     /// Counts a look-up of an alias.
@@ -403,22 +456,33 @@ impl Telemetry {
 
     /// Counts the result of a probe, for every endpoint that it judges.
     pub fn count_probe(&self, spec: &ProbeSpec, observation: &Observation) {
-        let probed = lock(&self.probed);
-        for &id in probed.endpoints.get(&digest(spec)).into_iter().flatten() {
-            let endpoint = probed.catalog.endpoint(id);
-            let service = probed.catalog.service(endpoint.service).name.to_string();
-            self.count_result([service.into(), endpoint.name.clone(), outcome_word(&observation.outcome).into()]);
+        let mut probed = lock(&self.probed);
+        let catalog = Arc::clone(&probed.catalog);
+        for id in probed.count(spec, &observation.outcome) {
             if !matches!(observation.outcome, ProbeOutcome::Failed(_)) {
-                self.record_rtt(&probed.catalog.region(endpoint.region).name, observation);
+                self.record_rtt(&catalog.region(catalog.endpoint(*id).region).name, observation);
             }
         }
     }
 
-    /// Counts one result, under `other` when there are too many series.
-    fn count_result(&self, series: [Box<str>; 3]) {
+    /// Counts a heartbeat, as the result of a probe.
+    pub fn count_pushed(&self, spec: &ProbeSpec, observation: &Observation) {
+        lock(&self.probed).count(spec, &observation.outcome);
+    }
+
+    /// Adds what was counted of endpoints to what is told by their names, under `other` when there are too many series.
+    fn fold_probes(&self) {
+        let mut probed = lock(&self.probed);
+        let results = std::mem::take(&mut probed.results);
+        let catalog = Arc::clone(&probed.catalog);
+        drop(probed);
         let mut folded = lock(&self.folded);
-        let full = folded.probes.len() >= limits::METRIC_SERIES_MAX && !folded.probes.contains_key(&series);
-        *folded.probes.entry(if full { [OTHER, OTHER, OTHER].map(Into::into) } else { series }).or_default() += 1;
+        for ((id, outcome), count) in results {
+            let endpoint = catalog.endpoint(id);
+            let series = [catalog.service(endpoint.service).name.to_string().into(), endpoint.name.clone(), outcome.into()];
+            let full = folded.probes.len() >= limits::METRIC_SERIES_MAX && !folded.probes.contains_key(&series);
+            *folded.probes.entry(if full { [OTHER, OTHER, OTHER].map(Into::into) } else { series }).or_default() += count;
+        }
     }
 
     /// Records how long a probe took that passed.
@@ -451,8 +515,21 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// Whether a metric lasts as long as the node, rather than being summed for each scrape.
 fn is_lasting(metric: &Metric) -> bool {
     metric.kind == Kind::Histogram
-        || [RELOADS.name, DROPPED.name, LOOKUPS.name, UNUSABLE.name, BUILD.name, CERTIFICATE_END.name, CERTIFICATES.name, OVERRIDES_LOST.name, WISHES.name]
-            .contains(&metric.name)
+        || [
+            RELOADS.name,
+            DROPPED.name,
+            LOOKUPS.name,
+            UNUSABLE.name,
+            BUILD.name,
+            CERTIFICATE_END.name,
+            CERTIFICATES.name,
+            OVERRIDES_LOST.name,
+            WISHES.name,
+            NOT_LET_IN.name,
+            DRILLS.name,
+            DRILL_WISHES.name,
+        ]
+        .contains(&metric.name)
 }
 
 /// Describes the metrics of one recorder.
@@ -489,24 +566,6 @@ fn gauge(recorder: &PrometheusRecorder, metric: &Metric, values: &[impl AsRef<st
 /// A histogram of this recorder.
 fn histogram(recorder: &PrometheusRecorder, metric: &Metric, values: &[impl AsRef<str>]) -> Histogram {
     recorder.register_histogram(&key(metric, values), &METADATA)
-}
-
-/// The outcome of a probe as a label.
-fn outcome_word(outcome: &ProbeOutcome) -> &'static str {
-    match outcome {
-        ProbeOutcome::Passed => "passed",
-        ProbeOutcome::Slow => "slow",
-        ProbeOutcome::Failed(failure) => match failure {
-            ProbeFailure::TimedOut => "timed-out",
-            ProbeFailure::Unreachable => "unreachable",
-            ProbeFailure::Refused => "refused",
-            ProbeFailure::Broken => "broken",
-            ProbeFailure::Tls(_) => "tls",
-            ProbeFailure::Status(_) => "status",
-            ProbeFailure::Body(_) => "body",
-            ProbeFailure::NotAsked(_) => "not-asked",
-        },
-    }
 }
 
 #[cfg(test)]

@@ -1,8 +1,10 @@
 //! What a query may know: the immutable snapshot that queries are answered from. Published, never changed.
 
+mod drill;
 mod notes;
 mod resolved;
 
+pub use drill::{Played, Rehearsal};
 pub use notes::{Deed, Note, Notes};
 pub use resolved::{Held, LookupFailure, Resolved, Trouble};
 
@@ -27,6 +29,8 @@ pub struct World {
     pub statuses: Statuses,
     /// Which override has its say in which status, for explanations. Deciding never reads it.
     pub notes: Arc<Notes>,
+    /// The drill that is announced or under way. What deciding needs of it stands in statuses.
+    pub drill: Option<Arc<Rehearsal>>,
     /// What is told about load. Deciding never reads it.
     pub outlook: Arc<Outlook>,
 }
@@ -89,7 +93,7 @@ impl World {
             doubting: false,
             observed: Moment(0),
         };
-        Self { generation, catalog, geo, statuses, outlook: Arc::default(), notes: Arc::default() }
+        Self { generation, catalog, geo, statuses, outlook: Arc::default(), notes: Arc::default(), drill: None }
     }
 
     /// The status of an endpoint.
@@ -104,6 +108,12 @@ impl World {
     pub fn note(&self, endpoint: EndpointId) -> Option<&health::Note> {
         let notes = &self.statuses.notes;
         notes.binary_search_by_key(&endpoint, |(id, _)| *id).ok().map(|index| &notes[index].1)
+    }
+
+    /// The drill, if it is about this endpoint.
+    #[must_use]
+    pub fn drill_of(&self, endpoint: EndpointId) -> Option<&Rehearsal> {
+        self.drill.as_deref().filter(|drill| drill.touches(endpoint))
     }
 
     /// The addresses that an endpoint gives to an answer: its own, or what its alias was resolved to.

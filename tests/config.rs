@@ -11,7 +11,7 @@ use std::process::Command;
 use aya_gslb::catalog::{ClientSet, Selector};
 use aya_gslb::cli::draw::draw;
 use aya_gslb::config::keys::SECTIONS;
-use aya_gslb::config::{Code, Failure, Loaded, SourceFile, compile, load};
+use aya_gslb::config::{Code, Failure, Loaded, MayRun, SourceFile, compile, compile_for, load, load_for};
 
 /// The files of a case: what stands before the first `#---` is called like the case.
 fn sources(name: &str, text: &str) -> Vec<SourceFile> {
@@ -24,14 +24,19 @@ fn sources(name: &str, text: &str) -> Vec<SourceFile> {
     std::iter::once(first).chain(others).collect()
 }
 
-/// Compiles a case; what does not end in `.toml` is a master file.
+/// Compiles a case that nothing is run of; what does not end in `.toml` is a master file.
 fn compile_case(name: &str, text: &str) -> Result<Loaded, Failure> {
+    compile_case_for(name, text, MayRun::Unrun)
+}
+
+/// Compiles a case for a node that may run this.
+fn compile_case_for(name: &str, text: &str, may_run: MayRun) -> Result<Loaded, Failure> {
     let (tomls, masters): (Vec<_>, Vec<_>) = sources(name, text).into_iter().partition(|source| source.name.ends_with(".toml"));
     let fetch = |_asking: &str, path: &str| {
         let found = masters.iter().find(|source| *source.name == *path);
         found.map(|source| (path.to_owned(), source.text.to_string())).ok_or_else(|| "no such file".to_owned())
     };
-    compile(tomls, &fetch)
+    compile_for(tomls, &fetch, may_run)
 }
 
 /// The cases of a folder, by name.
@@ -66,7 +71,7 @@ fn every_mistake_is_told_with_place_and_hint_as_written_beside_it() {
     let update = std::env::var_os("UPDATE_EXPECT").is_some();
     let mut wrong = Vec::new();
     for (path, name, text) in cases("bad") {
-        let (codes, told) = told(compile_case(&name, &text));
+        let (codes, told) = told(compile_case_for(&name, &text, MayRun::Nothing));
         assert!(!codes.is_empty(), "{name} is in the folder of bad cases and nothing is told of it");
         let expected_path = path.with_extension("txt");
         if update {
@@ -82,7 +87,7 @@ fn every_mistake_is_told_with_place_and_hint_as_written_beside_it() {
 
 #[test]
 fn every_code_has_a_bad_case() {
-    let seen: BTreeSet<Code> = cases("bad").into_iter().flat_map(|(_, name, text)| told(compile_case(&name, &text)).0).collect();
+    let seen: BTreeSet<Code> = cases("bad").into_iter().flat_map(|(_, name, text)| told(compile_case_for(&name, &text, MayRun::Nothing)).0).collect();
     // Only a disk has files that cannot be read at all.
     let missing: Vec<&str> = Code::ALL.iter().filter(|&&code| code != Code::Unreadable && !seen.contains(&code)).map(|code| code.as_str()).collect();
     assert!(missing.is_empty(), "no case in tests/config/bad for {missing:?}");
@@ -174,6 +179,38 @@ fn reference_has_every_key() {
             assert!(written.iter().any(|form| text.contains(form)), "the reference lacks `{}` of [{}]", key.name, section.path);
         }
     }
+}
+
+#[test]
+fn the_example_of_inference_loads_without_a_lint() {
+    let (codes, told) = told(load(&["zones/reference/inference.toml"]));
+    assert_eq!(codes, [], "{told}");
+}
+
+#[test]
+fn commands_are_run_only_from_the_folder_that_is_allowed() {
+    let folder = std::env::temp_dir().join(format!("aya-check-exec-{}", std::process::id()));
+    let (commands, zones) = (folder.join("commands"), folder.join("zones"));
+    std::fs::create_dir_all(&commands).unwrap();
+    std::fs::create_dir_all(&zones).unwrap();
+    std::fs::write(commands.join("inside"), "").unwrap();
+    std::fs::write(folder.join("outside"), "").unwrap();
+    std::os::unix::fs::symlink(folder.join("outside"), commands.join("link")).unwrap();
+    let codes_of = |command: &Path, may_run: MayRun| {
+        let zone =
+            "zone = \"example.com\"\n[ns]\nns1 = [\"192.0.2.53\"]\nns2 = [\"198.51.100.53\"]\n[service.api.endpoint.aws-eu-west-1]\na = [\"192.0.2.1\"]\n";
+        std::fs::write(zones.join("zone.toml"), format!("{zone}[service.api.probe.exec]\ncommand = {command:?}\n")).unwrap();
+        told(load_for(&[&zones], may_run)).0
+    };
+    let allowed = || MayRun::Folder(commands.clone());
+    assert_eq!(codes_of(&commands.join("inside"), allowed()), []);
+    assert_eq!(codes_of(&commands.join("inside"), MayRun::Nothing), [Code::ExecRefused]);
+    assert_eq!(codes_of(&commands.join("inside"), MayRun::Unrun), []);
+    for wrong in [folder.join("outside"), commands.join("link"), commands.join("nothing"), "/bin/true".into()] {
+        assert_eq!(codes_of(&wrong, allowed()), [Code::ExecRefused], "{}", wrong.display());
+    }
+    assert_eq!(codes_of(&commands.join("../outside"), allowed()), [Code::BadProbe], "a path is what it says");
+    let _ = std::fs::remove_dir_all(&folder);
 }
 
 #[test]

@@ -134,7 +134,7 @@ fn a_node_that_cannot_reach_a_region_differs_from_the_others_only_for_as_long_an
         let [cut_off, other] = [&cut_off, &other].map(|scenario| run(scenario, &grounds, seed, &mut |_| {}).unwrap());
         assert_eq!((&cut_off.breaches, &other.breaches), (&vec![], &vec![]), "seed {seed}");
         let moved = |report: &Report| report.timeline.iter().filter(|entry| entry.kind == "moved").map(|entry| entry.at_ms).collect::<Vec<u64>>();
-        assert_eq!(moved(&other), [], "seed {seed}");
+        assert_eq!(moved(&other), Vec::<u64>::new(), "seed {seed}");
         let moved = moved(&cut_off);
         assert!(!moved.is_empty() && moved.iter().all(|at| (60_000..=480_000).contains(at)), "seed {seed}: {moved:?}");
     }
@@ -168,6 +168,16 @@ fn a_tier_that_was_left_tells_so_and_what_released_it() {
             "db.example.com: tier 2 was left for tier 1, and waits from now on until it is released"
         ]
     );
+}
+
+#[test]
+fn a_certificate_that_ends_degrades_two_weeks_before_and_is_told_with_its_end() {
+    let report = play("certificate-expires.toml", 1);
+    let health: Vec<(u64, &str)> = report.timeline.iter().filter(|entry| entry.kind == "health").map(|entry| (entry.at_ms / 60_000, &*entry.text)).collect();
+    let changes: Vec<u64> = health.iter().map(|(minute, _)| *minute).collect();
+    assert_eq!(changes, [6, 20, 30], "{health:?}");
+    assert!(health[0].1.contains("up → degraded") && health[0].1.contains("the certificate ends at "), "{health:?}");
+    assert!(health[2].1.contains("→ down") && health[2].1.contains("the certificate has expired"), "{health:?}");
 }
 
 #[test]

@@ -5,19 +5,21 @@
 //! | `GET /v1/failback` | services with latched tiers | 200 |
 //! | `POST /v1/failback` | releases those of a service ([`ReleaseRequest`]) | 200, 400, 404, 409, 413, 415, 422, 500, 503 |
 //!
-//! With `dry-run` nothing is changed, and the answer tells who would move. A refusal is a problem document, and nothing has changed: 404 there is no such
+//! Who it is, is told as for overrides. With `dry-run` nothing is changed, and the answer tells who would move. A refusal is a problem document, and nothing has changed: 404 there is no such
 //! service, 409 nothing waits, it has too few live endpoints still, or a safety rule forbids it. 500 says what has changed.
 
-use axum::Router;
 use axum::extract::State;
-use axum::extract::rejection::JsonRejection;
 use axum::response::Json;
 use axum::routing::get;
+use axum::{Extension, Router};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::Context;
-use super::api::Problem;
-use super::overrides::{MovedView, wish_for, words, wrong};
+use super::api::{Guarded, NotGrantedAnswers, Reading, Writing};
+use super::gate::Actor;
+use super::overrides::{MovedView, who, wish_for, words};
+use super::problem::{Body, Nothing, Params, Problem};
 use crate::control::overrides::{Release, Released, Wish};
 use crate::control::{Waiting, waiting};
 use crate::world::World;
@@ -28,15 +30,18 @@ pub(super) fn routes() -> Router<Context> {
 }
 
 /// What is to be released.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct ReleaseRequest {
     /// The services: an owner name or a label; `*` stands for any text.
+    #[schema(min_length = 1, example = "db")]
     pub service: String,
     /// Why: 1 to 200 octets, a line.
+    #[schema(min_length = 1, max_length = 200, example = "replica is in sync")]
     pub why: String,
-    /// Who: 1 to 200 octets, a line.
-    pub who: String,
+    /// Who, or with a token for whom: 1 to 200 octets, a line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub who: Option<String>,
     /// Why safety rules do not count this time, if they do not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub force: Option<String>,
@@ -46,7 +51,7 @@ pub struct ReleaseRequest {
 }
 
 /// What has latched tiers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct FailbackView {
     /// By service.
@@ -54,7 +59,7 @@ pub struct FailbackView {
 }
 
 /// A service with latched tiers. Tiers are counted from 1.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct WaitingView {
     /// The service's owner name.
@@ -85,7 +90,7 @@ impl WaitingView {
 }
 
 /// What a release came to, or would come to.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct ReleasedView {
     /// Whether nothing has changed, since only that was asked.
@@ -101,7 +106,7 @@ pub struct ReleasedView {
 }
 
 /// The tiers of a service that are released, counted from 1.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "kebab-case")]
 pub struct ReleasedTiers {
     /// The service's owner name.
@@ -119,21 +124,28 @@ impl ReleasedTiers {
     }
 }
 
-/// What waits.
-async fn list(State(context): State<Context>) -> Json<FailbackView> {
+/// Services with tiers that clients left and do not return to by themselves.
+#[utoipa::path(get, path = "/v1/failback", tag = "intend", responses((status = 200, description = "By service", body = FailbackView), Reading, Guarded))]
+pub(super) async fn list(State(context): State<Context>, _: Params<Nothing>) -> Json<FailbackView> {
     let world = context.worlds.load();
     Json(FailbackView { services: waiting(&world).map(|waiting| WaitingView::of(&waiting, &world)).collect() })
 }
 
-/// Releases.
-async fn release(State(context): State<Context>, request: Result<Json<ReleaseRequest>, JsonRejection>) -> Result<Json<ReleasedView>, Problem> {
-    let Json(request) = request.map_err(|rejection| Problem::new(rejection.status(), rejection.body_text()))?;
-    if request.service.is_empty() {
-        return Err(wrong("`service` is empty: which service is meant?"));
-    }
-    let force = request.force.as_deref().map(|force| words("force", force)).transpose()?;
-    let wish = Release { service: request.service.into(), why: words("why", &request.why)?, who: words("who", &request.who)?, force };
-    let granted = wish_for(&context, Wish::Release(wish), request.dry_run).await?;
+/// Lets clients return to tiers that they left, as far as these have enough live endpoints again.
+#[utoipa::path(
+    post, path = "/v1/failback", tag = "intend", request_body = ReleaseRequest,
+    responses(
+        (status = 200, description = "It is in force, and on the disk; or of a dry run what it would come to", body = ReleasedView),
+        NotGrantedAnswers, Writing, Guarded
+    )
+)]
+pub(super) async fn release(
+    State(context): State<Context>,
+    Extension(actor): Extension<Actor>,
+    _: Params<Nothing>,
+    Body(request): Body<ReleaseRequest>,
+) -> Result<Json<ReleasedView>, Problem> {
+    let granted = wish_for(&context, Wish::Release(read_release(&request, &actor)?), request.dry_run).await?;
     let proposal = &granted.proposal;
     Ok(Json(ReleasedView {
         dry_run: request.dry_run,
@@ -142,4 +154,13 @@ async fn release(State(context): State<Context>, request: Result<Json<ReleaseReq
         moved: MovedView::of(&proposal.moved),
         forced: proposal.forced.iter().map(ToString::to_string).collect(),
     }))
+}
+
+/// Reads what is to be released.
+fn read_release(request: &ReleaseRequest, actor: &Actor) -> Result<Release, Problem> {
+    if request.service.is_empty() {
+        return Err(Problem::wrong("`service` is empty: which service is meant?"));
+    }
+    let force = request.force.as_deref().map(|force| words("force", force)).transpose()?;
+    Ok(Release { service: request.service.as_str().into(), why: words("why", &request.why)?, who: who(actor, request.who.as_deref())?, force })
 }

@@ -1,12 +1,13 @@
 //! What a reply tells beside its answer: cookies, NSID, keepalive, padding, and in words what is unusual. All of it rare, and cold.
 
+use std::fmt;
+
 use super::{Ask, Cookie, Outcome, Said, Scratch, Transport, Turn, reply_max};
 use crate::catalog::{EndpointId, ServiceId};
 use crate::health::Intent;
 use crate::steer::Reason;
 use crate::units::Moment;
 use crate::wire::{Closing, Ede, Edns, Envelope, Extras, Parsed, Rcode, Reply, Text, Wants, parse};
-use crate::world::Note;
 
 impl Turn<'_> {
     /// Finishes a reply that tells more than its answer.
@@ -69,12 +70,17 @@ impl Turn<'_> {
         }
     }
 
-    /// The override that an answer is unusual for: the first of the service that is of its kind. Who made it and why is for those only who may
-    /// ask for explanations: the text of an error goes to anybody.
-    fn note(&self, reason: Reason, service: ServiceId) -> Option<&Note> {
+    /// The drill or the override that an answer is unusual for: the first of the service that is of its kind. Who made it and why is for those only who
+    /// may ask for explanations: the text of an error goes to anybody.
+    fn note(&self, reason: Reason, service: ServiceId) -> Option<&dyn fmt::Display> {
         let source = self.ask.source.to_canonical();
         if !self.ask.policy.why_networks.iter().any(|network| network.contains(&source)) {
             return None;
+        }
+        if let Some(drill) = self.world.drill.as_deref().filter(|drill| drill.running && drill.touches_service(service))
+            && matches!(reason, Reason::Draining | Reason::AsIfUp | Reason::LastResort | Reason::AllDown)
+        {
+            return Some(drill);
         }
         let wanted = match reason {
             Reason::Draining => Intent::Drain,
@@ -84,7 +90,7 @@ impl Turn<'_> {
         let service = self.world.catalog.service(service);
         let mut endpoints = (service.endpoints.start..).map(EndpointId).zip(self.world.statuses_of(service));
         let (id, _) = endpoints.find(|(_, status)| status.intent == wanted)?;
-        self.world.notes.about(id)
+        self.world.notes.about(id).map(|note| note as &dyn fmt::Display)
     }
 
     /// What may have left nothing for a client, as far as its service knows such rules.

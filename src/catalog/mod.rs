@@ -16,6 +16,7 @@ mod lineup;
 mod name;
 mod owner;
 mod policy;
+mod probe;
 mod profile;
 mod recovery;
 mod region;
@@ -30,14 +31,12 @@ pub use lineup::{Bits, Lineup, Row};
 pub use name::{Name, NameError};
 pub use owner::{Content, Found, HASH_START, Node, NodeId, OwnerNames, RrSet, fold_case, hash_name, hash_word};
 pub use policy::{ClientSet, LatencyRow, Network, Residency, Selector, UnknownClient};
+pub use probe::{BaselineSpec, ProbeHost, ProbeKind, ProbeOf, ProbeSpec, ProbeTarget, StatusRange};
 pub use profile::Profiles;
 pub use recovery::{Damping, Recovery};
 pub use region::{Region, RegionSet, RegionSetIter, glob};
 pub use safety::{MovedMax, Safety};
-pub use service::{
-    AnswerKind, BaselineSpec, By, Endpoint, Failback, Families, GeoRule, HttpsTemplate, Load, Price, ProbeHost, ProbeKind, ProbeSpec, ProbeTarget, Requirement,
-    Service, StatusRange, WhenAllDown, WhenNoneLeft,
-};
+pub use service::{AnswerKind, By, Endpoint, Failback, Families, GeoRule, HttpsTemplate, Load, Price, Requirement, Service, WhenAllDown, WhenNoneLeft};
 pub use zone::{Soa, Zone};
 
 /// Declares an index into one of the catalog's lists.

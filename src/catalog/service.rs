@@ -1,7 +1,6 @@
 //! A service, its endpoints, how it is steered and how it is probed.
 
-use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr};
 use std::ops::Range;
 
 use super::{AddressType, Aliased, ClientSetId, Dependency, EndpointId, Lineup, Name, ProbeId, Recovery, RegionId, RegionSet, ResidencyId, ServiceId, ZoneId};
@@ -56,6 +55,8 @@ pub struct Service {
     pub recovery: Recovery,
     /// Declared demand at the busiest hour, in requests per second; counts until endpoints report theirs.
     pub peak: Option<u64>,
+    /// Milliseconds in which it is to recover from the loss of endpoints: the last wrong answer. Drills hold it against what they measure.
+    pub rto_ms: Option<u32>,
     /// HTTPS records (RFC 9460) with hints from the same decision, if wanted.
     pub https: Option<HttpsTemplate>,
     /// Latency worth one US dollar per million requests, for explanations; zero when price plays no part.
@@ -250,128 +251,4 @@ pub struct Price {
     pub egress: MicroUsd,
     /// The sum × the service's latency per dollar: what the score takes.
     pub micros: Micros,
-}
-
-/// What is asked of a target, how often, and how it is judged. Identical ones are one.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ProbeSpec {
-    /// Where it is asked.
-    pub target: ProbeTarget,
-    /// What is asked and expected.
-    pub kind: ProbeKind,
-    /// Milliseconds from one probe to the next while nothing changes.
-    pub interval_ms: u32,
-    /// Milliseconds after which an unanswered probe has failed.
-    pub timeout_ms: u32,
-    /// Failures in a row that make it down.
-    pub fall: u8,
-    /// Successes in a row that make it up again.
-    pub rise: u8,
-    /// An answer slower than this many milliseconds makes it `degraded`; 0 never does.
-    pub slow_ms: u32,
-    /// When its own past makes it `degraded`; `None` never does.
-    pub baseline: Option<BaselineSpec>,
-}
-
-/// When an endpoint is degraded against its own past.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct BaselineSpec {
-    /// The recent median must be beyond the usual one by so many median absolute deviations, 1 to 100.
-    pub deviations: u8,
-    /// For so many milliseconds.
-    pub dwell_ms: u32,
-    /// Or this share of recent probes must have failed, though never `fall` in a row.
-    pub errors: Permille,
-    /// Answers that must be known before slowness is judged.
-    pub samples: u16,
-}
-
-/// Six deviations are some four standard ones of figures that wander normally, and an endpoint in trouble is far beyond; a sample of five
-/// minutes knows nothing of the day, but enough to tell trouble from noise.
-impl Default for BaselineSpec {
-    fn default() -> Self {
-        Self { deviations: 6, dwell_ms: 30_000, errors: Permille(200), samples: 64 }
-    }
-}
-
-/// Where a probe goes: an address of the endpoint, its alias, or what `probe-at` says.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct ProbeTarget {
-    /// The host.
-    pub host: ProbeHost,
-    /// The port.
-    pub port: u16,
-}
-
-/// The host of a probe.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum ProbeHost {
-    /// An address.
-    Address(IpAddr),
-    /// The addresses that an alias was resolved to, in turn.
-    Alias(Name),
-}
-
-impl From<IpAddr> for ProbeHost {
-    fn from(address: IpAddr) -> Self {
-        Self::Address(address)
-    }
-}
-
-/// As in `192.0.2.1:443`, `[2001:db8::1]:443`, `lb.example.net:443`.
-impl fmt::Display for ProbeTarget {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.host {
-            ProbeHost::Address(address) => SocketAddr::new(*address, self.port).fmt(f),
-            ProbeHost::Alias(name) => write!(f, "{name}:{}", self.port),
-        }
-    }
-}
-
-/// What is asked and what counts as success.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum ProbeKind {
-    /// An HTTP request, over TLS or not.
-    Http {
-        /// Over TLS.
-        tls: bool,
-        /// Method, upper case.
-        method: Box<str>,
-        /// Path and query, beginning with `/`.
-        path: Box<str>,
-        /// Host header and server name; by default the service's name.
-        host: Box<str>,
-        /// Further headers, in order.
-        headers: Box<[(Box<str>, Box<str>)]>,
-        /// Body of the request, if any.
-        body: Option<Box<str>>,
-        /// Statuses that count as success.
-        statuses: Box<[StatusRange]>,
-        /// Text that the first 64 KiB of the body must have.
-        contains: Option<Box<str>>,
-        /// JSON pointers (RFC 6901) and the JSON value, as compact text, that must stand there.
-        json: Box<[(Box<str>, Box<str>)]>,
-        /// Milliseconds within which the response's head must be there; 0 is no limit but the time-out.
-        first_byte_ms: u32,
-        /// Whether the certificate is verified.
-        verify: bool,
-    },
-    /// A TCP connection.
-    Tcp,
-    /// A TLS handshake.
-    Tls {
-        /// Server name that is asked for and that the certificate must have.
-        host: Box<str>,
-        /// Whether the certificate is verified.
-        verify: bool,
-    },
-}
-
-/// HTTP statuses from `first` to `last`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct StatusRange {
-    /// The lowest, 100 to 599.
-    pub first: u16,
-    /// The highest, 100 to 599.
-    pub last: u16,
 }

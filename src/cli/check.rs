@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::Exit;
 use super::draw::{as_json, draw};
-use crate::config::{Diagnostic, Failure, Loaded, Severity, SourceFile, load};
+use crate::config::{Diagnostic, Failure, Loaded, MayRun, Severity, SourceFile, load_for};
 
 /// What `aya check` is told.
 #[derive(Clone, Debug, clap::Args)]
@@ -18,6 +18,9 @@ pub struct CheckArgs {
     /// The same, as other verbs have it.
     #[arg(long, value_name = "PATH", env = "AYA_ZONES", value_delimiter = ',', default_value = "zones")]
     zones: Vec<PathBuf>,
+    /// Folder of commands that the node is going to be allowed to run as probes.
+    #[arg(long, env = "AYA_ALLOW_EXEC", value_name = "DIR")]
+    allow_exec: Option<PathBuf>,
     /// One JSON object instead of drawings.
     #[arg(long)]
     json: bool,
@@ -26,7 +29,7 @@ pub struct CheckArgs {
 /// Checks. Exits with 0 when all is well, 1 with lints only, 2 with errors.
 pub fn run(args: &CheckArgs) -> Exit {
     let paths = if args.paths.is_empty() { &args.zones } else { &args.paths };
-    let report = match load(paths) {
+    let report = match load_for(paths, args.allow_exec.clone().map_or(MayRun::Nothing, MayRun::Folder)) {
         Ok(loaded) => Report::of_loaded(loaded),
         Err(failure) => Report::of_failure(failure),
     };

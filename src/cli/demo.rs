@@ -70,12 +70,12 @@ pub struct DemoArgs {
     engine: Engine,
     /// What is to be done with a running demo; without it, one is started.
     #[command(subcommand)]
-    drill: Option<Drill>,
+    outage: Option<Outage>,
 }
 
 /// What can be done with a running demo.
 #[derive(Debug, Subcommand)]
-enum Drill {
+enum Outage {
     /// Stop the web service of a region: connections to it are refused until it is healed.
     Fail {
         /// The region, for instance dc-frankfurt.
@@ -88,7 +88,7 @@ enum Drill {
     },
 }
 
-/// Why the demo, or a drill of it, did not come about.
+/// Why the demo, or an outage in it, did not come about.
 #[derive(Debug, thiserror::Error)]
 enum DemoError {
     /// The zones have mistakes.
@@ -122,9 +122,9 @@ enum DemoError {
 
 /// Runs `aya demo`.
 pub fn run(args: &DemoArgs) -> Exit {
-    let done = match &args.drill {
+    let done = match &args.outage {
         None => serve(args),
-        Some(drill) => drill_there(args.control, drill),
+        Some(outage) => have_there(args.control, outage),
     };
     match done {
         Ok(()) => Exit::Ok,
@@ -136,11 +136,11 @@ pub fn run(args: &DemoArgs) -> Exit {
 }
 
 /// Fails or heals a region of the demo that runs there.
-fn drill_there(there: SocketAddr, drill: &Drill) -> Result<(), DemoError> {
+fn have_there(there: SocketAddr, outage: &Outage) -> Result<(), DemoError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(DemoError::System)?;
-    runtime.block_on(match drill {
-        Drill::Fail { region } => control::drill(there, "fail", region, "down"),
-        Drill::Heal { region } => control::drill(there, "heal", region, "up"),
+    runtime.block_on(match outage {
+        Outage::Fail { region } => control::have(there, "fail", region, "down"),
+        Outage::Heal { region } => control::have(there, "heal", region, "up"),
     })
 }
 
@@ -183,6 +183,8 @@ fn serve(args: &DemoArgs) -> Result<(), DemoError> {
          \x20 aya explain api.{} --client 84.128.0.1 --api {admin}\n  aya demo fail dc-frankfurt\n  aya demo heal dc-frankfurt\n\n\
          Or take a whole cloud out of the answers, and give it back:\n\n\
          \x20 aya drain cloud:aws --why test --api {admin}\n  aya restore cloud:aws --api {admin}\n\n\
+         Or rehearse an outage without one, and read what was measured:\n\n\
+         \x20 aya drill run --fail region:dc-frankfurt --for 1min --wait --api {admin}\n\n\
          Every change is told here; Ctrl-C ends the demo.\n",
         story::ZONE,
         story::script(&world, address),

@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::PathBuf;
 
-use super::client::{Client, ClientError};
+use super::client::{ClientError, Reach};
 use super::load::{Content, LoadError};
 use super::{Exit, chain};
 use crate::explain::{Explanation, Request, RequestError, as_if_measured_up, explain_request};
@@ -33,6 +33,9 @@ pub struct ExplainArgs {
     /// MMDB files, or folders of them.
     #[arg(long, value_name = "PATH", env = "AYA_GEOIP", value_delimiter = ',', default_value = "geoip")]
     geoip: Vec<PathBuf>,
+    /// What it wants to see.
+    #[command(flatten)]
+    reach: Reach,
     /// One JSON object instead of a table.
     #[arg(long)]
     json: bool,
@@ -68,7 +71,8 @@ pub fn run(args: &ExplainArgs) -> Exit {
         Err(error) => {
             eprintln!("aya: {}", chain(&error));
             match error {
-                ExplainError::Request(RequestError::NotSteered(_) | RequestError::NotOurs(_)) => Exit::Negative,
+                ExplainError::Request(RequestError::NotSteered(_) | RequestError::NotOurs(_))
+                | ExplainError::Node(ClientError::Refused { status: 404, .. }) => Exit::Negative,
                 _ => Exit::Error,
             }
         }
@@ -95,5 +99,7 @@ fn ask(api: &str, args: &ExplainArgs) -> Result<String, ExplainError> {
     // AYA_API may name several nodes for other verbs; the first one is asked.
     let api = api.split(',').next().unwrap_or(api);
     let query = [("name", args.name.as_str()), ("client", &args.client), ("type", &args.qtype), ("down", &down)];
-    Ok(Client::new(api).get("/v1/explain", &query, if args.json { "application/json" } else { "text/plain" })?)
+    let clients = args.reach.clients(&[api.to_owned()])?;
+    let accept = if args.json { "application/json" } else { "text/plain" };
+    clients.iter().map(|client| Ok(client.get("/v1/explain", &query, accept)?)).collect()
 }

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 use clap::Args;
 
 use super::Exit;
-use super::overrides::{Common, list_on_all, on_all, tell_moved, who};
+use super::overrides::{Common, list_on_all, moves, on_all, who};
 use crate::admin::failback::{FailbackView, ReleaseRequest, ReleasedView};
 
 /// What `aya failback` is told.
@@ -31,7 +31,7 @@ pub struct FailbackArgs {
 pub fn run(args: &FailbackArgs) -> Exit {
     let (Some(service), Some(why)) = (&args.service, &args.why) else { return list_on_all(&args.common.nodes, "/v1/failback", told) };
     let Some(who) = who(args.common.who.as_deref()) else { return Exit::Error };
-    let request = ReleaseRequest { service: service.clone(), why: why.clone(), who, force: args.force.clone(), dry_run: false };
+    let request = ReleaseRequest { service: service.clone(), why: why.clone(), who: Some(who), force: args.force.clone(), dry_run: false };
     on_all(
         &args.common,
         |client, dry_run| {
@@ -73,6 +73,6 @@ fn told_released(view: &ReleasedView) -> String {
     for rule in &view.forced {
         let _ = writeln!(text, "forced: {rule}");
     }
-    tell_moved(&mut text, &view.moved, view.dry_run);
+    text.push_str(&moves(&view.moved, if view.dry_run { "would move" } else { "move" }));
     text
 }

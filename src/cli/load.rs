@@ -8,9 +8,9 @@ use super::day;
 use super::draw::draw;
 use crate::catalog::Catalog;
 use crate::config::geoip::{GeoipError, read_databases};
-use crate::config::{self, Diagnostic, Failure, SourceFile};
+use crate::config::{self, Diagnostic, Failure, MayRun, SourceFile};
 use crate::geo::{Geo, GeoError, SourceInfo};
-use crate::limits::GEOIP_AGE_DAYS_MAX;
+use crate::limits::{GEOIP_AGE_DAYS_MAX, OTHER_DESCRIPTORS_MAX, PROBES_IN_FLIGHT_MAX};
 use crate::units::Moment;
 
 /// Zones and geography that fit together.
@@ -79,21 +79,29 @@ impl fmt::Debug for Content {
 }
 
 impl Content {
-    /// Loads it.
+    /// Loads it, to look at.
     ///
     /// # Errors
     /// [`LoadError`], with every mistake that there is.
     pub fn load(&self) -> Result<Loaded, LoadError> {
+        self.load_for(MayRun::Unrun)
+    }
+
+    /// As [`Content::load`], for a node that may run this.
+    ///
+    /// # Errors
+    /// As [`Content::load`].
+    pub fn load_for(&self, may_run: MayRun) -> Result<Loaded, LoadError> {
         match self {
-            Self::Files { zones, geoip } => load_files(zones, geoip),
+            Self::Files { zones, geoip } => load_files(zones, geoip, may_run),
             Self::Made(make) => make(),
         }
     }
 }
 
 /// Loads files.
-fn load_files(zones: &[PathBuf], geoip: &[PathBuf]) -> Result<Loaded, LoadError> {
-    let loaded = config::load(zones).map_err(|failure| LoadError::Zones(failure.into()))?;
+fn load_files(zones: &[PathBuf], geoip: &[PathBuf], may_run: MayRun) -> Result<Loaded, LoadError> {
+    let loaded = config::load_for(zones, may_run).map_err(|failure| LoadError::Zones(failure.into()))?;
     let databases = read_databases(geoip).map_err(LoadError::Geoip)?;
     let geo = Geo::compile(&loaded.catalog, &databases).map_err(LoadError::Geography)?;
     Ok(Loaded { geo: geo.into(), lints: draw_all(&loaded.lints, &loaded.sources), catalog: loaded.catalog.into() })
@@ -115,6 +123,20 @@ pub(super) fn age_lints(sources: &[SourceInfo], now: Moment) -> Vec<String> {
         )
     };
     old.map(lint).collect()
+}
+
+/// That the process has not the descriptors for the connections that probes keep, worded as other lints are. `limit` is how many it may have.
+pub(super) fn descriptor_lint(catalog: &Catalog, limit: Option<u64>) -> Option<String> {
+    let kept = catalog.probes.iter().filter(|spec| spec.kind.is_kept()).count() as u64;
+    // All that the transports may take, and the probes that connect anew.
+    let others = limit? / 2 + PROBES_IN_FLIGHT_MAX as u64;
+    (kept > 0 && kept + others.min(OTHER_DESCRIPTORS_MAX) > limit?).then(|| {
+        format!(
+            "lint[descriptors]: {kept} probes keep their connections, and the process may have {} descriptors only\n  = help: raise its limit (`LimitNOFILE=` of \
+             systemd, `ulimit -n`), or write `keep-alive = false`; what finds none is not asked, and what is known of it grows old",
+            limit.unwrap_or_default()
+        )
+    })
 }
 
 /// Databases without a date that were not among the ones before: their age is not known, and that is said once.
@@ -145,6 +167,22 @@ mod tests {
             told[0].starts_with("lint[old-geography]: places.mmdb was built on 2026-06-05, 91 days ago\n  = help: a database older than 90 days"),
             "{told:?}"
         );
+    }
+
+    #[test]
+    fn connections_that_are_kept_must_fit_the_limit_of_descriptors() {
+        let kept = |count: usize| {
+            let endpoint = |n: usize| format!("[service.api.endpoint.e{n}]\nregion = \"aws-eu-west-1\"\na = [\"192.0.2.{n}\"]\n");
+            let endpoints = (0..count).map(endpoint).collect::<Vec<_>>().concat();
+            let zone = "zone = \"example.com\"\n[ns]\nns1 = [\"192.0.2.53\"]\n[service.api.probe.http]\nkeep-alive = true\n";
+            let source = SourceFile { name: "zone.toml".into(), text: format!("{zone}{endpoints}").into() };
+            config::compile(vec![source], &|_, _| Err("none".into())).unwrap_or_else(|failure| panic!("{failure}")).catalog
+        };
+        assert_eq!(descriptor_lint(&kept(0), Some(8)), None);
+        assert_eq!(descriptor_lint(&kept(20), None), None, "without a limit");
+        assert_eq!(descriptor_lint(&kept(20), Some(65_536)), None);
+        let told = descriptor_lint(&kept(20), Some(1_024)).unwrap();
+        assert!(told.starts_with("lint[descriptors]: 20 probes keep their connections, and the process may have 1024"), "{told}");
     }
 
     #[test]

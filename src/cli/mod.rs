@@ -4,8 +4,10 @@ pub mod check;
 mod client;
 pub mod demo;
 pub mod draw;
+pub mod drill;
 pub mod explain;
 pub mod failback;
+mod gate;
 pub mod geoip;
 pub mod load;
 mod manager;
@@ -14,13 +16,15 @@ pub mod overrides;
 pub mod policy;
 pub mod serve;
 pub mod simulate;
+pub mod status;
+pub mod token;
 pub mod whatif;
 
 use std::error::Error;
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory, Parser, Subcommand};
 
 /// Authoritative DNS for global server load balancing: answers by health, place, latency, price and law, and explains every answer.
 #[derive(Debug, Parser)]
@@ -54,10 +58,21 @@ enum Verb {
     Restore(overrides::ClearArgs),
     /// Let clients return to tiers that they left, where `failback` is manual; without a service, tell what waits.
     Failback(failback::FailbackArgs),
+    /// Tell how the nodes and their endpoints are.
+    Status(status::StatusArgs),
+    /// Make tokens of the admin API.
+    Token(token::TokenArgs),
+    /// Play a failure with observations, never with a service, and measure how answers leave it.
+    Drill(drill::DrillArgs),
     /// Tell what is known of addresses.
     Geoip(geoip::GeoipArgs),
     /// Try it: regional services, a zone and drills on this machine, in one command.
     Demo(demo::DemoArgs),
+    /// Write what a shell needs to complete command lines, for instance: aya completions bash > /etc/bash_completion.d/aya
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
 }
 
 /// What a verb came to.
@@ -97,6 +112,16 @@ pub fn run(line: impl IntoIterator<Item = OsString>) -> ExitCode {
         Verb::Drain(args) => overrides::drain(&args).into(),
         Verb::Restore(args) => overrides::restore(&args).into(),
         Verb::Failback(args) => failback::run(&args).into(),
+        Verb::Status(args) => status::run(&args).into(),
+        Verb::Token(args) => token::run(&args).into(),
+        Verb::Completions { shell } => {
+            let mut text = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "aya", &mut text);
+            // Whoever closes the pipe early has seen enough.
+            let _ = std::io::Write::write_all(&mut std::io::stdout().lock(), &text);
+            Exit::Ok.into()
+        }
+        Verb::Drill(args) => drill::run(&args).into(),
         Verb::Geoip(args) => geoip::run(&args).into(),
         Verb::Demo(args) => demo::run(&args).into(),
     }

@@ -17,7 +17,7 @@ mod meter;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -28,21 +28,24 @@ use tokio::task::JoinHandle;
 use self::encrypted::{Encrypted, load_certificate};
 use self::logs::{log_changes, log_intents};
 use self::meter::ProbeMeter;
-use super::load::{Content, LoadError, Loaded, age_lints, newly_undated};
+use super::chain;
+use super::load::{Content, LoadError, Loaded, age_lints, descriptor_lint, newly_undated};
 use super::policy::{SecretError, Wishes};
+use crate::admin::access::{Access, AccessError, AccessFiles};
 use crate::admin::{self, Admin, Context, Listeners};
 use crate::clock::Clock;
+use crate::config::MayRun;
 use crate::control::Change;
 use crate::geo::SourceInfo;
 use crate::limits;
-use crate::probe::Roots;
+use crate::probe::{Commands, Roots};
 use crate::publish::{self, ControlHandle, NotTaken, Worlds};
 use crate::resolve::NameServers;
 use crate::server::doq::Lineage;
 use crate::server::handover::{self, HandoverError, Offer, Predecessor, Successor};
 use crate::server::tls::{self, CertificateError, CertificateFiles, Certificates};
 use crate::server::{self, Bound, Edge, Engine, Given, Policies, RateLimits, Server};
-use crate::telemetry::{Reloaded, Telemetry};
+use crate::telemetry::{Reloaded, Telemetry, descriptor_limit};
 use crate::units::Moment;
 
 /// What a node is to be.
@@ -72,14 +75,18 @@ pub struct Options {
     pub engine: Engine,
     /// The folder in which health and overrides outlive the process, if they are to.
     pub state: Option<PathBuf>,
-    /// Where the admin API listens; loopback only.
+    /// Where the admin API listens; elsewhere than on loopback it needs tokens and a certificate.
     pub admin: Option<SocketAddr>,
+    /// What keeps others out of it.
+    pub access: AccessFiles,
     /// Where metrics are told beside the admin API.
     pub metrics: Option<SocketAddr>,
     /// Whether reloads may remove zones, more than a tenth of the services or endpoints, or more than half of the known addresses.
     pub allow_shrink: bool,
     /// The certificates that probes trust.
     pub roots: Roots,
+    /// The folder of commands that probes may run.
+    pub commands: Option<PathBuf>,
     /// Whom aliases are asked of.
     pub name_servers: NameServers,
     /// What is wanted of every reply.
@@ -106,13 +113,20 @@ impl Options {
             engine: Engine::Native,
             state: None,
             admin: None,
+            access: AccessFiles::default(),
             metrics: None,
             allow_shrink: false,
             roots: Roots::of_system(),
+            commands: None,
             name_servers: NameServers::System,
             wishes: Wishes::default(),
             rates: RateLimits::default(),
         }
+    }
+
+    /// What its files may have run.
+    fn may_run(&self) -> MayRun {
+        self.commands.clone().map_or(MayRun::Nothing, MayRun::Folder)
     }
 }
 
@@ -137,9 +151,20 @@ pub enum StartError {
     /// An address for the admin API or metrics cannot be had.
     #[error(transparent)]
     Admin(#[from] admin::BindError),
+    /// What keeps others out of the admin API cannot be used.
+    #[error(transparent)]
+    Access(#[from] AccessError),
     /// The state folder cannot be made.
     #[error("cannot make the state folder {}", path.display())]
     State {
+        /// The folder.
+        path: PathBuf,
+        /// The system's word.
+        source: io::Error,
+    },
+    /// The folder of commands is not there.
+    #[error("cannot use {} as the folder of commands", path.display())]
+    Commands {
         /// The folder.
         path: PathBuf,
         /// The system's word.
@@ -181,6 +206,8 @@ pub struct Node {
     clock: Clock,
     /// Where zones and geography come from.
     content: Content,
+    /// What the files may have run.
+    may_run: MayRun,
     /// Whether reloads may shrink the catalog.
     allow_shrink: bool,
     /// What is wanted of every reply.
@@ -205,6 +232,8 @@ pub struct Node {
     quic_addresses: Vec<SocketAddr>,
     /// The workers.
     server: Server,
+    /// Who may come in there.
+    access: Arc<Access>,
     /// The admin thread, if there is one.
     admin: Option<Admin>,
     /// Offers the sockets to the next process, if it may have them.
@@ -230,6 +259,8 @@ pub struct Prepared {
     encrypted: Encrypted,
     /// Sockets for the admin API and metrics.
     listeners: Listeners,
+    /// Who may come in there.
+    access: Arc<Access>,
     /// Who answers until this one does.
     predecessor: Option<Predecessor>,
     /// What is known of QUIC connections of processes before.
@@ -262,8 +293,9 @@ impl Prepared {
     /// # Errors
     /// [`StartError`]; nothing is left running, and a process before this one goes on.
     pub fn go(self) -> Result<Node, StartError> {
-        let Self { options, policies, bound, certificates, encrypted, listeners, predecessor, lineage, clock, control, telemetry, runtime } = self;
+        let Self { options, policies, bound, certificates, encrypted, listeners, access, predecessor, lineage, clock, control, telemetry, runtime } = self;
         let addresses = bound.iter().map(|bound| bound.address).collect();
+        let may_run = options.may_run();
         let [tls_addresses, https_addresses, quic_addresses] = encrypted.addresses();
         let (admin_address, metrics_address) = (listeners.admin_address(), listeners.metrics_address());
         let heirlooms = options.handover.is_some().then(|| share(&bound, &encrypted, &listeners)).transpose().map_err(StartError::System)?;
@@ -276,7 +308,7 @@ impl Prepared {
         let context =
             Context { worlds: edge.worlds, clock: clock.clone(), telemetry: Arc::clone(&telemetry), control: control.clone(), ready: control.ready() };
         let wanted = admin_address.is_some() || metrics_address.is_some();
-        let admin = wanted.then(|| Admin::start(listeners, context)).transpose().map_err(StartError::System)?;
+        let admin = wanted.then(|| Admin::start(listeners, context, Arc::clone(&access))).transpose().map_err(StartError::System)?;
         let (tell, succeeded) = watch::channel(false);
         let offer = match (options.handover, heirlooms) {
             (Some(path), Some(heirlooms)) => {
@@ -310,6 +342,7 @@ impl Prepared {
             control,
             telemetry,
             clock,
+            may_run,
             content: options.content,
             allow_shrink: options.allow_shrink,
             wishes: options.wishes,
@@ -323,6 +356,7 @@ impl Prepared {
             https_addresses,
             quic_addresses,
             server,
+            access,
             admin,
             offer,
             succeeded,
@@ -357,7 +391,8 @@ impl Node {
     /// [`StartError`]; nothing is left running.
     pub fn prepare(options: Options, mut given: Given) -> Result<Prepared, StartError> {
         server::give_back_large_blocks();
-        let loaded = options.content.load()?;
+        let commands = options.commands.as_deref().map(allow_commands).transpose()?;
+        let loaded = options.content.load_for(options.may_run())?;
         let clock = Clock::system();
         log_lints(&loaded, &[], clock.now());
         let policies = Policies::new(Arc::new(options.wishes.policy(None)?).into());
@@ -375,7 +410,8 @@ impl Node {
         let lineage = Lineage::after(predecessor.as_ref().map(Predecessor::legacy)).map_err(StartError::System)?;
         let certificates = load_certificate(&options)?;
         let encrypted = Encrypted::bind(&options, &mut given)?;
-        let listeners = Listeners::bind(options.admin, options.metrics, |address| given.take_tcp(address).pop())?;
+        let access = Arc::new(Access::load(options.access.clone())?);
+        let listeners = Listeners::bind(options.admin, options.metrics, &access, |address| given.take_tcp(address).pop())?;
         for address in given.addresses() {
             tracing::warn!(%address, "a socket was handed over that nothing is to listen on; it is closed");
         }
@@ -393,21 +429,23 @@ impl Node {
                 state: state.as_deref().map(|folder| folder.join(STATE_FILE)),
                 overrides: state,
                 roots: options.roots.clone(),
+                commands,
                 seed: u64::from(std::process::id()),
                 meter: Arc::new(ProbeMeter(Arc::clone(&telemetry))),
                 name_servers: options.name_servers.clone(),
                 lookups: Arc::new(ProbeMeter(Arc::clone(&telemetry))),
+                drills: Arc::new(ProbeMeter(Arc::clone(&telemetry))),
             })
         };
         runtime.spawn(log_changes(control.changes()));
         runtime.spawn(log_intents(control.intents()));
         telemetry.set_overrides_lost(control.lost_overrides());
         runtime.spawn(keep_up(Arc::downgrade(&telemetry)));
-        Ok(Prepared { options, policies, bound, certificates, encrypted, listeners, predecessor, lineage, clock, control, telemetry, runtime })
+        Ok(Prepared { options, policies, bound, certificates, encrypted, listeners, access, predecessor, lineage, clock, control, telemetry, runtime })
     }
 
-    /// Loads again, and answers from what was loaded when this returns. The certificate's files are read, too; a mistake in them is logged and
-    /// counted, and keeps nothing else from being reloaded.
+    /// Loads again, and answers from what was loaded when this returns. The certificates' and the API's files are read, too; a mistake in them is logged,
+    /// and keeps nothing else from being reloaded.
     ///
     /// # Errors
     /// [`ReloadError`]: the old world is answered from, as before.
@@ -416,12 +454,17 @@ impl Node {
         if let Some(certificates) = &self.certificates {
             tls::renew(certificates, &self.telemetry, self.clock.now());
         }
-        let reloaded = self.content.load().map_err(ReloadError::from).and_then(|loaded| {
+        // What cannot be used was logged, and is no reason not to read the rest.
+        let _ = self.access.renew(self.clock.now());
+        let reloaded = self.content.load_for(self.may_run.clone()).map_err(ReloadError::from).and_then(|loaded| {
             let policy = self.wishes.policy(Some(&self.policies.load()))?;
             let generation = self.apply(loaded)?;
             self.policies.store(policy.into());
             Ok(generation)
         });
+        if let Err(error) = &reloaded {
+            self.control.tell_refused_reload(&chain(error), self.clock.now());
+        }
         self.telemetry.count_reload(if reloaded.is_ok() { Reloaded::Applied } else { Reloaded::Refused });
         reloaded
     }
@@ -542,12 +585,17 @@ impl Node {
 /// Logs what is questionable in the files. `before` are the databases in use so far.
 fn log_lints(loaded: &Loaded, before: &[SourceInfo], now: Moment) {
     let sources = loaded.geo.sources();
-    for lint in loaded.lints.iter().chain(&age_lints(sources, now)) {
+    for lint in loaded.lints.iter().chain(&age_lints(sources, now)).chain(&descriptor_lint(&loaded.catalog, descriptor_limit())) {
         tracing::warn!("{lint}");
     }
     for database in newly_undated(sources, before) {
         tracing::info!(database, "this geography file has no build date: nobody can tell its age");
     }
+}
+
+/// The folder of commands, which must be there.
+fn allow_commands(folder: &Path) -> Result<Commands, StartError> {
+    Commands::of(folder).map_err(|source| StartError::Commands { path: folder.to_owned(), source })
 }
 
 /// The state folder, which exists from now on.

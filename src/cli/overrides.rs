@@ -17,9 +17,9 @@ use clap::{Args, Subcommand};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::client::{Client, ClientError};
-use super::{Exit, chain};
-use crate::admin::overrides::{ClearQuery, GrantedView, ListView, MovedView, OverrideView, SetRequest};
+use super::client::{Client, ClientError, Reach};
+use super::{Exit, chain, tell_error};
+use crate::admin::overrides::{GrantedView, ListView, MovedView, OverrideView, SetRequest};
 use crate::config::duration_ms;
 
 /// What `aya override` is told.
@@ -125,21 +125,24 @@ pub(super) struct Common {
 pub(super) struct Nodes {
     /// Admin address of a node; may be given several times.
     #[arg(long, value_name = "ADDRESS", env = "AYA_API", value_delimiter = ',', default_value = "127.0.0.1:8053")]
-    api: Vec<String>,
+    pub(super) api: Vec<String>,
     /// One JSON object for each node instead of words.
     #[arg(long)]
-    json: bool,
+    pub(super) json: bool,
+    /// What they want to see.
+    #[command(flatten)]
+    pub(super) reach: Reach,
 }
 
 impl Nodes {
-    /// Their APIs.
-    fn clients(&self) -> Vec<Client> {
-        self.api.iter().map(|api| Client::new(api)).collect()
+    /// Their APIs; `None` where what they want to see cannot be read, which is told.
+    pub(super) fn clients(&self) -> Option<Vec<Client>> {
+        self.reach.clients(&self.api).inspect_err(|error| tell_error(error)).ok()
     }
 }
 
 /// Reads a time in whole seconds.
-fn seconds(text: &str) -> Result<u64, String> {
+pub(super) fn seconds(text: &str) -> Result<u64, String> {
     match duration_ms(text)? {
         millis if millis % 1_000 == 0 => Ok(u64::from(millis) / 1_000),
         _ => Err("finer than a second".to_owned()),
@@ -176,13 +179,13 @@ pub fn restore(args: &ClearArgs) -> Exit {
     let Some(who) = who(args.common.who.as_deref()) else { return Exit::Error };
     let what = args.what.join(" ");
     let number = what.parse::<u64>().ok();
-    let query = ClearQuery { selector: number.is_none().then_some(what), who, why: args.why.clone(), dry_run: false };
+    let selector = number.is_none().then_some(what);
     on_all(
         &args.common,
         |client, dry_run| {
             let path = number.map_or_else(|| "/v1/overrides".to_owned(), |id| format!("/v1/overrides/{id}"));
-            let mut pairs = vec![("who", query.who.as_str()), ("why", query.why.as_str())];
-            pairs.extend(query.selector.as_deref().map(|selector| ("selector", selector)));
+            let mut pairs = vec![("who", who.as_str()), ("why", args.why.as_str())];
+            pairs.extend(selector.as_deref().map(|selector| ("selector", selector)));
             pairs.push(("dry-run", if dry_run { "true" } else { "false" }));
             client.delete(&path, &pairs)
         },
@@ -199,7 +202,7 @@ fn set_on_all(selector: String, action: String, terms: &Terms) -> Exit {
         over_seconds: terms.over,
         for_seconds: terms.life,
         why: terms.why.clone(),
-        who,
+        who: Some(who),
         force: terms.force.clone(),
         dry_run: false,
     };
@@ -216,15 +219,15 @@ fn set_on_all(selector: String, action: String, terms: &Terms) -> Exit {
 /// What one node says.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "kebab-case")]
-struct Said<T> {
+pub(super) struct Said<T> {
     /// The node.
-    api: String,
-    /// What it did.
+    pub api: String,
+    /// What it did, or how it is.
     #[serde(skip_serializing_if = "Option::is_none")]
-    done: Option<T>,
-    /// Why it did not.
+    pub done: Option<T>,
+    /// Why it did not, or does not say.
     #[serde(skip_serializing_if = "Option::is_none")]
-    error: Option<String>,
+    pub error: Option<String>,
 }
 
 /// Has every node do something, and tells what came of it. Of several each is asked first whether it would.
@@ -233,7 +236,7 @@ pub(super) fn on_all<T: Serialize + DeserializeOwned>(
     ask: impl Fn(&Client, bool) -> Result<String, ClientError>,
     told: impl Fn(&T) -> String,
 ) -> Exit {
-    let clients = common.nodes.clients();
+    let Some(clients) = common.nodes.clients() else { return Exit::Error };
     let granted = |client: &Client, dry_run: bool| {
         let body = ask(client, dry_run)?;
         serde_json::from_str::<T>(&body).map_err(|error| ClientError::Strange(client.api().to_owned(), error.to_string()))
@@ -254,7 +257,7 @@ pub(super) fn on_all<T: Serialize + DeserializeOwned>(
 }
 
 /// What outcomes on all nodes come to.
-fn exit_of<T>(outcomes: &[Result<T, ClientError>]) -> Exit {
+pub(super) fn exit_of<T>(outcomes: &[Result<T, ClientError>]) -> Exit {
     let done = outcomes.iter().filter(|outcome| outcome.is_ok()).count();
     let refused = outcomes.iter().any(|outcome| outcome.as_ref().is_err_and(ClientError::is_refusal));
     match done {
@@ -267,7 +270,7 @@ fn exit_of<T>(outcomes: &[Result<T, ClientError>]) -> Exit {
 
 /// Tells what every node has at a path.
 pub(super) fn list_on_all<T: Serialize + DeserializeOwned>(nodes: &Nodes, path: &str, told: impl Fn(&T) -> String) -> Exit {
-    let clients = nodes.clients();
+    let Some(clients) = nodes.clients() else { return Exit::Error };
     let list = |client: &Client| {
         let body = client.get(path, &[], "application/json")?;
         serde_json::from_str::<T>(&body).map_err(|error| ClientError::Strange(client.api().to_owned(), error.to_string()))
@@ -292,7 +295,7 @@ fn list_all(nodes: &Nodes) -> Exit {
 
 /// Tells what every node said: errors on standard error, the rest on standard output.
 #[expect(clippy::print_stderr, reason = "this is where people are told")]
-fn tell_all<T: Serialize>(nodes: &Nodes, clients: &[Client], outcomes: &[Result<T, ClientError>], told: impl Fn(&T) -> String) {
+pub(super) fn tell_all<T: Serialize>(nodes: &Nodes, clients: &[Client], outcomes: &[Result<T, ClientError>], told: impl Fn(&T) -> String) {
     let mut out = std::io::stdout().lock();
     for (client, outcome) in clients.iter().zip(outcomes) {
         let text = match outcome {
@@ -342,14 +345,14 @@ fn told(granted: &GrantedView) -> String {
     for rule in &granted.forced {
         let _ = writeln!(text, "forced: {rule}");
     }
-    tell_moved(&mut text, &granted.moved, granted.dry_run);
+    text.push_str(&moves(&granted.moved, if granted.dry_run { "would move" } else { "move" }));
     text
 }
 
-/// Who moves, or would move, in words.
-pub(super) fn tell_moved(text: &mut String, moved: &MovedView, dry_run: bool) {
-    let move_word = if dry_run { "would move" } else { "move" };
-    let _ = writeln!(text, "{} % of the clients {move_word} ({} endpoints of {} services)", moved.clients_percent, moved.endpoints, moved.services);
+/// Who moves, in words.
+pub(super) fn moves(moved: &MovedView, verb: &str) -> String {
+    let mut text = String::new();
+    let _ = writeln!(text, "{} % of the clients {verb} ({} endpoints of {} services)", moved.clients_percent, moved.endpoints, moved.services);
     for service in &moved.most {
         let nowhere = || "no answer".to_owned();
         let ways: Vec<String> = service
@@ -361,4 +364,5 @@ pub(super) fn tell_moved(text: &mut String, moved: &MovedView, dry_run: bool) {
         let more = if service.ways.len() > ways.len() { ", …" } else { "" };
         let _ = writeln!(text, "  {}: {} % ({}{more})", service.service, service.clients_percent, ways.join(", "));
     }
+    text
 }

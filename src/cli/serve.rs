@@ -20,6 +20,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio::time::Interval;
 
+use super::gate::GateArgs;
 use super::load::Content;
 use super::node::{Node, Options, Prepared, StartError};
 use super::policy::PolicyArgs;
@@ -64,12 +65,12 @@ pub struct ServeArgs {
     /// Folder in which health and overrides outlive the process.
     #[arg(long, env = "AYA_STATE", value_name = "DIR")]
     state: Option<PathBuf>,
-    /// Address of the admin API, on loopback, or "off".
-    #[arg(long, env = "AYA_ADMIN", default_value = "127.0.0.1:8053", value_parser = address_or_off)]
-    admin: AddressOrOff,
-    /// Address that tells /metrics, /healthz and /readyz only; any address.
-    #[arg(long, env = "AYA_METRICS")]
-    metrics: Option<SocketAddr>,
+    /// Where the admin API and metrics are told, and to whom.
+    #[command(flatten)]
+    gate: GateArgs,
+    /// Folder of commands that probes (`exec`) may run; without it they run none.
+    #[arg(long, env = "AYA_ALLOW_EXEC", value_name = "DIR")]
+    allow_exec: Option<PathBuf>,
     /// Address, or address and port, of a recursive resolver that the hosts of `alias` are looked up with; may be given several times; by default
     /// those of the system.
     #[arg(long, env = "AYA_RESOLVER", value_name = "ADDRESS", value_delimiter = ',', value_parser = address_of::<PORT>)]
@@ -144,18 +145,6 @@ fn path_of_queries(text: &str) -> Result<String, String> {
     }
 }
 
-/// An address, or nothing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct AddressOrOff(Option<SocketAddr>);
-
-/// Reads an address and port, or `off`.
-fn address_or_off(text: &str) -> Result<AddressOrOff, String> {
-    match text {
-        "off" => Ok(AddressOrOff(None)),
-        _ => text.parse().map(|address| AddressOrOff(Some(address))).map_err(|_| "neither an address and port nor \"off\"".to_owned()),
-    }
-}
-
 /// Where queries are answered unless somebody says otherwise: on every address.
 const LISTEN: [SocketAddr; 2] = [SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), PORT), SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), PORT)];
 /// The port of DNS.
@@ -166,7 +155,7 @@ impl ServeArgs {
     fn options(&self, given: &Given) -> Options {
         let mut listen = self.listen.clone();
         let encrypted = |address: &SocketAddr| [&self.listen_tls, &self.listen_https, &self.listen_quic].iter().any(|listen| listen.contains(address));
-        let is_for_others = |address: &SocketAddr| self.admin.0 == Some(*address) || self.metrics == Some(*address) || encrypted(address);
+        let is_for_others = |address: &SocketAddr| self.gate.admin() == Some(*address) || self.gate.metrics() == Some(*address) || encrypted(address);
         let more: Vec<SocketAddr> = given.addresses().into_iter().filter(|address| !listen.contains(address) && !is_for_others(address)).collect();
         listen.extend(more);
         if listen.is_empty() {
@@ -186,10 +175,12 @@ impl ServeArgs {
             pin: self.pin == Pin::Auto,
             engine: self.engine,
             state: self.state.clone(),
-            admin: self.admin.0,
-            metrics: self.metrics,
+            admin: self.gate.admin(),
+            access: self.gate.access(),
+            metrics: self.gate.metrics(),
             allow_shrink: self.allow_shrink,
             roots: Roots::of_system(),
+            commands: self.allow_exec.clone(),
             name_servers: if self.resolver.is_empty() { NameServers::System } else { NameServers::Of(self.resolver.clone()) },
             wishes: self.policy.wishes(),
             rates: self.policy.rates(),

@@ -3,6 +3,7 @@
 use std::cell::{Cell, RefCell};
 use std::fmt;
 
+use super::MayRun;
 use super::source::{Place, SourceFile, Spot, spot};
 use crate::limits::DIAGNOSTICS_MAX;
 use crate::near::Hints;
@@ -94,6 +95,8 @@ codes! {
     UnknownResidency = "unknown-residency", Error, true;
     /// A probe template that is not declared.
     UnknownProbe = "unknown-probe", Error, true;
+    /// A command that the node may not run.
+    ExecRefused = "exec-refused", Error, false;
     /// Something that an endpoint depends on and that is not there.
     UnknownDependency = "unknown-dependency", Error, true;
     /// Services that depend on each other in a circle.
@@ -262,9 +265,16 @@ pub(super) struct Findings {
     error: Cell<bool>,
     /// Finds what was probably meant.
     pub(super) hints: Hints,
+    /// What the files may have run.
+    pub(super) may_run: MayRun,
 }
 
 impl Findings {
+    /// None yet, of files that may have this run.
+    pub(super) fn of(may_run: MayRun) -> Self {
+        Self { may_run, ..Self::default() }
+    }
+
     /// Adds one.
     pub(super) fn add(&self, finding: Finding) {
         self.syntax.set(self.syntax.get() || matches!(finding.code, Code::Syntax | Code::Unreadable));

@@ -47,6 +47,9 @@ pub const SECTIONS: &[&Section] = &[
     &PROBE_HTTP,
     &PROBE_TCP,
     &PROBE_TLS,
+    &PROBE_DNS,
+    &PROBE_EXEC,
+    &PROBE_PUSH,
     &BASELINE,
     &VANTAGE,
     &SERVICE,
@@ -181,6 +184,9 @@ pub const PROBES: Section = Section {
         key("https", "table", "", "An HTTP request over TLS."),
         key("tcp", "table", "", "A TCP connection."),
         key("tls", "table", "", "A TLS handshake."),
+        key("dns", "table", "", "A DNS query."),
+        key("exec", "table", "", "A command of the operator's; only where the node is started with `--allow-exec`."),
+        key("push", "table", "", "Heartbeats: the endpoint tells by itself (`POST /v1/health`)."),
     ],
 };
 
@@ -204,8 +210,20 @@ pub const PROBE_HTTP: Section = Section {
         key("statuses", "list", "[\"200-399\"]", "Statuses that pass: numbers or ranges."),
         key("contains", "text", "", "Text that the first 64 KiB of the body must have."),
         key("json", "table", "", "JSON pointers (RFC 6901) and the values that must stand there."),
-        key("first-byte", "duration", "", "Time within which the head of the response must be there."),
+        key(
+            "first-byte",
+            "duration",
+            "",
+            "Time from the start to the first octet of the body, after which it is degraded; of a response without a body, to its head.",
+        ),
+        key(
+            "keep-alive",
+            "yes or no",
+            "false",
+            "Whether its connection is kept, for ten minutes at most: cheaper, and a server that has stopped accepting is noticed later.",
+        ),
         key("verify", "yes or no", "true", "Whether the certificate is verified; https only."),
+        key("expiry-warning", "duration or off", "14d", "It is degraded from so long before its certificate ends; https only."),
     ],
 };
 
@@ -238,6 +256,61 @@ pub const PROBE_TLS: Section = Section {
         key("baseline", "table or off", "off", "When it is degraded against its own past."),
         key("host", "text", "the service's name", "Server name that is asked for."),
         key("verify", "yes or no", "true", "Whether the certificate is verified."),
+        key("expiry-warning", "duration or off", "14d", "It is degraded from so long before its certificate ends."),
+    ],
+};
+
+/// `probe.NAME.dns`.
+pub const PROBE_DNS: Section = Section {
+    path: "probe.NAME.dns",
+    about: "A DNS probe: a query over UDP, and over TCP when the reply is truncated.",
+    keys: &[
+        key("port", "number", "53", "The port; `probe-at` of an endpoint may say another."),
+        key("interval", "duration", "5s", "From one probe to the next."),
+        key("timeout", "duration", "2s", "After which it has failed; at most the interval."),
+        key("fall", "number", "3", "Failures in a row that make it down."),
+        key("rise", "number", "3", "Successes in a row that make it up again."),
+        key("slow", "duration", "", "An answer slower than this makes it degraded."),
+        key("baseline", "table or off", "off", "When it is degraded against its own past."),
+        key("name", "name", "required", "The whole name that is asked for."),
+        key("type", "record type", "A", "The type that is asked for."),
+        key("rcode", "noerror | nxdomain | refused | …", "noerror", "The RCODE that the reply must have."),
+        key("answers", "list of record data", "", "Data that records of that type must have, each of them; there may be others."),
+        key("at-least", "number", "1, or 0 for another rcode", "Records of that type that there must be."),
+        key("authoritative", "yes or no", "false", "Whether the reply must be authoritative (AA)."),
+        key("recursion", "yes or no", "false", "Whether recursion is desired (RD): of a resolver."),
+    ],
+};
+
+/// `probe.NAME.exec`.
+pub const PROBE_EXEC: Section = Section {
+    path: "probe.NAME.exec",
+    about: "A command of the folder that the node is started with (`--allow-exec`). It exits with 0 when all is well, 1 when degraded, 3 when it cannot tell, and anything else when down.",
+    keys: &[
+        key("command", "path", "required", "The absolute path of the program; no shell reads it."),
+        key("args", "list of texts", "", "Its arguments."),
+        key("interval", "duration", "5s", "From one probe to the next."),
+        key("timeout", "duration", "2s", "After which it has failed, and is killed with all its children; at most the interval."),
+        key("fall", "number", "3", "Failures in a row that make it down."),
+        key("rise", "number", "3", "Successes in a row that make it up again."),
+        key("slow", "duration", "", "A run slower than this makes it degraded."),
+        key("baseline", "table or off", "off", "When it is degraded against its own past."),
+    ],
+};
+
+/// `probe.NAME.push`.
+pub const PROBE_PUSH: Section = Section {
+    path: "probe.NAME.push",
+    about: "Heartbeats that the endpoint, or whoever knows, sends to each node: `POST /v1/health`.",
+    keys: &[
+        key(
+            "expect-every",
+            "duration",
+            "10s",
+            "Silence for longer counts as a failure, and for each such time again; from 1s to 24h. A heartbeat may say its own.",
+        ),
+        key("fall", "number", "3", "Failures in a row that make it down: silence, and heartbeats that say so."),
+        key("rise", "number", "3", "Heartbeats in a row that make it up again."),
     ],
 };
 
@@ -288,8 +361,15 @@ pub const SERVICE: Section = Section {
         key("when-all-down", "as-if-up | nodata | servfail | table", "as-if-up", "What is answered when every lawful endpoint is down."),
         key("when-none-left", "nodata | servfail", "nodata", "What is answered when residency, out and require leave nothing."),
         key("families", "together | separate", "together", "Whether one decision serves A and AAAA alike."),
+        key(
+            "probe-families",
+            "first | each",
+            "first",
+            "Whether endpoints that have both families are asked on the one written first, or on each; with `separate`, one that fails alone is alone out.",
+        ),
         key("answers", "number", "1", "Endpoints in one answer, of distinct regions."),
         key("peak", "rate", "", "Demand at the busiest hour, until endpoints report it."),
+        key("rto", "duration", "", "In which answers are to leave endpoints that fail; drills hold it against what they measure."),
         key("https", "table", "", "HTTPS records (RFC 9460) with hints from the same decision."),
         key("steering", "table", "", "How the best are chosen."),
         key("depends-on", "name, list of names or table", "", "What each endpoint needs in its region: services, or `probe:TEMPLATE`; a list needs all."),
@@ -404,6 +484,7 @@ pub const ENDPOINT: Section = Section {
         key("price", "table", "the region's", "Prices of this endpoint alone."),
         key("probe", "template, list of templates or table", "the service's", "How it is asked, instead of how the service says."),
         key("probe-at", "address or address:port", "the first of a, else of aaaa; of an alias all in turn", "Where it is asked."),
+        key("probe-families", "first | each", "the service's", "Whether it is asked on the family written first, or on each that it has."),
         key("depends-on", "name, list of names or table", "the service's", "What it needs, instead of what the service says; `[]` is nothing."),
     ],
 };

@@ -196,6 +196,20 @@ impl Leaf for ProbeAt {
     }
 }
 
+/// Seconds before the end of a certificate; 0 stands for never, which is written `off`.
+pub(super) struct ExpiryWarning(pub(super) u32);
+
+impl Leaf for ExpiryWarning {
+    const EXPECTED: &'static str = "a duration in whole seconds such as \"14d\", or \"off\"";
+
+    fn read(value: &DeValue<'_>) -> Result<Self, Wrong> {
+        match &**text(value)? {
+            "off" => Ok(Self(0)),
+            written => quantity::ttl(written).map(|seconds| Self(seconds.0)).map_err(Wrong::What),
+        }
+    }
+}
+
 /// A status or a range of them: 200, "200", "200-299".
 impl Leaf for StatusRange {
     const EXPECTED: &'static str = "a status such as 200 or a range such as \"200-299\"";

@@ -6,15 +6,23 @@ use std::path::{Path, PathBuf};
 
 use super::diagnostic::{Code, Finding, Findings};
 use super::source::SourceFile;
-use super::{Failure, Loaded, compile_with, unreadable};
+use super::{Failure, Loaded, MayRun, compile_with, unreadable};
 use crate::limits::{MASTER_FILE_OCTETS_MAX, TOML_FILE_OCTETS_MAX, ZONE_FILES_MAX};
 
-/// Loads zones: files, or folders of which every `*.toml` is read (not those in folders below), and the master files that they name.
+/// Loads zones that nobody is going to run anything of: files, or folders of which every `*.toml` is read (not those in folders below), and the master files that they name.
 ///
 /// # Errors
 /// Every mistake that was found, a file or folder that cannot be read among them.
 pub fn load<P: AsRef<Path>>(paths: &[P]) -> Result<Loaded, Failure> {
-    let findings = Findings::default();
+    load_for(paths, MayRun::Unrun)
+}
+
+/// As [`load`], for a node that may run this.
+///
+/// # Errors
+/// As [`load`]; a command that may not be run is among the mistakes.
+pub fn load_for<P: AsRef<Path>>(paths: &[P], may_run: MayRun) -> Result<Loaded, Failure> {
+    let findings = Findings::of(may_run);
     let mut files = Vec::new();
     for path in paths.iter().map(AsRef::as_ref) {
         match toml_files(path) {
@@ -65,7 +73,7 @@ fn toml_files(path: &Path) -> std::io::Result<Vec<PathBuf>> {
 }
 
 /// The file of a path that has been confined to the folder as a text; links must not lead out of it either.
-fn inside(folder: &Path, path: &str) -> Result<PathBuf, String> {
+pub(super) fn inside(folder: &Path, path: &str) -> Result<PathBuf, String> {
     let file = folder.join(path).canonicalize().map_err(|error| error.to_string())?;
     let folder = folder.canonicalize().map_err(|error| error.to_string())?;
     if file.starts_with(folder) { Ok(file) } else { Err("it leads out of the folder of the zones".into()) }

@@ -33,8 +33,10 @@ mod spec;
 mod walk;
 
 pub use diagnostic::{Code, Diagnostic, Severity};
-pub use load::load;
+pub use load::{load, load_for};
 pub use source::{SourceFile, Spot};
+
+use std::path::PathBuf;
 
 use crate::catalog::Catalog;
 use diagnostic::{Finding, Findings};
@@ -76,14 +78,34 @@ pub fn duration_ms(text: &str) -> Result<u32, String> {
     quantity::millis(text)
 }
 
-/// Compiles TOML texts. `masters` fetches the master files that they name.
+/// Which commands the files may have run as probes. That is not for files of zones to say, which may come from anywhere.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum MayRun {
+    /// Whatever they name, since nothing is run: for whoever only looks at what the files say.
+    #[default]
+    Unrun,
+    /// None.
+    Nothing,
+    /// Those of this folder, and of the folders in it.
+    Folder(PathBuf),
+}
+
+/// Compiles TOML texts that nobody is going to run anything of. `masters` fetches the master files that they name.
 ///
 /// # Errors
 /// Every mistake that was found.
-pub fn compile(mut sources: Vec<SourceFile>, masters: &Masters<'_>) -> Result<Loaded, Failure> {
+pub fn compile(sources: Vec<SourceFile>, masters: &Masters<'_>) -> Result<Loaded, Failure> {
+    compile_for(sources, masters, MayRun::Unrun)
+}
+
+/// As [`compile()`], for a node that may run this.
+///
+/// # Errors
+/// Every mistake that was found; a command that may not be run among them.
+pub fn compile_for(mut sources: Vec<SourceFile>, masters: &Masters<'_>, may_run: MayRun) -> Result<Loaded, Failure> {
     // Findings are made in the order of names, so that the order given never shows.
     sources.sort_by(|one, other| one.name.cmp(&other.name));
-    compile_with(sources, masters, Findings::default())
+    compile_with(sources, masters, Findings::of(may_run))
 }
 
 /// Compiles sorted texts, with what was found before.

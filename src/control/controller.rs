@@ -1,21 +1,24 @@
 //! The controller itself.
 
 mod doubt;
+mod drill;
 mod failback;
+mod heartbeats;
 mod judge;
+mod kept;
 mod load;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::aliases::Aliases;
+use super::drills::Guard;
 use super::failback::Latches;
 use super::overrides::{Intents, Overrides, Shift, refuse_reload};
 use super::roster::{self, Carried};
 use super::spill::Spill;
-use super::state::{addresses_digest, spec_digest};
-use super::{AliasChange, AliasNews, Effects, EndpointState, Event, Lookup, Plan, ProbeState, Refused, Situations, State, Why, probe_label};
-use crate::catalog::{AddressType, AliasId, Catalog, EndpointId, ProbeHost, ProbeId};
+use super::{AliasChange, AliasNews, Effects, Event, Lookup, Plan, Refused, Situations, Why, probe_label};
+use crate::catalog::{AddressType, AliasId, Catalog, EndpointId, ProbeId};
 use crate::geo::Geo;
 use crate::health::{Evidence, Health, Observation, ProbeOutcome, Rule, Status, Tracker};
 use crate::limits::{ALIAS_LOOKUP_MS, EVIDENCE_REFRESH_MS, READY_DEADLINE_MS, STATE_REFRESH_MS, STATE_WRITE_MS, WORLD_REFRESH_MS};
@@ -23,6 +26,8 @@ use crate::units::Moment;
 use crate::world::{Statuses, World};
 
 use doubt::{Doubt, is_silence};
+use drill::{Stage, victim};
+use heartbeats::Expected;
 use judge::{Cause, Watch};
 
 /// The one writer. See the room's invariants.
@@ -44,6 +49,8 @@ pub struct Controller {
     dependants: Dependants,
     /// Whether the node has reason to doubt itself.
     doubt: Doubt,
+    /// By when heartbeats are expected.
+    expected: Expected,
     /// What aliases were resolved to.
     aliases: Aliases,
     /// For each alias the endpoints that have it.
@@ -58,6 +65,8 @@ pub struct Controller {
     versions: Vec<u64>,
     /// What operators intend.
     intents: Intents,
+    /// The drill, if there is one.
+    stage: Stage,
     /// The situations that services were in.
     situations: Situations,
     /// Which tiers are in use, where clients do not return by themselves.
@@ -94,7 +103,7 @@ struct FirstRound {
 }
 
 /// For each endpoint that others depend on, those. Others take no room.
-type Dependants = HashMap<EndpointId, Box<[EndpointId]>>;
+pub(super) type Dependants = HashMap<EndpointId, Box<[EndpointId]>>;
 
 /// For each probe the endpoints that it judges, or for each alias those that have it, as ranges of one list.
 #[derive(Debug, Default)]
@@ -120,6 +129,7 @@ impl Controller {
             users: Users::of_probes(&catalog),
             dependants: dependants(&catalog),
             doubt: Doubt::new(&catalog),
+            expected: Expected::of(&catalog, now),
             aliases: Aliases::of(&catalog, now),
             aliased: Users::of_aliases(&catalog),
             carried: Box::default(),
@@ -127,6 +137,7 @@ impl Controller {
             watch: Watch::default(),
             versions: world.statuses.versions.to_vec(),
             intents: Intents::default(),
+            stage: Stage::default(),
             situations,
             latches: Latches::of(&catalog),
             spill: Spill::new(&catalog, &geo),
@@ -192,6 +203,9 @@ impl Controller {
                 Event::Restored(state) => self.restore(&state, now, &mut effects),
                 Event::LoadReported(report) => self.take_load(&report, now),
                 Event::Released { services, why } => self.release(&services, &why, now, &mut effects),
+                Event::Drilled { drills } => self.take_drills(&drills, now, &mut effects),
+                Event::Answered(answers) => self.take_answers(answers, now),
+                Event::Heard(heartbeat) => self.hear(heartbeat, now, &mut effects),
                 Event::Tick => ticks = true,
                 Event::Overridden { overrides, why } => {
                     let shift = self.intents.replace(&overrides, &why, &self.catalog, now);
@@ -204,27 +218,6 @@ impl Controller {
             self.look_at_the_load(now, &mut effects);
         }
         effects
-    }
-
-    /// What is worth keeping beyond the process.
-    #[must_use]
-    pub fn state(&self, now: Moment) -> State {
-        let catalog = &self.catalog;
-        let known = |id: &ProbeId| {
-            let tracker = &self.trackers[id.index()];
-            let observed = tracker.observed()?.0;
-            Some(ProbeState { spec: spec_digest(&catalog.probes[id.index()]), health: tracker.health(), observed })
-        };
-        let endpoints = catalog.endpoints.iter().filter_map(|endpoint| {
-            let probes: Vec<ProbeState> = endpoint.all_probes().filter_map(|probe| known(&probe)).collect();
-            (!probes.is_empty()).then(|| EndpointState {
-                service: catalog.service(endpoint.service).name.to_string().into(),
-                endpoint: endpoint.name.clone(),
-                addresses: addresses_digest(catalog, endpoint),
-                probes,
-            })
-        });
-        State { saved: now.0, endpoints: endpoints.collect(), aliases: self.aliases.state(catalog), failback: self.latches.state(catalog, &self.statuses) }
     }
 
     /// Takes in one observation.
@@ -245,24 +238,38 @@ impl Controller {
         if is_silence(observation) && !is_reference && self.doubt.is_due(&catalog, &self.users, now) {
             return;
         }
-        let usual = self.trackers[probe.index()].unusual();
+        let (usual, was) = (self.trackers[probe.index()].unusual(), self.trackers[probe.index()].health());
         let verdict = self.trackers[probe.index()].observe(observation, &rule);
         if !verdict.evidence || is_reference && self.users.range(probe.index()).is_empty() {
             return;
         }
         self.observed = self.observed.max(observation.at);
         self.fresh_until = self.fresh_until.max(observation.at.plus_millis(rule.fresh_ms));
+        let played = self.stage.observe(&catalog, probe, observation, &rule);
+        if verdict.changed && was != Health::Down && self.trackers[probe.index()].health() == Health::Down && victim(self, probe).is_some() {
+            let saw = victim(self, probe).map(|victim| format!("{victim} is really down ({}: {})", probe_label(spec), observation.outcome));
+            self.stage.alarm(Guard::Incident, || saw.unwrap_or_default());
+        }
+        if let Some((played, observation)) = played {
+            self.detect(probe, &observation, effects);
+            if played.changed {
+                let in_row = self.stage.in_row(probe);
+                let why = || Why::Observed { probe: probe_label(spec).into(), outcome: observation.outcome.clone(), in_row };
+                self.judge_some(probe, true, now, why, effects);
+            }
+        }
         if verdict.changed {
+            self.stage.note_fact();
             let tracker = &self.trackers[probe.index()];
             let (in_row, unusual) = (tracker.last().map_or(1, |(_, in_row)| in_row), tracker.unusual());
             let why = || match observation.outcome {
-                ProbeOutcome::Failed(_) | ProbeOutcome::Slow if unusual.is_none() => {
+                ProbeOutcome::Failed(_) | ProbeOutcome::Slow | ProbeOutcome::Warned(_) if unusual.is_none() => {
                     Why::Observed { probe: probe_label(spec).into(), outcome: observation.outcome.clone(), in_row }
                 }
                 _ if unusual.is_some() != usual.is_some() => Why::Baseline { probe: probe_label(spec).into(), unusual },
                 _ => Why::Observed { probe: probe_label(spec).into(), outcome: observation.outcome.clone(), in_row },
             };
-            self.judge_users(probe, Cause::Happened, now, why, effects);
+            self.judge_some(probe, false, now, why, effects);
         }
     }
 
@@ -293,7 +300,7 @@ impl Controller {
             // Nobody can be asked.
             let name = &self.catalog.alias(id).name;
             for (spec, probe) in self.catalog.probes.iter().zip((0..).map(ProbeId)) {
-                if matches!(&spec.target.host, ProbeHost::Alias(host) if host == name) {
+                if spec.target.host.alias() == Some(name) {
                     round.ask(probe);
                 }
             }
@@ -340,6 +347,7 @@ impl Controller {
         self.users = Users::of_probes(&catalog);
         self.dependants = dependants(&catalog);
         self.doubt = self.doubt.carried(&catalog, &probes);
+        self.expected = self.expected.carried(&catalog, &probes, now);
         self.aliases.carry(&self.catalog, &catalog, now);
         self.aliased = Users::of_aliases(&catalog);
         self.carried = probes;
@@ -360,6 +368,9 @@ impl Controller {
         effects.plan = Some(Plan { epoch: self.epoch, catalog: Arc::clone(&catalog), fresh: fresh.into() });
         self.spill.carry(&catalog, &geo, endpoints.iter().map(|from| from.map(EndpointId::index)));
         (self.catalog, self.geo) = (catalog, geo);
+        let known = std::mem::take(&mut self.carried);
+        self.restage(&known, &endpoints, now, effects);
+        self.carried = known;
         self.judge_all(&before, now, effects);
     }
 
@@ -393,41 +404,9 @@ impl Controller {
         self.touched = true;
     }
 
-    /// Takes in what an earlier process knew of endpoints and probes that are still the same.
-    fn restore(&mut self, state: &State, now: Moment, effects: &mut Effects) {
-        let catalog = Arc::clone(&self.catalog);
-        let known: HashMap<(String, &str), EndpointId> =
-            roster::by_name(&catalog).into_iter().map(|((service, endpoint), id)| ((service.to_string(), endpoint), id)).collect();
-        self.aliases.restore(&catalog, &state.aliases, now);
-        for id in self.latches.restore(&catalog, &state.failback, &mut self.statuses) {
-            self.versions[id.index()] = self.world.generation + 1;
-            self.touched = true;
-        }
-        for id in (0..).map(AliasId).take(catalog.aliases.len()) {
-            self.judge_aliased(id, now, effects);
-        }
-        for kept in &state.endpoints {
-            let Some(&id) = known.get(&(kept.service.to_string(), &*kept.endpoint)) else { continue };
-            let endpoint = catalog.endpoint(id);
-            if addresses_digest(&catalog, endpoint) != kept.addresses {
-                continue;
-            }
-            for probe in endpoint.all_probes() {
-                let spec = &catalog.probes[probe.index()];
-                let digest = spec_digest(spec);
-                let Some(kept) = kept.probes.iter().find(|kept| kept.spec == digest) else { continue };
-                // A wall clock that was set back between the processes makes no evidence of the future.
-                let observed = Moment(kept.observed).min(now);
-                if self.trackers[probe.index()].restore(kept.health, observed, &Rule::of(spec)) {
-                    self.observed = self.observed.max(observed);
-                    self.judge_users(probe, Cause::Known, now, || Why::Restored, effects);
-                }
-            }
-        }
-    }
-
     /// Does what time alone makes due, and publishes if anything is new.
     fn look_at_the_clock(&mut self, now: Moment, effects: &mut Effects) {
+        self.miss(now, effects);
         self.judge_due(now, effects);
         for (id, of, news) in self.aliases.expire(&self.catalog, now) {
             self.tell_of_alias(id, of, news, now, effects);
@@ -444,6 +423,11 @@ impl Controller {
         if doubting != std::mem::replace(&mut self.doubt.holds, doubting) {
             effects.doubt = Some(doubting);
         }
+        if doubting {
+            self.stage.alarm(Guard::Incident, || "this node doubts its own network".to_owned());
+        }
+        self.look_at_the_drill(now, effects);
+        self.settle_tiers(now, effects);
         let stale = doubting || !self.trackers.is_empty() && now > self.fresh_until;
         let published = &self.world.statuses;
         let aged = self.observed.millis_since(published.observed) >= WORLD_REFRESH_MS;
@@ -471,7 +455,6 @@ impl Controller {
 
     /// Makes the next world.
     fn publish(&mut self, stale: bool, now: Moment, effects: &mut Effects) {
-        self.settle_tiers(now, effects);
         let generation = self.world.generation + 1;
         let mut statuses = Statuses {
             of: self.statuses.as_slice().into(),
@@ -492,6 +475,7 @@ impl Controller {
             statuses,
             outlook: Arc::new(self.spill.outlook().clone()),
             notes: Arc::clone(self.intents.notes()),
+            drill: self.stage.rehearsal().cloned(),
         });
         self.touched = false;
         effects.publish = Some(Arc::clone(&self.world));
@@ -540,7 +524,7 @@ impl Users {
 }
 
 /// Turns the catalog's endpoint → what it depends on around.
-fn dependants(catalog: &Catalog) -> Dependants {
+pub(super) fn dependants(catalog: &Catalog) -> Dependants {
     let mut dependants: HashMap<EndpointId, Vec<EndpointId>> = HashMap::new();
     for (endpoint, id) in catalog.endpoints.iter().zip((0..).map(EndpointId)) {
         for needed in endpoint.depends_on.iter().flat_map(|depends| depends.endpoints()) {

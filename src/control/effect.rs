@@ -4,9 +4,10 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::AliasChange;
+use super::drills::{Drill, Over};
 use super::failback::TierChange;
 use super::overrides::{IntentChange, Override};
-use crate::catalog::{Catalog, EndpointId, ProbeKind, ProbeSpec};
+use crate::catalog::{AddressTypes, Catalog, EndpointId, ProbeKind, ProbeSpec};
 use crate::geo::Loss;
 use crate::health::{Health, Hold, ProbeOutcome, Unusual};
 use crate::units::Moment;
@@ -21,6 +22,8 @@ pub struct Effects {
     pub changes: Vec<Change>,
     /// Endpoints that are held out of service from now on, or no more, in the order in which it happened.
     pub holds: Vec<Held>,
+    /// Endpoints of which other types of addresses are down by themselves now.
+    pub partial: Vec<Partial>,
     /// Whether the node doubts itself from now on, or no more; `None` when that is as before.
     pub doubt: Option<bool>,
     /// Endpoints over which another override has the say now, or that are drained at last; at most [`crate::limits::INTENTS_TOLD_MAX`] of one change.
@@ -31,6 +34,10 @@ pub struct Effects {
     pub expired: Vec<Override>,
     /// What happened to tiers of services with manual failback, in its order.
     pub tiers: Vec<TierChange>,
+    /// What is new about the drill, in the order in which it happened.
+    pub drill: Vec<DrillNews>,
+    /// Whether what is known of the drill is due to be written.
+    pub keep_drill: bool,
     /// What is otherwise about aliases, in the order in which it happened.
     pub aliases: Vec<AliasChange>,
     /// Addresses that look-ups brought and no client can use.
@@ -43,6 +50,15 @@ pub struct Effects {
     pub refusal: Option<Refused>,
     /// Observations and look-ups of plans too old to be understood.
     pub dropped: u32,
+}
+
+/// What is new about a drill.
+#[derive(Clone, Debug)]
+pub enum DrillNews {
+    /// It plays from now on.
+    Started(Box<Drill>),
+    /// It is over, and is to be reported.
+    Over(Box<Over>),
 }
 
 /// What is to be probed.
@@ -131,6 +147,15 @@ impl fmt::Display for Held {
     }
 }
 
+/// An endpoint is down for some types of addresses, or no more, whatever its health is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Partial {
+    /// The endpoint.
+    pub endpoint: EndpointName,
+    /// The types for which alone it is down; none, when that is over.
+    pub fails: AddressTypes,
+}
+
 /// What changed an endpoint's health.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Why {
@@ -157,6 +182,16 @@ pub enum Why {
     },
     /// What it depends on is up again.
     Unblocked,
+    /// A drill is announced or begins.
+    Drill {
+        /// Its number.
+        id: u64,
+    },
+    /// A drill is over: what was really observed counts again.
+    DrillOver {
+        /// Its number.
+        id: u64,
+    },
     /// Its addresses or probes are others since a reload: it starts afresh.
     Reloaded,
     /// An earlier process knew it.
@@ -172,6 +207,8 @@ impl fmt::Display for Why {
             Self::Baseline { probe, unusual: Some(unusual) } => write!(f, "{probe}: {unusual}"),
             Self::Baseline { probe, unusual: None } => write!(f, "{probe}: as usual again"),
             Self::DependsOn { root } => write!(f, "it depends on {root}, which is down"),
+            Self::Drill { id } => write!(f, "drill {id}"),
+            Self::DrillOver { id } => write!(f, "drill {id} is over"),
             Self::Unblocked => f.write_str("what it depends on is up again"),
             Self::Reloaded => f.write_str("its addresses or probes were changed"),
             Self::Restored => f.write_str("as it was before the restart"),
@@ -184,9 +221,11 @@ impl fmt::Display for Why {
 pub fn probe_label(spec: &ProbeSpec) -> String {
     let at = &spec.target;
     match &spec.kind {
-        ProbeKind::Http { tls, path, .. } => format!("{} {at}{path}", if *tls { "https" } else { "http" }),
-        ProbeKind::Tcp => format!("tcp {at}"),
-        ProbeKind::Tls { .. } => format!("tls {at}"),
+        ProbeKind::Http { path, .. } => format!("{} {at}{path}", spec.kind.word()),
+        ProbeKind::Tcp | ProbeKind::Tls { .. } => format!("{} {at}", spec.kind.word()),
+        ProbeKind::Dns { name, .. } => format!("dns {at} {name}"),
+        ProbeKind::Exec { command, .. } => format!("exec {command} {at}"),
+        ProbeKind::Push(of) => format!("push {}/{}", of.service, of.endpoint),
     }
 }
 

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use super::drills::{Answers, Drills};
 use super::overrides::Overrides;
-use super::{LoadReport, Lookup, State};
+use super::{EndpointName, LoadReport, Lookup, State};
 use crate::catalog::{AddressType, AliasId, Catalog, ProbeId};
 use crate::geo::Geo;
-use crate::health::Observation;
+use crate::health::{Observation, ProbeOutcome};
+use crate::units::Moment;
 
 /// Something that happened, or that somebody wants.
 #[derive(Clone, Debug)]
@@ -52,6 +54,8 @@ pub enum Event {
     Restored(State),
     /// An endpoint told its load.
     LoadReported(LoadReport),
+    /// An endpoint, or whoever speaks for it, told its health.
+    Heard(Heartbeat),
     /// Operators' overrides are these from now on. They are written already.
     Overridden {
         /// All of them.
@@ -66,6 +70,26 @@ pub enum Event {
         /// Who did so and why, for those who are told.
         why: Arc<str>,
     },
+    /// The node's drill is this from now on, or it has none. It is written already.
+    Drilled {
+        /// All that is known of drills.
+        drills: Arc<Drills>,
+    },
+    /// Workers' counts of the drill that is running were looked at.
+    Answered(Answers),
     /// Time passed.
     Tick,
+}
+
+/// What an endpoint tells of its own health.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Heartbeat {
+    /// Which.
+    pub endpoint: EndpointName,
+    /// What it tells.
+    pub outcome: ProbeOutcome,
+    /// Milliseconds within which it will tell it again; `None` as its probe says.
+    pub next_ms: Option<u64>,
+    /// When this node was told.
+    pub at: Moment,
 }

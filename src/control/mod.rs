@@ -8,6 +8,7 @@
 //! - Services are in one situation only if they are decided alike: the same profile, and endpoints with the same statuses.
 //! - A refused reload changes nothing.
 //! - An override is in force only after it was written ([`Event::Overridden`]); it ends by the controller's clock.
+//! - A drill is played only after it was written ([`Event::Drilled`]). Real observations are taken in all the while.
 //! - Across a reload an endpoint keeps its health if service, name, addresses and probes are the same; else it starts afresh.
 //! - Statuses are held when observations cease: [`crate::world::Statuses::stale`] says so, nothing else changes.
 //! - The last good addresses of an alias are held while look-ups fail, for a limited time; a look-up that brings the same ones makes no world.
@@ -15,10 +16,12 @@
 //! - Nothing here delays or limits the removal of an endpoint that is down.
 //! - A first start, what was restored and a reload neither ramp an endpoint nor hold it down.
 //!
-//! Overrides meet health where [`Controller`] puts a status together. Drills are events to come.
+//! Overrides meet health where [`Controller`] puts a status together. Drills meet it there, too, and at the door where observations
+//! come in.
 
 mod aliases;
 mod controller;
+pub mod drills;
 mod effect;
 mod event;
 mod failback;
@@ -30,8 +33,8 @@ mod state;
 
 pub use aliases::{AliasChange, AliasNews, Found, Lookup};
 pub use controller::Controller;
-pub use effect::{Change, Effects, EndpointName, Held, Plan, Refused, Why, probe_label};
-pub use event::Event;
+pub use effect::{Change, DrillNews, Effects, EndpointName, Held, Partial, Plan, Refused, Why, probe_label};
+pub use event::{Event, Heartbeat};
 pub use failback::{TierChange, TierNews, Waiting, waiting};
 pub use overrides::IntentChange;
 pub use situations::Situations;

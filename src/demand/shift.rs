@@ -41,6 +41,12 @@ impl Side {
         Self { world, service, fit }
     }
 
+    /// By how much limits are exceeded, in thousandths of them; 1000 where the load fits, or nobody knows it.
+    #[must_use]
+    pub fn factor(&self) -> u32 {
+        self.fit.as_ref().map_or(1000, |fit| fit.factor)
+    }
+
     /// What the clients of a group get: endpoints and shares of the group, in parts of [`ALL_CLIENTS`]. Empty where they get nothing.
     fn shares(&self, client: crate::steer::Client) -> Vec<(EndpointId, u64)> {
         let decision: Decision = decide(&Ask { service: self.service, client, family: Family::Any }, &self.world, &mut Silent);
@@ -157,14 +163,13 @@ pub fn shift(before: &Side, after: &Side, mix: &Mix) -> Shift {
     let moved = flows.values().sum();
     let flows = by_region(&flows);
     let [(rtt_before, price_before), (rtt_after, price_after)] = [sums[0].means(), sums[1].means()];
-    let factor = |side: &Side| side.fit.as_ref().map_or(1000, |fit| fit.factor);
     Shift {
         moved,
         flows,
         rtt: [rtt_before, rtt_after],
         price: [price_before, price_after],
         loads: loads(before, after),
-        factors: [factor(before), factor(after)],
+        factors: [before.factor(), after.factor()],
     }
 }
 

@@ -46,7 +46,7 @@ impl EndpointView {
         let answered = if self.answer.is_some() { ", answered" } else { "" };
         let share = self.share.map(|share| format!(", share {}.{:02} %", share / 100, share % 100)).unwrap_or_default();
         let out = self.excluded.as_ref().map(|why| format!(", out: {why}")).unwrap_or_default();
-        let intent = self.untold_intent().map(|intent| format!(", {intent}")).unwrap_or_default();
+        let intent = self.untold_intents().fold(String::new(), |told, intent| told + ", " + intent);
         format!("{} ({}{share}{answered}{out}{intent}): {}", self.endpoint, self.status, self.bill)
     }
 }

@@ -13,12 +13,12 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
-use crate::catalog::{AddressTypes, AnswerKind, By, Endpoint, EndpointId, RegionSet, Service, ServiceId};
+use crate::catalog::{AddressType, AddressTypes, AnswerKind, By, Endpoint, EndpointId, RegionSet, Service, ServiceId};
 use crate::geo::{ClientSets, Place, RttSource};
 use crate::health::{Health, Intent, Status};
 use crate::steer::{self, ALL_CLIENTS, Ask, Candidate, Chosen, Client, Exclusion, Family, Recorder, Relaxation, Step, Verdict};
 use crate::units::{Micros, Permille};
-use crate::world::World;
+use crate::world::{Rehearsal, World};
 
 /// What is to be explained.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +35,7 @@ pub struct Question {
 
 /// An answer with its reasons.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "serve", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct Explanation {
     /// The service's owner name.
@@ -69,6 +70,7 @@ pub struct Explanation {
 
 /// Who asks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "serve", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct ClientView {
     /// Its prefix.
@@ -85,6 +87,7 @@ pub struct ClientView {
 
 /// A residency rule of the service.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "serve", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct ResidencyView {
     /// The rule's name.
@@ -95,6 +98,7 @@ pub struct ResidencyView {
 
 /// An endpoint, its bill, and why it is out if it is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "serve", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct EndpointView {
     /// Its name.
@@ -108,6 +112,9 @@ pub struct EndpointView {
     /// The override that has the say over it, if any: `drained by anna until 14:05 UTC: maintenance`.
     #[serde(rename = "override")]
     pub intent: Option<String>,
+    /// The drill that it is part of, if any: `failing in drill 3 by anna until 14:05 UTC: game day`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drill: Option<String>,
     /// Share of this locality's clients, in hundredths of a percent, where several share them.
     pub share: Option<u32>,
     /// The terms of its score, in microseconds.
@@ -126,6 +133,7 @@ pub struct EndpointView {
 
 /// The terms of a score, in microseconds.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "serve", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub struct BillView {
     /// Round-trip time.
@@ -316,8 +324,9 @@ fn endpoint_view(id: EndpointId, question: &Question, world: &World, place: Plac
     EndpointView {
         endpoint: endpoint.name.to_string(),
         region: region.name.to_string(),
-        status: status_text(world.status(id)),
+        status: status_text(id, world),
         intent: world.notes.about(id).map(ToString::to_string),
+        drill: world.drill_of(id).map(ToString::to_string),
         answer: answered.and_then(|place| u8::try_from(place + 1).ok()),
         share: seen.shares.iter().find(|(other, _)| *other == id).map(|(_, share)| *share),
         bill: bill_view(id, world, place, seen.steps),
@@ -357,17 +366,23 @@ fn bill_view(id: EndpointId, world: &World, place: Place, steps: &[Step]) -> Bil
 }
 
 impl EndpointView {
-    /// The override, where what keeps the endpoint out does not tell of it already.
-    fn untold_intent(&self) -> Option<&str> {
-        let intent = self.intent.as_deref()?;
-        let is_told = self.excluded.as_ref().is_some_and(|why| why.contains(intent));
-        (!is_told).then_some(intent)
+    /// The override and the drill, where what keeps the endpoint out does not tell of them already.
+    fn untold_intents(&self) -> impl Iterator<Item = &str> {
+        let is_told = |intent: &&str| self.excluded.as_ref().is_some_and(|why| why.contains(intent));
+        self.intent.as_deref().into_iter().chain(self.drill.as_deref()).filter(move |intent| !is_told(intent))
     }
 }
 
 /// A status in words: health, then what is made of it, then the operator's intent.
-fn status_text(status: &Status) -> String {
+fn status_text(id: EndpointId, world: &World) -> String {
+    let status = world.status(id);
     let mut text = status.health.to_string();
+    if let Some(trouble) = trouble(id, world).filter(|_| matches!(status.health, Health::Degraded | Health::Down)) {
+        text.push_str(&format!(" ({trouble})"));
+    }
+    if !status.fails.is_empty() {
+        text.push_str(&format!(", its {} addresses are down", fails_text(status)));
+    }
     if status.blocked {
         text.push_str(", something that it depends on is down");
     }
@@ -389,6 +404,23 @@ fn status_text(status: &Status) -> String {
         }
     }
     text
+}
+
+/// The drill that plays with an endpoint now, if one does.
+fn running(id: EndpointId, world: &World) -> Option<&Rehearsal> {
+    world.drill_of(id).filter(|drill| drill.running)
+}
+
+/// What the worst of an endpoint's probes came to last, in words, if that is what its health is.
+fn trouble(id: EndpointId, world: &World) -> Option<&str> {
+    let health = world.status(id).health;
+    let evidence = world.catalog.endpoint(id).probes.iter().filter_map(|probe| world.statuses.evidence.get(probe.index()));
+    evidence.filter(|evidence| evidence.health == health).find_map(|evidence| evidence.trouble.as_deref())
+}
+
+/// The types of addresses for which alone an endpoint is down.
+fn fails_text(status: &Status) -> String {
+    status.fails.iter().map(AddressType::as_str).collect::<Vec<_>>().join(" and ")
 }
 
 /// The rule that keeps an endpoint out, in words.
@@ -415,10 +447,17 @@ fn exclusion_text(exclusion: Exclusion, id: EndpointId, world: &World) -> String
         }
         Exclusion::Down => match world.note(id).and_then(|note| note.root.as_ref()) {
             Some(root) if world.status(id).blocked => format!("{root} is down, and it depends on that"),
-            _ => "it is down".to_owned(),
+            _ if !world.status(id).is_down() && !world.status(id).fails.is_empty() => {
+                format!("its {} addresses are down", fails_text(world.status(id)))
+            }
+            _ => running(id, world).map_or_else(|| "it is down".to_owned(), |drill| format!("it is down: {drill}")),
         },
         Exclusion::Damped => world.note(id).and_then(|note| note.hold).map_or_else(|| "it is held down".to_owned(), |hold| format!("it is {hold}")),
-        Exclusion::Drain => world.notes.about(id).map_or_else(|| "it is being drained".to_owned(), |note| format!("it is {note}")),
+        Exclusion::Drain => match (running(id, world), world.notes.about(id)) {
+            (Some(drill), _) => format!("it is {drill}"),
+            (None, Some(note)) => format!("it is {note}"),
+            (None, None) => "it is being drained".to_owned(),
+        },
         Exclusion::MaxRtt => format!("it is farther than max-rtt, {}", service.max_rtt.unwrap_or(Micros::ZERO)),
         Exclusion::Prefer => "it lacks what the service prefers".to_owned(),
         Exclusion::LastResort => "it is the last resort".to_owned(),

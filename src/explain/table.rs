@@ -66,7 +66,7 @@ impl EndpointView {
             Some(why) => format!(" · out: {why}"),
             None => self.unsettled.as_ref().map(|why| format!(" · {} is not fresh: {why}", self.alias.as_deref().unwrap_or_default())).unwrap_or_default(),
         };
-        if let Some(intent) = self.untold_intent() {
+        for intent in self.untold_intents() {
             tail.push_str(&format!(" · {intent}"));
         }
         format!(" {mark} {:width$}  {}  [{}{share}]{tail}", self.endpoint, self.bill, self.status)

@@ -94,6 +94,11 @@ impl Comeback {
         self.down = false;
     }
 
+    /// A drill is over, of which nothing counts but whether it left the endpoint `down`, so that this one comes back from something.
+    pub const fn be_down(&mut self, down: bool) {
+        self.down = down;
+    }
+
     /// It has got all the clients anyway: nobody else was there.
     pub const fn take_all(&mut self) {
         self.ramping = None;

@@ -13,17 +13,20 @@
 
 mod baseline;
 mod comeback;
+mod fault;
 mod tracker;
 
 pub use baseline::{Baseline, Unusual};
 pub use comeback::{Comeback, Hold};
+pub use fault::Fault;
 pub use tracker::{Rule, Tracker, Verdict, of_all, wants_recheck};
 
 use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::catalog::AddressTypes;
+use crate::catalog::{AddressType, AddressTypes};
 use crate::units::{Micros, Moment, Permille};
 
 /// What was measured.
@@ -95,6 +98,8 @@ pub struct Status {
     pub penalty: Micros,
     /// The types of addresses that it should have by its `alias` and has not, as that is not resolved.
     pub lacks: AddressTypes,
+    /// The types of addresses whose own probes find it down, where its service decides for each type by itself: for these alone it is down.
+    pub fails: AddressTypes,
 }
 
 impl Status {
@@ -112,6 +117,7 @@ impl Status {
         load: Permille(0),
         penalty: Micros::ZERO,
         lacks: AddressTypes::NONE,
+        fails: AddressTypes::NONE,
     };
 
     /// Of an endpoint that is up and at rest.
@@ -127,6 +133,7 @@ impl Status {
             && !(self.moving | self.damped | self.blocked | self.latched)
             && self.keeps_all()
             && self.lacks.is_empty()
+            && self.fails.is_empty()
     }
 
     /// Whether it takes all clients that would have it.
@@ -148,6 +155,12 @@ impl Status {
     #[must_use]
     pub const fn is_down(&self) -> bool {
         matches!(self.published(), Health::Down) && !matches!(self.intent, Intent::In)
+    }
+
+    /// Whether eligibility counts it as down for answers of this type alone.
+    #[must_use]
+    pub const fn is_down_for(&self, of: AddressType) -> bool {
+        self.fails.has(of) && !matches!(self.intent, Intent::In)
     }
 
     /// Whether it is held out of service while anything else is up. An operator's `in` vouches for it.
@@ -185,7 +198,7 @@ pub struct Note {
 }
 
 /// What one probe has shown, for people and programs; deciding never reads it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Evidence {
     /// What it says of its target.
     pub health: Health,
@@ -199,6 +212,10 @@ pub struct Evidence {
     pub rtt: Option<Micros>,
     /// What is unusual about it.
     pub unusual: Option<Unusual>,
+    /// What the last evidence came to, in words, unless it passed.
+    pub trouble: Option<Arc<str>>,
+    /// When the certificate that it saw last ends.
+    pub expires: Option<Moment>,
 }
 
 /// One result of a probe. A failed probe is a value, not an error.
@@ -210,6 +227,8 @@ pub struct Observation {
     pub outcome: ProbeOutcome,
     /// Round-trip time of the whole exchange, in microseconds; of a failure: the time until it failed.
     pub rtt: Micros,
+    /// When the certificate that was shown ends, where one was.
+    pub expires: Option<Moment>,
     /// Whether a drill made it come out so: then it counts for health as any other, and never for the node's doubt of itself.
     pub drill: bool,
 }
@@ -219,13 +238,50 @@ pub struct Observation {
 pub enum ProbeOutcome {
     /// As it should be.
     Passed,
-    /// As it should be, but slower than the probe allows; or with a certificate about to expire.
+    /// As it should be, but slower than the probe allows.
     Slow,
+    /// It passed, and something is amiss: it counts as a slow answer does.
+    Warned(ProbeWarning),
     /// It failed.
     Failed(ProbeFailure),
 }
 
-/// Why a probe failed. The kinds matter: only time-outs and unreachability may ever make a node doubt itself.
+/// What is amiss with an answer that passed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ProbeWarning {
+    /// Its first octet came later than the probe allows.
+    Late(Micros),
+    /// Its certificate ends soon; or has ended, where nobody verifies it.
+    Expires(Moment),
+    /// It says so itself: a heartbeat, or the exit code of a command, with the reason.
+    Said(Box<str>),
+}
+
+impl ProbeWarning {
+    /// Names the kind, for counting.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Late(_) => "late",
+            Self::Expires(_) => "expires",
+            Self::Said(_) => "warned",
+        }
+    }
+}
+
+/// For people: `the first octet came after 412.0 ms`, …
+impl fmt::Display for ProbeWarning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Late(after) => write!(f, "the first octet came after {after}"),
+            Self::Expires(end) => write!(f, "the certificate ends at {end}"),
+            Self::Said(why) if why.is_empty() => f.write_str("it says that it is degraded"),
+            Self::Said(why) => write!(f, "it says that it is degraded: {why}"),
+        }
+    }
+}
+
+/// Why a probe failed. The kinds matter: only time-outs, missed heartbeats and unreachability may ever make a node doubt itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ProbeFailure {
     /// No answer within the time-out.
@@ -242,17 +298,26 @@ pub enum ProbeFailure {
     Status(u16),
     /// The body is not as the probe wants it.
     Body(Box<str>),
+    /// A drill has it fail.
+    Drill,
+    /// The answer to a DNS query is not as the probe wants it.
+    Answer(Box<str>),
+    /// It says so itself: a heartbeat, or the exit code of a command, with the reason.
+    Said(Box<str>),
+    /// No heartbeat for as long as one was expected within.
+    Missed,
     /// The probe could not be made at all here (no descriptors, …): tells nothing of the target.
     NotAsked(Box<str>),
 }
 
 impl ProbeOutcome {
-    /// Names the kind, for counting: `passed`, `slow`, or the kind of failure.
+    /// Names the kind, for counting: `passed`, `slow`, or the kind of warning or failure.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
         match self {
             Self::Passed => "passed",
             Self::Slow => "slow",
+            Self::Warned(warning) => warning.kind(),
             Self::Failed(failure) => failure.kind(),
         }
     }
@@ -270,6 +335,7 @@ impl fmt::Display for ProbeOutcome {
         match self {
             Self::Passed => f.write_str("passed"),
             Self::Slow => f.write_str("slow"),
+            Self::Warned(warning) => warning.fmt(f),
             Self::Failed(failure) => failure.fmt(f),
         }
     }
@@ -287,6 +353,10 @@ impl ProbeFailure {
             Self::Tls(_) => "tls",
             Self::Status(_) => "status",
             Self::Body(_) => "body",
+            Self::Drill => "drill",
+            Self::Answer(_) => "answer",
+            Self::Said(_) => "said",
+            Self::Missed => "missed",
             Self::NotAsked(_) => "not-asked",
         }
     }
@@ -303,6 +373,11 @@ impl fmt::Display for ProbeFailure {
             Self::Tls(why) => write!(f, "TLS: {why}"),
             Self::Status(status) => write!(f, "status {status}"),
             Self::Body(why) => write!(f, "body: {why}"),
+            Self::Drill => f.write_str("a drill has it fail"),
+            Self::Answer(why) => write!(f, "answer: {why}"),
+            Self::Said(why) if why.is_empty() => f.write_str("it says that it is down"),
+            Self::Said(why) => write!(f, "it says that it is down: {why}"),
+            Self::Missed => f.write_str("no heartbeat in time"),
             Self::NotAsked(why) => write!(f, "could not be asked from here: {why}"),
         }
     }

@@ -1,5 +1,7 @@
 //! Rise and fall: what the observations of one probe say of its target.
 
+use std::sync::Arc;
+
 use super::{Baseline, Evidence, Health, Observation, ProbeFailure, ProbeOutcome, Unusual};
 use crate::catalog::{BaselineSpec, ProbeSpec};
 use crate::limits::FRESH_INTERVALS;
@@ -62,6 +64,8 @@ pub struct Tracker {
     observed: Option<Moment>,
     /// Smoothed round-trip time of answers.
     rtt: Option<Micros>,
+    /// When the certificate that was shown last ends.
+    expires: Option<Moment>,
     /// Its own past, where that counts. What it finds unusual makes an endpoint that is up degraded.
     baseline: Option<Box<Baseline>>,
 }
@@ -105,7 +109,7 @@ enum State {
 enum Kind {
     /// An answer in time.
     Passed,
-    /// An answer, slowly.
+    /// An answer, slowly, or with something amiss.
     Slow,
     /// None.
     Failed,
@@ -126,7 +130,7 @@ impl Tracker {
         let kind = match &observation.outcome {
             ProbeOutcome::Failed(ProbeFailure::NotAsked(_)) => return Verdict { changed: false, evidence: false },
             ProbeOutcome::Failed(_) => Kind::Failed,
-            ProbeOutcome::Slow => Kind::Slow,
+            ProbeOutcome::Slow | ProbeOutcome::Warned(_) => Kind::Slow,
             ProbeOutcome::Passed => Kind::Passed,
         };
         if self.observed.is_some_and(|known| observation.at < known) {
@@ -140,6 +144,7 @@ impl Tracker {
         };
         self.last = Some(observation.outcome.clone());
         self.observed = Some(observation.at);
+        self.expires = observation.expires.or(self.expires);
         if kind != Kind::Failed {
             self.rtt = Some(self.rtt.map_or(observation.rtt, |smoothed| smooth(smoothed, observation.rtt)));
         }
@@ -200,7 +205,21 @@ impl Tracker {
             State::Degraded { failed, passed } => (failed, passed),
             State::Down { answered } => (0, answered),
         };
-        Evidence { health: self.health(), observed: self.observed, failed, answered, rtt: self.rtt, unusual: self.unusual() }
+        Evidence {
+            health: self.health(),
+            observed: self.observed,
+            failed,
+            answered,
+            rtt: self.rtt,
+            unusual: self.unusual(),
+            trouble: self.trouble(),
+            expires: self.expires,
+        }
+    }
+
+    /// What the last evidence came to, in words, unless it passed.
+    fn trouble(&self) -> Option<Arc<str>> {
+        self.last.as_ref().filter(|last| **last != ProbeOutcome::Passed).map(|last| last.to_string().into())
     }
 
     /// Whether the verdict may change soon: degraded, or something has been counted against it.

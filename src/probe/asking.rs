@@ -5,13 +5,15 @@ use std::io::{self, ErrorKind};
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use super::exec::{self, Commands};
+use super::http::Kept;
 use super::tls::{Roots, TlsConfigs};
-use super::{http, tcp, tls};
+use super::{dns, http, tcp, tls};
 use crate::catalog::{ProbeKind, ProbeSpec};
 use crate::clock::{Clock, Stopwatch};
-use crate::health::{Observation, ProbeFailure, ProbeOutcome};
+use crate::health::{Observation, ProbeFailure, ProbeOutcome, ProbeWarning};
 use crate::limits::PROBE_WORDS_MAX;
-use crate::units::Micros;
+use crate::units::{Micros, Moment};
 
 /// Counts what probes do. Every method may be called from any task and must not block.
 pub trait Meter: Send + Sync + 'static {
@@ -36,38 +38,73 @@ pub struct Prober {
     clock: Clock,
     /// Shared by all probes over TLS.
     tls: TlsConfigs,
+    /// What may be run.
+    commands: Option<Commands>,
+}
+
+/// What an answer that passed told beside that.
+#[derive(Debug, Default)]
+pub(super) struct Answer {
+    /// When the certificate that was shown ends.
+    pub(super) expires: Option<Moment>,
+    /// What is amiss.
+    pub(super) warning: Option<ProbeWarning>,
 }
 
 impl Prober {
     /// A prober that verifies certificates against `roots`.
     #[must_use]
     pub fn new(clock: Clock, roots: Roots) -> Self {
-        Self { clock, tls: TlsConfigs::new(roots) }
+        Self { clock, tls: TlsConfigs::new(roots), commands: None }
+    }
+
+    /// One that also runs the commands of a folder.
+    #[must_use]
+    pub fn with_commands(self, commands: Option<Commands>) -> Self {
+        Self { commands, ..self }
     }
 
     /// Asks once, at an address of the specification's host. Takes no longer than the specification's time-out.
     pub async fn ask(&self, spec: &ProbeSpec, address: IpAddr) -> Observation {
+        self.ask_again(spec, address, &mut None).await
+    }
+
+    /// As [`Prober::ask`], on the connection that was kept the last time, if the specification wants that.
+    pub(super) async fn ask_again(&self, spec: &ProbeSpec, address: IpAddr, kept: &mut Option<Kept>) -> Observation {
         let stopwatch = Stopwatch::start();
         let limit = Duration::from_millis(u64::from(spec.timeout_ms));
-        let result = tokio::time::timeout(limit, self.ask_unbounded(spec, address)).await;
-        let rtt = stopwatch.so_far();
-        let outcome = match result {
-            Ok(Ok(())) if spec.slow_ms > 0 && rtt > Micros::from_millis(i64::from(spec.slow_ms)) => ProbeOutcome::Slow,
-            Ok(Ok(())) => ProbeOutcome::Passed,
-            Ok(Err(failure)) => ProbeOutcome::Failed(failure),
-            Err(_) => ProbeOutcome::Failed(ProbeFailure::TimedOut),
+        let result = tokio::time::timeout(limit, self.ask_unbounded(spec, address, kept)).await;
+        let (rtt, at) = (stopwatch.so_far(), self.clock.now());
+        let (outcome, expires) = match result {
+            Ok(Ok(answer)) => (judge(spec, answer.warning, answer.expires, rtt, at), answer.expires),
+            Ok(Err(failure)) => (ProbeOutcome::Failed(failure), None),
+            Err(_) => (ProbeOutcome::Failed(ProbeFailure::TimedOut), None),
         };
-        Observation { at: self.clock.now(), outcome, rtt, drill: false }
+        Observation { at, outcome, rtt, expires, drill: false }
     }
 
     /// Asks, for as long as it takes.
-    async fn ask_unbounded(&self, spec: &ProbeSpec, address: IpAddr) -> Result<(), ProbeFailure> {
+    async fn ask_unbounded(&self, spec: &ProbeSpec, address: IpAddr, kept: &mut Option<Kept>) -> Result<Answer, ProbeFailure> {
         let target = SocketAddr::new(address, spec.target.port);
         match &spec.kind {
-            ProbeKind::Tcp => tcp::ask(target).await.map(drop),
-            ProbeKind::Tls { host, verify } => tls::ask(target, host, self.tls.config(*verify)).await,
-            ProbeKind::Http { verify, .. } => http::ask(target, &spec.kind, self.tls.config(*verify)).await,
+            ProbeKind::Tcp => tcp::ask(target).await.map(|_| Answer::default()),
+            ProbeKind::Tls { host, verify, .. } => tls::ask(target, host, self.tls.config(*verify)).await,
+            ProbeKind::Http { verify, .. } => http::ask(target, &spec.kind, self.tls.config(*verify), kept, self.clock.now()).await,
+            ProbeKind::Dns { .. } => dns::ask(target, &spec.kind).await,
+            ProbeKind::Exec { .. } => exec::ask(self.commands.as_ref(), target, &spec.kind, spec.timeout_ms).await,
+            ProbeKind::Push(_) => Err(ProbeFailure::NotAsked("a heartbeat comes by itself".into())),
         }
+    }
+}
+
+/// What an answer that passed comes to: what is amiss with it counts before how long it took.
+fn judge(spec: &ProbeSpec, warning: Option<ProbeWarning>, expires: Option<Moment>, rtt: Micros, now: Moment) -> ProbeOutcome {
+    let warning_ms = u64::from(spec.kind.expiry_warning_s()) * 1_000;
+    let ends_soon = expires.filter(|end| warning_ms > 0 && now.plus_millis(warning_ms) > *end);
+    match warning.or(ends_soon.map(ProbeWarning::Expires)) {
+        Some(warning) => ProbeOutcome::Warned(warning),
+        None if spec.slow_ms > 0 && rtt > Micros::from_millis(i64::from(spec.slow_ms)) => ProbeOutcome::Slow,
+        None => ProbeOutcome::Passed,
     }
 }
 

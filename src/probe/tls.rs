@@ -15,8 +15,8 @@ use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme
 use tokio::io::AsyncWriteExt;
 use tokio_rustls::TlsConnector;
 
-use super::asking::{failure_of, words};
-use super::tcp;
+use super::asking::{Answer, failure_of, words};
+use super::{certificate, tcp};
 use crate::health::ProbeFailure;
 
 /// The certificates that probes trust.
@@ -98,14 +98,16 @@ impl TlsConfigs {
 }
 
 /// Connects and shakes hands, as a client that wants `host`.
-pub(super) async fn ask(target: SocketAddr, host: &str, config: &Arc<ClientConfig>) -> Result<(), ProbeFailure> {
+pub(super) async fn ask(target: SocketAddr, host: &str, config: &Arc<ClientConfig>) -> Result<Answer, ProbeFailure> {
     let name = ServerName::try_from(host.to_owned()).map_err(|error| ProbeFailure::NotAsked(words(&error)))?;
     let stream = tcp::ask(target).await?;
     let connected = TlsConnector::from(Arc::clone(config)).connect(name, stream).await;
     let mut stream = connected.map_err(|error| failure_of(&error))?;
+    let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
+    let expires = shown.and_then(|certificate| certificate::end_of(certificate));
     // Says goodbye, so that the server logs no broken connection; whether it hears that is no part of the probe.
     let _ = stream.shutdown().await;
-    Ok(())
+    Ok(Answer { expires, warning: None })
 }
 
 /// Takes any certificate, but has the server prove that it holds its key.

@@ -2,14 +2,16 @@
 
 use std::sync::Arc;
 
-use super::{Granted, NotGranted, Reply, Task};
+use tokio::sync::oneshot;
+
+use super::{Granted, NotGranted, Task};
 use crate::control::overrides::{Proposal, Release};
 use crate::control::{Event, TierChange, TierNews};
 
 impl Task {
     /// Puts a release into force, and tells who waits for it when the state without the latch is on the disk: a process that dies after that does not
     /// hold the clients off again.
-    pub(super) fn release(&mut self, release: &Release, proposal: Proposal, reply: Option<Reply>) {
+    pub(super) fn release(&mut self, release: &Release, proposal: Proposal, reply: Option<oneshot::Sender<Result<Granted, NotGranted>>>) {
         let Release { who, why, .. } = release;
         if !proposal.forced.is_empty() {
             tracing::warn!(service = &*release.service, %who, %why, past = ?proposal.forced, "failback forced");

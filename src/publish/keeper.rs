@@ -4,7 +4,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::shelf::Shelf;
 use crate::audit::{Entry, Trail};
+use crate::control::drills::{self, Drills, Over};
 use crate::control::overrides::{Overrides, Proposal, Refusal, Wish, propose};
 use crate::state_file::{self, StateFileError};
 use crate::units::Moment;
@@ -12,6 +14,8 @@ use crate::world::World;
 
 /// The file of overrides in the state folder.
 const OVERRIDES: &str = "overrides.state";
+/// The file of the drill in the state folder.
+const DRILL: &str = "drill.state";
 /// The audit trail in the state folder.
 const AUDIT: &str = "audit.jsonl";
 
@@ -21,11 +25,14 @@ pub enum NotGranted {
     /// It cannot be, or may not be.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// A drill cannot be, or may not be.
+    #[error(transparent)]
+    Drill(#[from] drills::Refusal),
     /// Nothing would outlive the process.
-    #[error("this node has no state folder, so an override would be lost with the process: start it with --state DIR")]
+    #[error("this node has no state folder, so an override or a drill would be lost with the process: start it with --state DIR")]
     NoFolder,
     /// So many wait already.
-    #[error("other overrides are being written; try again")]
+    #[error("other overrides or drills are being written; try again")]
     Busy,
     /// The trail cannot be written.
     #[error("the audit trail {} cannot be written", path.display())]
@@ -51,6 +58,10 @@ pub enum NotGranted {
 pub(super) struct Keeper {
     /// The file.
     path: PathBuf,
+    /// The drill's file.
+    drill: PathBuf,
+    /// The reports of drills.
+    shelf: Shelf,
     /// The trail.
     trail: Trail,
 }
@@ -58,7 +69,89 @@ pub(super) struct Keeper {
 impl Keeper {
     /// In this folder.
     pub(super) fn new(folder: &Path) -> Self {
-        Self { path: folder.join(OVERRIDES), trail: Trail::new(folder.join(AUDIT)) }
+        let (path, drill, trail) = (folder.join(OVERRIDES), folder.join(DRILL), Trail::new(folder.join(AUDIT)));
+        Self { path, drill, shelf: Shelf::new(folder), trail }
+    }
+
+    /// The reports of drills.
+    pub(super) fn shelf(&self) -> Shelf {
+        self.shelf.clone()
+    }
+
+    /// What is known of drills by their file. One that is not whole is moved aside, and no drill goes on: that is the safe side.
+    pub(super) fn drills(&self) -> Drills {
+        let why = match state_file::read::<Drills>(&self.drill) {
+            Ok(None) => return Drills::default(),
+            Ok(Some(drills)) if drills.is_sound() => return drills,
+            Ok(Some(_)) => "it has a drill that nobody can have made".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        let aside =
+            state_file::set_aside(&self.drill).map_or_else(|error| format!("it could not be moved aside: {error}"), |aside| aside.display().to_string());
+        tracing::error!(why, aside, "the file of the drill is not whole: no drill goes on");
+        Drills::default()
+    }
+
+    /// What the file says of drills, if it is whole and not older than what is known.
+    fn newer_drills(&self, known: &Drills) -> Option<Drills> {
+        state_file::read::<Drills>(&self.drill).ok().flatten().filter(|read| read.is_sound() && read.last >= known.last)
+    }
+
+    /// Grants a wish for a drill, or tells why not; when this returns what is granted is on the disk.
+    fn drill(&self, world: &World, known: &Drills, overrides: &Overrides, wish: &drills::Wish, now: Moment) -> Result<drills::Proposal, NotGranted> {
+        let read = self.newer_drills(known);
+        let present = match (&read, known.current()) {
+            // What this process has measured of the same drill is newer than what it wrote.
+            (Some(read), Some(one)) if read.current().is_some_and(|other| other.drill.id == one.drill.id) => known,
+            (Some(read), _) => read,
+            (None, _) => known,
+        };
+        let proposal = match drills::propose(world, present, overrides, wish, now) {
+            Ok(proposal) => proposal,
+            Err(refusal) => {
+                self.tell(&[Entry::drill_refused(wish, &refusal, now)]);
+                return Err(refusal.into());
+            }
+        };
+        let audited = self.trail.append(&[Entry::drilled(wish, &proposal, now)]);
+        audited.map_err(|source| NotGranted::Audit { path: self.trail.path().to_owned(), source })?;
+        if let Err(error) = state_file::write(&self.drill, &proposal.next) {
+            if let Err(again) = state_file::write(&self.drill, present) {
+                tracing::error!(%again, "what was known of drills before cannot be written back either");
+            }
+            self.tell(&[Entry::drill_failed(wish, now)]);
+            return Err(error.into());
+        }
+        Ok(proposal)
+    }
+
+    /// Writes what was measured of a drill. Returns what the file says where that is another drill, or none: another process has ended it.
+    fn keep(&self, drills: &Drills) -> Option<Drills> {
+        let number = |drills: &Drills| drills.current().map(|one| one.drill.id);
+        let read = self.newer_drills(drills);
+        if read.as_ref().is_some_and(|read| number(read) != number(drills)) {
+            return read;
+        }
+        if let Err(error) = state_file::write(&self.drill, drills) {
+            tracing::error!(%error, "what was measured of the drill would be lost with the process");
+        }
+        None
+    }
+
+    /// Writes the report of a drill that is over. It is over on the disk before that, and forgotten only after.
+    fn report(&self, over: &Over, after: &World, drills: &Drills) {
+        let ended = Drills { now: Some(over.under_way.clone()), ..drills.clone() };
+        let told = state_file::write(&self.drill, &ended).map_err(|error| error.to_string());
+        let report = drills::report(over, after);
+        let kept = self.shelf.keep(&report).map_err(|error| error.to_string());
+        match &kept {
+            Ok(path) => tracing::info!(id = report.id, path = %path.display(), recovery_ms = report.recovery_ms, "the drill is reported"),
+            Err(error) => tracing::error!(id = report.id, error, "the report of the drill cannot be written; it is tried again at the next start"),
+        }
+        let forgotten = kept.and_then(|_| state_file::write(&self.drill, drills).map_err(|error| error.to_string()));
+        if let Err(error) = told.and(forgotten) {
+            tracing::error!(id = report.id, error, "the file of the drill cannot be written");
+        }
     }
 
     /// What the file holds; nothing when there is none. One that is not whole is moved aside, told loudly, and `None` is returned.
@@ -125,10 +218,43 @@ pub(super) enum Job {
         /// When.
         now: Moment,
     },
-    /// To read the file again.
+    /// To grant a wish for a drill.
+    Drill {
+        /// The wish.
+        wish: drills::Wish,
+        /// Whether it is only to be told what that would mean.
+        dry_run: bool,
+        /// The world that it is judged by.
+        world: Arc<World>,
+        /// The overrides in force.
+        present: Arc<Overrides>,
+        /// What is known of drills.
+        drills: Arc<Drills>,
+        /// When.
+        now: Moment,
+    },
+    /// To write what was measured of a drill.
+    Keep(Arc<Drills>),
+    /// To report a drill that is over.
+    Report {
+        /// The drill, and the worlds before and while it was played.
+        over: Box<Over>,
+        /// The world after it.
+        after: Arc<World>,
+        /// What is known of drills from now on.
+        drills: Arc<Drills>,
+    },
+    /// To read the files again.
     Read,
     /// To write down what has happened.
     Tell(Vec<Entry>),
+}
+
+impl Job {
+    /// Whether something would be lost if it were not done.
+    pub(super) const fn must_be_done(&self) -> bool {
+        matches!(self, Self::Keep(_) | Self::Report { .. })
+    }
 }
 
 /// What a job came to.
@@ -139,8 +265,14 @@ pub(super) enum Done {
     Would(Box<Proposal>),
     /// It is not.
     Not(NotGranted),
-    /// What the file holds, if it is whole.
-    Read(Option<Overrides>),
+    /// A wish for a drill is granted and written.
+    Drilled(drills::Wish, Box<drills::Proposal>),
+    /// What it would mean if it were.
+    WouldDrill(Box<drills::Proposal>),
+    /// What was measured is written, or what the file says instead.
+    Kept(Option<Drills>),
+    /// What the files hold, if they are whole.
+    Read(Option<Overrides>, Option<Drills>),
     /// It is written down.
     Told,
 }
@@ -161,8 +293,23 @@ pub(super) fn work(keeper: Option<&Keeper>, job: Job) -> Done {
             Ok(proposal) => Done::Granted(wish, Box::new(proposal)),
             Err(refusal) => Done::Not(refusal.into()),
         },
-        (Job::Grant { .. }, None) => Done::Not(NotGranted::NoFolder),
-        (Job::Read, keeper) => Done::Read(keeper.and_then(Keeper::load)),
+        (Job::Drill { wish, dry_run: true, world, present, drills, now }, _) => match drills::propose(&world, &drills, &present, &wish, now) {
+            Ok(proposal) => Done::WouldDrill(Box::new(proposal)),
+            Err(refusal) => Done::Not(refusal.into()),
+        },
+        (Job::Drill { wish, world, present, drills, now, .. }, Some(keeper)) => match keeper.drill(&world, &drills, &present, &wish, now) {
+            Ok(proposal) => Done::Drilled(wish, Box::new(proposal)),
+            Err(error) => Done::Not(error),
+        },
+        (Job::Grant { .. } | Job::Drill { .. }, None) => Done::Not(NotGranted::NoFolder),
+        (Job::Keep(drills), keeper) => Done::Kept(keeper.and_then(|keeper| keeper.keep(&drills))),
+        (Job::Report { over, after, drills }, keeper) => {
+            if let Some(keeper) = keeper {
+                keeper.report(&over, &after, &drills);
+            }
+            Done::Told
+        }
+        (Job::Read, keeper) => Done::Read(keeper.and_then(Keeper::load), keeper.map(Keeper::drills)),
         (Job::Tell(entries), keeper) => {
             if let Some(keeper) = keeper {
                 keeper.tell(&entries);

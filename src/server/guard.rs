@@ -20,7 +20,7 @@ use ipnet::IpNet;
 
 use self::limiter::{Limiter, Verdict};
 use crate::answer::{Ask, Cookie, Outcome, Scratch, answer_limited};
-use crate::limits::{RRL_ANSWERS_PER_S, RRL_ERRORS_PER_S, RRL_PER_S_MAX, RRL_SLIP};
+use crate::limits::{RRL_ANSWERS_PER_S, RRL_ERRORS_PER_S, RRL_PER_S_MAX, RRL_SLIP, RRL_V4_PREFIX, RRL_V6_PREFIX};
 use crate::telemetry::tally::{ReplyClass, Tally};
 
 /// What is done about a class of replies.
@@ -149,7 +149,12 @@ impl Guard {
         reply: &mut [u8],
         tally: &Tally,
     ) -> Option<Outcome> {
-        if self.is_exempt(ask.source) {
+        if let Some(exempt) = self.exemption(ask.source) {
+            let bucket = if exempt.addr().is_ipv4() { RRL_V4_PREFIX } else { RRL_V6_PREFIX };
+            if u32::from(exempt.prefix_len()) <= bucket {
+                // Nobody else counts on this bucket.
+                self.limiter.forgive(ask.source, class, ask.now);
+            }
             return Some(outcome);
         }
         if verdict == Verdict::Over {
@@ -175,10 +180,10 @@ impl Guard {
         Some(Outcome { zone: outcome.zone, ..shorter })
     }
 
-    /// Whether the operator named the source's prefix.
-    fn is_exempt(&self, source: IpAddr) -> bool {
+    /// The exempt prefix around a source, if there is one.
+    fn exemption(&self, source: IpAddr) -> Option<IpNet> {
         let source = source.to_canonical();
-        self.limits.exempt.iter().any(|prefix| prefix.contains(&source))
+        self.limits.exempt.iter().find(|prefix| prefix.contains(&source)).copied()
     }
 }
 

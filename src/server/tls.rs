@@ -5,7 +5,7 @@
 //! before stays, and that is logged and counted ([`renewal`]).
 //!
 //! There is no early data (a replayed query is answered like any other, but would tell an observer that it was one), no client
-//! certificate, and one certificate whatever name the client wants: resolvers that authenticate a server verify by its names.
+//! certificate but where the admin API asks for one, and one certificate whatever name the client wants: resolvers that authenticate a server verify by its names.
 //!
 //! | RFC | what | state |
 //! |---|---|---|
@@ -19,13 +19,14 @@ mod files;
 mod renewal;
 
 pub use files::{CertificateError, CertificateFiles};
-pub use renewal::{renew, watch};
+pub use renewal::{Attention, Seen, renew, warn_of_end, watch};
 
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs::{self, Ticketer};
+use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::version::{TLS12, TLS13};
@@ -42,6 +43,8 @@ pub enum Protocol {
     Https,
     /// DNS over QUIC (RFC 9250).
     Quic,
+    /// The admin API, which is no DNS.
+    Admin,
 }
 
 impl Protocol {
@@ -52,13 +55,14 @@ impl Protocol {
             Self::Tls => &[b"dot"],
             Self::Https => &[b"h2", b"http/1.1"],
             Self::Quic => &[b"doq"],
+            Self::Admin => &[b"http/1.1"],
         }
     }
 
     /// The versions of TLS that it is spoken over.
     const fn versions(self) -> &'static [&'static SupportedProtocolVersion] {
         match self {
-            Self::Tls | Self::Https => &VERSIONS,
+            Self::Tls | Self::Https | Self::Admin => &VERSIONS,
             Self::Quic => &VERSIONS_OF_QUIC,
         }
     }
@@ -79,6 +83,9 @@ pub struct Certificates {
     /// The one in use.
     current: Arc<Current>,
 }
+
+/// Who says whether a client's certificate is good.
+pub type ClientVerifier = Arc<dyn ClientCertVerifier>;
 
 /// What a renewal came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,11 +139,28 @@ impl Certificates {
 
     /// A configuration for servers of this protocol; all follow the certificate in use.
     #[must_use]
-    #[expect(clippy::missing_panics_doc, reason = "the provider is ours, and has what is wanted of it")]
     pub fn server_config(&self, protocol: Protocol) -> ServerConfig {
+        self.server_config_for(protocol, None)
+    }
+
+    /// What does the cryptography.
+    #[must_use]
+    pub const fn provider(&self) -> &Arc<CryptoProvider> {
+        &self.provider
+    }
+
+    /// The same for clients that must show a certificate, if there is somebody to say which are good.
+    #[must_use]
+    #[expect(clippy::missing_panics_doc, reason = "the provider is ours, and has what is wanted of it")]
+    pub fn server_config_for(&self, protocol: Protocol, clients: Option<ClientVerifier>) -> ServerConfig {
         let builder = ServerConfig::builder_with_provider(Arc::clone(&self.provider)).with_protocol_versions(protocol.versions());
         let current: Arc<dyn ResolvesServerCert> = self.current.clone();
-        let mut config = builder.expect("aws-lc-rs has suites for TLS 1.2 and 1.3").with_no_client_auth().with_cert_resolver(current);
+        let builder = builder.expect("aws-lc-rs has suites for TLS 1.2 and 1.3");
+        let builder = match clients {
+            Some(clients) => builder.with_client_cert_verifier(clients),
+            None => builder.with_no_client_auth(),
+        };
+        let mut config = builder.with_cert_resolver(current);
         config.alpn_protocols = protocol.names().iter().map(|name| name.to_vec()).collect();
         // Nothing is kept of a session here: the client keeps it, in a ticket. Without randomness there are no tickets, and handshakes are whole.
         config.session_storage = Arc::new(NoServerSessionStorage {});

@@ -8,11 +8,13 @@ use super::account::Account;
 use super::reality::{Flap, flap};
 use super::scenario::names;
 use super::{Amount, Expected, Reality, Report, Scenario, What};
-use crate::catalog::{AddressType, AliasId, Catalog, EndpointId, ServiceId, glob};
-use crate::control::{Controller, Effects, EndpointName, Event, Found, LoadReport, Lookup};
+use crate::catalog::{AddressType, AliasId, Catalog, EndpointId, ProbeKind, ProbeSpec, ServiceId, glob};
+use crate::control::{Controller, Effects, EndpointName, Event, Found, Heartbeat, LoadReport, Lookup};
 use crate::geo::{Geo, Random};
 use crate::health::{Observation, ProbeOutcome};
-use crate::limits::{ALIAS_FRESH_MAX_MS, PROBES_IN_FLIGHT_MAX, SIMULATION_IDLE_MS, SIMULATION_REPORT_MS, SIMULATION_SETTLE_MS, SIMULATION_WARM_UP_MS};
+use crate::limits::{
+    ALIAS_FRESH_MAX_MS, HEARTBEAT_MS, PROBES_IN_FLIGHT_MAX, SIMULATION_IDLE_MS, SIMULATION_REPORT_MS, SIMULATION_SETTLE_MS, SIMULATION_WARM_UP_MS,
+};
 use crate::schedule::{Key, Schedule, Targets};
 use crate::steer::{Ask, Cells, Client, Family};
 use crate::units::{Micros, Moment};
@@ -57,6 +59,8 @@ enum Due {
     LookUp,
     /// Endpoints report their loads.
     Report,
+    /// Endpoints tell that they are well, where that is expected of them.
+    Beat,
     /// An expectation is to be judged at this moment: its number.
     Judge(usize),
 }
@@ -165,6 +169,7 @@ impl Engine<'_> {
         let plan = self.controller.plan();
         self.schedule.replan(&plan, begin);
         self.enter(begin, Due::LookUp);
+        self.enter(begin, Due::Beat);
         for (index, happening) in self.scenario.happenings.iter().enumerate() {
             self.enter(START.plus_millis(happening.at_ms), Due::Happening(index));
         }
@@ -243,6 +248,7 @@ impl Engine<'_> {
             Due::Finish { life, key, outcome, rtt } => self.finish(life, key, outcome, rtt, now),
             Due::LookUp => self.look_up(now),
             Due::Report => self.report_loads(now),
+            Due::Beat => self.beat(now),
             Due::Judge(index) => self.judge(index, now),
         }
     }
@@ -263,7 +269,7 @@ impl Engine<'_> {
         match what {
             What::Down { target, .. } => self.account.fail(now, what.to_string(), target.endpoints(&catalog)),
             What::Up(target) => self.account.heal(target.endpoints(&catalog)),
-            What::Slow { .. } | What::Lossy { .. } | What::Cut { .. } => {}
+            What::Slow { .. } | What::Lossy { .. } | What::Cut { .. } | What::Certificate { .. } => {}
             What::Failback { service } => {
                 let named = catalog.services.iter().filter(|known| names(service, known)).map(|known| known.name.to_string().into());
                 let released = Event::Released { services: named.collect(), why: "as the scenario says".into() };
@@ -332,7 +338,7 @@ impl Engine<'_> {
                 }
             }
         }
-        let observation = Observation { at: now, outcome, rtt, drill: false };
+        let observation = Observation { at: now, outcome, rtt, expires: None, drill: false };
         let effects = self.controller.handle(Event::Observed { epoch, probe, observation }, now);
         self.carry_out(effects, now);
     }
@@ -374,6 +380,27 @@ impl Engine<'_> {
         }
         self.stir(now);
         self.enter(now.plus_millis(SIMULATION_REPORT_MS), Due::Report);
+    }
+
+    /// Every endpoint that is there and has to, tells that it is well: twice in the time within which that is expected of the most eager.
+    fn beat(&mut self, now: Moment) {
+        let catalog = Arc::clone(&self.controller.world().catalog);
+        let is_pushed = |spec: &&ProbeSpec| matches!(spec.kind, ProbeKind::Push(_));
+        let Some(within) = catalog.probes.iter().filter(is_pushed).map(|spec| spec.interval_ms).min() else {
+            if self.grounds.len() > 1 {
+                self.enter(now.plus_millis(HEARTBEAT_MS.into()), Due::Beat);
+            }
+            return;
+        };
+        for (endpoint, id) in catalog.endpoints.iter().zip((0..).map(EndpointId)) {
+            let has_to = endpoint.all_probes().any(|probe| is_pushed(&&catalog.probes[probe.index()]));
+            if has_to && !self.reality.is_down(id, now) && now >= self.stopped {
+                let heartbeat = Heartbeat { endpoint: EndpointName::of(&catalog, id), outcome: ProbeOutcome::Passed, next_ms: None, at: now };
+                let effects = self.controller.handle(Event::Heard(heartbeat), now);
+                self.carry_out(effects, now);
+            }
+        }
+        self.enter(now.plus_millis(u64::from(within) / 2), Due::Beat);
     }
 
     /// Carries out what the controller wants.

@@ -3,9 +3,9 @@
 use std::collections::HashMap;
 
 use super::{How, What};
-use crate::catalog::{Catalog, EndpointId, ProbeId, ProbeSpec};
+use crate::catalog::{Catalog, EndpointId, ProbeId, ProbeKind, ProbeSpec};
 use crate::geo::Random;
-use crate::health::{ProbeFailure, ProbeOutcome};
+use crate::health::{ProbeFailure, ProbeOutcome, ProbeWarning};
 use crate::units::{Micros, Moment};
 
 /// Milliseconds that a refusal takes.
@@ -37,6 +37,8 @@ struct Condition {
     down: Option<How>,
     /// It answers later by so many milliseconds.
     slow_ms: u64,
+    /// When its certificate ends, if that is known.
+    expires: Option<Moment>,
     /// So many of a thousand probes are never answered.
     lossy: u16,
     /// It comes and goes.
@@ -48,7 +50,7 @@ struct Condition {
 /// It is well.
 impl Default for Condition {
     fn default() -> Self {
-        Self { down: None, slow_ms: 0, lossy: 0, flap: None, cut: Moment(0) }
+        Self { down: None, slow_ms: 0, expires: None, lossy: 0, flap: None, cut: Moment(0) }
     }
 }
 
@@ -117,6 +119,7 @@ impl Reality {
             What::Down { target, how } => (target, Box::new(|condition| condition.down = Some(*how))),
             What::Up(target) => (target, Box::new(|condition| *condition = Condition::default())),
             What::Slow { target, by_ms } => (target, Box::new(|condition| condition.slow_ms = *by_ms)),
+            What::Certificate { target, ends_in_ms } => (target, Box::new(move |condition| condition.expires = Some(now.plus_millis(*ends_in_ms)))),
             What::Lossy { target, share } => (target, Box::new(|condition| condition.lossy = share.0)),
             What::Flap { target, .. } => (target, Box::new(move |condition| condition.flap = flap(what, now))),
             What::Cut { target, references, for_ms } => {
@@ -168,9 +171,25 @@ impl Reality {
         if takes >= timeout || conditions().any(|condition| lot < usize::from(condition.lossy)) {
             return timed_out();
         }
+        if let Some(outcome) = conditions().filter_map(|condition| condition.expires).min().and_then(|end| shown(spec, end, now)) {
+            return after(outcome, takes);
+        }
         let is_slow = spec.slow_ms > 0 && takes > u64::from(spec.slow_ms);
         after(if is_slow { ProbeOutcome::Slow } else { ProbeOutcome::Passed }, takes)
     }
+}
+
+/// What a certificate that ends at a moment makes of a probe that sees it; nothing while that is far.
+fn shown(spec: &ProbeSpec, end: Moment, now: Moment) -> Option<ProbeOutcome> {
+    let verify = match &spec.kind {
+        ProbeKind::Http { tls: true, verify, .. } | ProbeKind::Tls { verify, .. } => *verify,
+        _ => return None,
+    };
+    if verify && now > end {
+        return Some(ProbeOutcome::Failed(ProbeFailure::Tls("the certificate has expired".into())));
+    }
+    let warning_ms = u64::from(spec.kind.expiry_warning_s()) * 1_000;
+    (warning_ms > 0 && now.plus_millis(warning_ms) > end).then_some(ProbeOutcome::Warned(ProbeWarning::Expires(end)))
 }
 
 /// The flapping that begins now.

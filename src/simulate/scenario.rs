@@ -76,6 +76,13 @@ pub enum What {
         /// By how much.
         by_ms: u64,
     },
+    /// The certificates of endpoints end after so many milliseconds.
+    Certificate {
+        /// Which.
+        target: Target,
+        /// After how long.
+        ends_in_ms: u64,
+    },
     /// A share of what is asked of endpoints is never answered.
     Lossy {
         /// Which.
@@ -232,6 +239,7 @@ impl fmt::Display for What {
             Self::Down { target, how: How::BlackHole } => write!(f, "{target} is a black hole"),
             Self::Up(target) => write!(f, "{target} is well again"),
             Self::Slow { target, by_ms } => write!(f, "{target} answers {by_ms} ms later"),
+            Self::Certificate { target, ends_in_ms } => write!(f, "certificates of {target} end in {}", seconds(ends_in_ms)),
             Self::Lossy { target, share } => write!(f, "{target} loses {}.{} %", share.0 / 10, share.0 % 10),
             Self::Flap { target, up_ms, down_ms, .. } => write!(f, "{target} flaps: {} down, {} up", seconds(down_ms), seconds(up_ms)),
             Self::Surge { service, factor } => write!(f, "{service} is asked for {}.{} % of its demand", factor / 10, factor % 10),

@@ -5,7 +5,7 @@
 
 use super::witness::see_excluded;
 use super::{Ask, Exclusion, Family, Reason, Relaxation, Step, Verdict, Witness};
-use crate::catalog::{Bits, ClientSet, Families, Lineup, Residency, Service, UnknownClient, WhenAllDown, WhenNoneLeft};
+use crate::catalog::{AddressType, Bits, ClientSet, Families, Lineup, Residency, Service, UnknownClient, WhenAllDown, WhenNoneLeft};
 use crate::geo::ClientSets;
 use crate::health::{Intent, Status};
 use crate::world::World;
@@ -51,6 +51,10 @@ struct Facts {
     no_v4: Bits,
     /// Without the IPv6 addresses that an alias should give it.
     no_v6: Bits,
+    /// Measured down at its IPv4 addresses alone.
+    down_v4: Bits,
+    /// Measured down at its IPv6 addresses alone.
+    down_v6: Bits,
     /// Not open to all of its clients.
     thin: Bits,
     /// In a tier that was left and not released since.
@@ -61,7 +65,8 @@ struct Facts {
 pub(super) fn admit(ask: &Ask, world: &World, witness: &mut impl Witness) -> Eligible {
     let service = world.catalog.service(ask.service);
     let lineup = &service.lineup;
-    let facts = Facts::of(world.statuses_of(service));
+    let mut facts = Facts::of(world.statuses_of(service));
+    facts.down |= facts.down_for(ask, service);
     let allowed = allowed(ask, service, world, witness);
     let capable = capable(ask, service);
     let blank = facts.blank(ask.family, service);
@@ -122,12 +127,26 @@ impl Facts {
                 facts.moving |= if status.moving { bit } else { 0 };
                 facts.no_v4 |= if status.lacks.a { bit } else { 0 };
                 facts.no_v6 |= if status.lacks.aaaa { bit } else { 0 };
+                facts.down_v4 |= if status.is_down_for(AddressType::A) { bit } else { 0 };
+                facts.down_v6 |= if status.is_down_for(AddressType::Aaaa) { bit } else { 0 };
                 facts.thin |= if status.keeps_all() { 0 } else { bit };
                 facts.latched |= if status.latched { bit } else { 0 };
             }
             bit <<= 1;
         }
         facts
+    }
+
+    /// The endpoints that are down for this answer alone: for the family that is asked for where each is decided by itself. Where one decision is for
+    /// both, for either. Who asks for anything else is told of both, and one of them is up.
+    #[inline]
+    fn down_for(&self, ask: &Ask, service: &Service) -> Bits {
+        match (service.families, ask.family) {
+            (Families::Together, _) => self.down_v4 | self.down_v6,
+            (Families::Separate, Family::V4) => self.down_v4,
+            (Families::Separate, Family::V6) => self.down_v6,
+            (Families::Separate, Family::Any) => 0,
+        }
     }
 
     /// The endpoints without an address to answer with: of any family that they should have where one decision is for both, else of the

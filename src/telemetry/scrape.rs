@@ -7,10 +7,10 @@ use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
 use super::process::Process;
 use super::tally::{About, Count, Ledger, Limited, RCODES, ReplyClass, Subject};
 use super::{
-    ACCEPTED, AGE, BLOCKED, CUT, DAMPED, DOUBT, EVICTED, EVIDENCE, FAILBACK, Folded, GENERATION, GEOIP_AGE, GEOIP_NETWORKS, HANDSHAKES_FAILED, HEADROOM,
-    HEALTH, HELD, MAX_FDS, Metric, NONE, OPEN, OPEN_FDS, OTHER, OVERFLOWS, OVERLOADED, OVERRIDDEN, OVERRIDES, PANICS, PROBES, QUERIES, RAMPING, READY,
-    REJECTED, RESIDENT, RESPONSES, RESTARTS, RRL_DROPPED, RRL_SLIPPED, RRL_WOULD_DROP, SILENT, SOCKET_ERRORS, STALE, TRUNCATED, Telemetry, UNRESOLVED, UNSENT,
-    counter, describe, gauge, lock,
+    ACCEPTED, AGE, BLOCKED, CUT, DAMPED, DOUBT, DRILL, DRILLED, EVICTED, EVIDENCE, EXPIRES, FAILBACK, Folded, GENERATION, GEOIP_AGE, GEOIP_NETWORKS,
+    HANDSHAKES_FAILED, HEADROOM, HEALTH, HELD, MAX_FDS, Metric, NONE, OPEN, OPEN_FDS, OTHER, OVERFLOWS, OVERLOADED, OVERRIDDEN, OVERRIDES, PANICS, PROBES,
+    QUERIES, RAMPING, READY, REJECTED, RESIDENT, RESPONSES, RESTARTS, RRL_DROPPED, RRL_SLIPPED, RRL_WOULD_DROP, SILENT, SOCKET_ERRORS, STALE, TRUNCATED,
+    Telemetry, UNRESOLVED, UNSENT, counter, describe, gauge, lock,
 };
 use crate::answer::Transport;
 use crate::catalog::{AddressType, Catalog};
@@ -81,6 +81,7 @@ impl Telemetry {
 
     /// Queries by what they asked, and probe results.
     fn tell_queries(&self, scrape: &PrometheusRecorder) {
+        self.fold_probes();
         let folded = lock(&self.folded);
         let mut queries = folded.queries.clone();
         for ledger in self.ledgers.load().iter() {
@@ -133,6 +134,11 @@ fn tell_world(scrape: &PrometheusRecorder, world: &World, ready: bool, now: Mome
     }
     gauge(scrape, &FAILBACK, NONE).set(float(waiting(world).filter(|waiting| waiting.holds).count() as u64));
     gauge(scrape, &OVERRIDDEN, NONE).set(float(world.notes.of.len() as u64));
+    for (phase, running) in [("announced", false), ("running", true)] {
+        let is_on = world.drill.as_ref().is_some_and(|drill| drill.running == running);
+        gauge(scrape, &DRILL, &[phase]).set(f64::from(u8::from(is_on)));
+    }
+    gauge(scrape, &DRILLED, NONE).set(float(world.drill.as_ref().map_or(0, |drill| drill.endpoints.len() as u64)));
     let catalog = &world.catalog;
     gauge(scrape, &OVERLOADED, NONE).set(float(world.outlook.overload.len() as u64));
     for (region, headroom) in catalog.regions.iter().zip(&world.outlook.headroom) {
@@ -149,6 +155,11 @@ fn tell_world(scrape: &PrometheusRecorder, world: &World, ready: bool, now: Mome
         let observed = endpoint.all_probes().map(|probe| world.statuses.evidence.get(probe.index())?.observed);
         let oldest = observed.min().flatten();
         gauge(scrape, &EVIDENCE, &labels).set(oldest.map_or(-1.0, |observed| seconds(now.millis_since(observed))));
+        let ends = endpoint.all_probes().filter_map(|probe| world.statuses.evidence.get(probe.index())?.expires);
+        if let Some(first) = ends.min() {
+            let left = if first >= now { seconds(first.millis_since(now)) } else { -seconds(now.millis_since(first)) };
+            gauge(scrape, &EXPIRES, &labels).set(left);
+        }
     }
 }
 

@@ -1,9 +1,11 @@
 //! `_why.SERVICE`: the decision told in TXT, to networks that may ask.
 
+use std::sync::Arc;
+
 use aya_gslb::answer::Policy;
-use aya_gslb::health::{Intent, Status};
+use aya_gslb::health::{Fault, Intent, Status};
 use aya_gslb::units::Moment;
-use aya_gslb::world::{Deed, Note};
+use aya_gslb::world::{Deed, Note, Played, Rehearsal};
 
 use crate::support::ask::{Query, Reply, query};
 use crate::support::*;
@@ -142,4 +144,33 @@ fn who_may_ask_is_told_who_drained_what_and_why_and_nobody_else_is() {
         assert_eq!(text(&policy()), Some(format!("{plain}{named}")));
         assert_eq!(text(&Policy::default()).as_deref(), Some(plain), "an error's text goes to anybody");
     }
+}
+
+#[test]
+fn the_text_of_an_extended_error_names_the_drill_only_to_networks_that_may_ask() {
+    let mut world = world();
+    for endpoint in ["eu", "us"] {
+        publish(&mut world, "api.example.com", endpoint, DOWN);
+    }
+    let endpoints: Vec<_> = ["eu", "us"].iter().map(|name| endpoint(&world, "api.example.com", name)).collect();
+    let services = [world.catalog.endpoint(endpoints[0]).service].into();
+    let mut endpoints = endpoints.into_boxed_slice();
+    endpoints.sort_unstable();
+    let drill = Rehearsal {
+        id: 3,
+        deed: Played::Fault(Fault::Fail),
+        running: true,
+        who: "anna".into(),
+        why: "game day".into(),
+        starts: Moment(0),
+        ends: Moment(50_700_000),
+        endpoints,
+        services,
+        probes: [].into(),
+    };
+    world.drill = Some(Arc::new(drill));
+    let ask = |policy: &Policy| query("api.example.com", A).edns().ask_by(policy, &world).ede_text();
+    let told = "all endpoints down: answered as if up; failing in drill 3 by anna until 14:05 UTC: game day";
+    assert_eq!(ask(&policy()).as_deref(), Some(told));
+    assert_eq!(ask(&Policy::default()).as_deref(), Some("all endpoints down: answered as if up"));
 }

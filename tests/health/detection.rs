@@ -27,7 +27,7 @@ fn detected_after(spec: &ProbeSpec, failure: &ProbeFailure, seed: u64, fails: Mo
         };
         now = now.plus_millis(takes);
         let (epoch, probe) = schedule.finish(key, &outcome, now).unwrap();
-        let observation = Observation { at: now, outcome, rtt: Micros::from_millis(1), drill: false };
+        let observation = Observation { at: now, outcome, rtt: Micros::from_millis(1), expires: None, drill: false };
         let effects = controller.handle(Event::Observed { epoch, probe, observation }, now);
         if let Some(world) = effects.publish
             && world.status(EndpointId(0)).health == Health::Down

@@ -49,7 +49,7 @@ fn false_alarms(spec: &ProbeSpec, permille: u64, seed: u64, millis: u64) -> u64 
         now = now.plus_millis(if is_lost { u64::from(spec.timeout_ms) } else { 1 });
         schedule.finish(key, &outcome, now).unwrap();
         let was_up = tracker.health() != Health::Down;
-        tracker.observe(&Observation { at: now, outcome, rtt: Micros(1_000), drill: false }, &rule);
+        tracker.observe(&Observation { at: now, outcome, rtt: Micros(1_000), expires: None, drill: false }, &rule);
         alarms += u64::from(was_up && tracker.health() == Health::Down);
     }
     alarms

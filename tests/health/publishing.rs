@@ -22,7 +22,7 @@ use crate::state_file::folder;
 
 /// Counts probes.
 #[derive(Default)]
-struct Count(AtomicUsize);
+pub(crate) struct Count(AtomicUsize);
 
 impl Meter for Count {
     fn probed(&self, _spec: &ProbeSpec, _observation: &Observation) {
@@ -39,7 +39,7 @@ fn catalog_of(target: SocketAddr) -> Arc<Catalog> {
     Build::default().zone("example.com").service("api").endpoint("east", 1, &[probe_of(target)]).finish()
 }
 
-fn start(catalog: Arc<Catalog>, state: Option<PathBuf>, meter: Arc<dyn Meter>) -> ControlHandle {
+pub(crate) fn start(catalog: Arc<Catalog>, state: Option<PathBuf>, meter: Arc<dyn Meter>) -> ControlHandle {
     let roots = Roots::of_certificates([]).unwrap();
     spawn(Start {
         catalog,
@@ -48,10 +48,12 @@ fn start(catalog: Arc<Catalog>, state: Option<PathBuf>, meter: Arc<dyn Meter>) -
         state,
         overrides: None,
         roots,
+        commands: None,
         seed: 1,
         meter,
         name_servers: NameServers::Of(Vec::new()),
         lookups: Arc::new(resolve::NoMeter),
+        drills: Arc::new(aya_gslb::publish::NoDrillMeter),
     })
 }
 

@@ -168,10 +168,12 @@ fn start(server: SocketAddr) -> (ControlHandle, Hand) {
         clock,
         state: None,
         roots: Roots::of_certificates([]).unwrap(),
+        commands: None,
         seed: 1,
         meter: Arc::new(NoMeter),
         name_servers: NameServers::Of(vec![server]),
         lookups: Arc::new(resolve::NoMeter),
+        drills: Arc::new(aya_gslb::publish::NoDrillMeter),
     });
     (handle, hand)
 }

@@ -35,11 +35,11 @@ pub(crate) fn tcp(last: u8) -> ProbeSpec {
 }
 
 pub(crate) fn passed(at: Moment) -> Observation {
-    Observation { at, outcome: ProbeOutcome::Passed, rtt: Micros::from_millis(20), drill: false }
+    Observation { at, outcome: ProbeOutcome::Passed, rtt: Micros::from_millis(20), expires: None, drill: false }
 }
 
 pub(crate) fn slow(at: Moment) -> Observation {
-    Observation { at, outcome: ProbeOutcome::Slow, rtt: Micros::from_millis(900), drill: false }
+    Observation { at, outcome: ProbeOutcome::Slow, rtt: Micros::from_millis(900), expires: None, drill: false }
 }
 
 pub(crate) fn refused(at: Moment) -> Observation {
@@ -47,7 +47,7 @@ pub(crate) fn refused(at: Moment) -> Observation {
 }
 
 pub(crate) fn failed(at: Moment, failure: ProbeFailure) -> Observation {
-    Observation { at, outcome: ProbeOutcome::Failed(failure), rtt: Micros::from_millis(1), drill: false }
+    Observation { at, outcome: ProbeOutcome::Failed(failure), rtt: Micros::from_millis(1), expires: None, drill: false }
 }
 
 /// Makes a catalog of zones with services with endpoints, each in the order of their addition.
@@ -97,6 +97,7 @@ impl Build {
             load: Load { target: Permille(800), at_capacity: Micros::ZERO },
             recovery: Recovery::default(),
             peak: None,
+            rto_ms: None,
             https: None,
             latency_per_usd: Micros::ZERO,
             lineup: Lineup::default(),

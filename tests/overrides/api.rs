@@ -111,7 +111,7 @@ fn every_refusal_is_a_problem_document_and_changes_nothing() {
         (422, "?who=bob", "no selector"),
         (422, "?selector=x&who=bob", "does not say what it looks at"),
         (422, "/1?who=bob&selector=cloud:aws", "which is meant?"),
-        (422, "/1?who=bob&wyh=x", "unknown field `wyh`"),
+        (400, "/1?who=bob&wyh=x", "unknown field `wyh`"),
     ];
     for (wanted, rest, detail) in cases {
         let (status, problem) = delete(&node, rest);

@@ -46,10 +46,12 @@ pub(crate) fn start(folder: Option<&Path>, clock: Clock) -> ControlHandle {
         state: None,
         overrides,
         roots: Roots::of_system(),
+        commands: None,
         seed: 1,
         meter: Arc::new(Deaf),
         name_servers: NameServers::Of(Vec::new()),
         lookups: Arc::new(resolve::NoMeter),
+        drills: Arc::new(aya_gslb::publish::NoDrillMeter),
     })
 }
 

@@ -127,7 +127,7 @@ fn fail(controller: &mut Controller, endpoint: aya_gslb::catalog::EndpointId, de
     for _ in 0..3 {
         *desk_now = desk_now.plus_millis(1_000);
         let epoch = controller.plan().epoch;
-        let observation = Observation { at: *desk_now, outcome: ProbeOutcome::Failed(ProbeFailure::Refused), rtt: Micros(1_000), drill: false };
+        let observation = Observation { at: *desk_now, outcome: ProbeOutcome::Failed(ProbeFailure::Refused), rtt: Micros(1_000), expires: None, drill: false };
         controller.handle(Event::Observed { epoch, probe, observation }, *desk_now);
     }
 }

@@ -1,6 +1,7 @@
 //! What the data path stands: wildcard addresses, worlds that change under load, a change of processes. Every query has one try.
 #![allow(clippy::unwrap_used, clippy::missing_docs_in_private_items, missing_docs, reason = "a test that cannot do what it says has failed")]
 
+mod dead;
 #[path = "../support/encrypted.rs"]
 mod encrypted;
 mod encrypted_handover;

@@ -46,7 +46,7 @@ async fn respond(request: Request, regions: Regions, worlds: Worlds) -> Response
 ///
 /// # Errors
 /// When no demo runs there, it does not know the region, or the health did not follow.
-pub(super) async fn drill(there: SocketAddr, verb: &str, region: &str, wanted: &str) -> Result<(), DemoError> {
+pub(super) async fn have(there: SocketAddr, verb: &str, region: &str, wanted: &str) -> Result<(), DemoError> {
     let no_demo = |error| DemoError::NoDemo(there, error);
     let (status, body) = web::ask(there, "POST", &format!("/{verb}/{region}")).await.map_err(no_demo)?;
     if status != 200 {

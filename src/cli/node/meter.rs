@@ -1,15 +1,18 @@
-//! What of probes and look-ups is counted.
+//! What of probes, look-ups and drills is counted, and what drills are told of counts.
 
 use std::sync::Arc;
 
 use crate::catalog::ProbeSpec;
 use crate::control::Lookup;
+use crate::control::drills::Answers;
 use crate::health::Observation;
 use crate::probe::Meter;
+use crate::publish::DrillMeter;
 use crate::resolve;
 use crate::telemetry::Telemetry;
+use crate::world::World;
 
-/// Counts what probes and look-ups do.
+/// Counts what probes, look-ups and drills do.
 pub(super) struct ProbeMeter(pub(super) Arc<Telemetry>);
 
 impl Meter for ProbeMeter {
@@ -19,6 +22,16 @@ impl Meter for ProbeMeter {
 
     fn dropped(&self) {
         self.0.count_dropped(1);
+    }
+}
+
+impl DrillMeter for ProbeMeter {
+    fn answers(&self, world: &World) -> Option<Answers> {
+        self.0.drill_answers(world)
+    }
+
+    fn over(&self, aborted: bool) {
+        self.0.count_drill(aborted);
     }
 }
 

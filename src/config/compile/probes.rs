@@ -1,11 +1,12 @@
 //! Probes: templates filled in, identical ones made one.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::IpAddr;
 
-use crate::catalog::{Name, ProbeHost, ProbeId, ProbeKind, ProbeSpec, ProbeTarget};
+use crate::catalog::{AddressType, Name, ProbeHost, ProbeId, ProbeKind, ProbeOf, ProbeSpec, ProbeTarget};
 use crate::config::diagnostic::{Code, Finding, Findings};
 use crate::config::source::{At, Place};
-use crate::config::spec::{EndpointSpec, ProbeChoice, ProbeForm};
+use crate::config::spec::{EndpointSpec, ProbeChoice, ProbeFamilies, ProbeForm};
 use crate::limits::REFERENCE_INTERVAL_MS;
 
 /// Templates, and the probes met so far.
@@ -44,12 +45,21 @@ impl Probes {
         forms
     }
 
-    /// The probes of an endpoint; empty when it has no address to ask.
-    pub(super) fn of_endpoint(&mut self, forms: &[ProbeForm], spec: &EndpointSpec, service: &Name) -> Box<[ProbeId]> {
-        let Some(host) = host_of(spec) else { return Box::default() };
+    /// The probes of an endpoint. Without an address only heartbeats are.
+    pub(super) fn of_endpoint(&mut self, forms: &[ProbeForm], families: ProbeFamilies, spec: &EndpointSpec, service: &Name) -> Box<[ProbeId]> {
+        let families = spec.probe_families.map_or(families, |at| at.value);
+        let hosts = hosts_of(spec, families);
         let port = spec.probe_at.and_then(|at| at.port);
-        let target = |form: &ProbeForm| ProbeTarget { host: host.clone(), port: port.unwrap_or(form.port) };
-        let mut ids: Vec<ProbeId> = forms.iter().map(|form| self.intern(form, target(form), service)).collect();
+        let mut ids = Vec::with_capacity(forms.len());
+        for form in forms {
+            if matches!(form.kind, ProbeKind::Push(_)) {
+                ids.push(self.intern(form, ProbeTarget::NOBODY, service, Some(spec)));
+                continue;
+            }
+            for host in &hosts {
+                ids.push(self.intern(form, ProbeTarget { host: host.clone(), port: port.unwrap_or(form.port) }, service, Some(spec)));
+            }
+        }
         ids.sort_unstable();
         ids.dedup();
         ids.into()
@@ -60,12 +70,16 @@ impl Probes {
     pub(super) fn of_need(&mut self, template: &str, place: Place, spec: &EndpointSpec, service: &Name, findings: &Findings) -> Box<[ProbeId]> {
         let name = At { value: template.into(), place };
         let forms = self.forms(&ProbeChoice::Templates(vec![name]), findings);
-        let Some(host) = host_of(spec) else {
+        let host = hosts_of(spec, ProbeFamilies::First).into_iter().next();
+        if host.is_none() && forms.iter().any(|form| !matches!(form.kind, ProbeKind::Push(_))) {
             let message = format!("endpoint \"{}\" depends on a probe and cannot be asked", spec.name);
             findings.add(Finding::at(Code::BadProbe, place, message).label("has no address").help("say `probe-at = \"192.0.2.10\"`"));
-            return Box::default();
+        }
+        let target = |form: &ProbeForm| match form.kind {
+            ProbeKind::Push(_) => Some(ProbeTarget::NOBODY),
+            _ => host.clone().map(|host| ProbeTarget { host, port: form.port }),
         };
-        forms.iter().map(|form| self.intern(form, ProbeTarget { host: host.clone(), port: form.port }, service)).collect()
+        forms.iter().filter_map(|form| target(form).map(|target| self.intern(form, target, service, Some(spec)))).collect()
     }
 
     /// The number of the probe of a reference.
@@ -80,14 +94,15 @@ impl Probes {
             slow_ms: 0,
             baseline: None,
         };
-        self.intern(&form, ProbeTarget { host: at.ip().into(), port: at.port() }, &Name::root())
+        self.intern(&form, ProbeTarget { host: at.ip().into(), port: at.port() }, &Name::root(), None)
     }
 
-    /// The number of a probe of a target.
-    fn intern(&mut self, form: &ProbeForm, target: ProbeTarget, service: &Name) -> ProbeId {
+    /// The number of a probe of a target, of an endpoint of a service.
+    fn intern(&mut self, form: &ProbeForm, target: ProbeTarget, service: &Name, endpoint: Option<&EndpointSpec>) -> ProbeId {
         let mut kind = form.kind.clone();
         match &mut kind {
             ProbeKind::Http { host, .. } | ProbeKind::Tls { host, .. } if host.is_empty() => *host = service.to_string().into(),
+            ProbeKind::Exec { of, .. } | ProbeKind::Push(of) => **of = endpoint.map(|endpoint| named(service, endpoint)).unwrap_or_default(),
             _ => {}
         }
         let ProbeForm { interval_ms, timeout_ms, fall, rise, slow_ms, baseline, .. } = *form;
@@ -116,8 +131,22 @@ impl Probes {
     }
 }
 
-/// Where an endpoint is asked: `probe-at`, else the address written first, else its alias.
-fn host_of(spec: &EndpointSpec) -> Option<ProbeHost> {
-    let address = spec.probe_at.map(|at| at.address).or(spec.first).map(ProbeHost::Address);
-    address.or_else(|| spec.alias.as_ref().map(|alias| ProbeHost::Alias(alias.value.clone())))
+/// An endpoint by its names.
+fn named(service: &Name, spec: &EndpointSpec) -> ProbeOf {
+    let region = spec.region.as_ref().map_or(&spec.name, |region| &region.value);
+    ProbeOf { service: service.to_string().into(), endpoint: spec.name.clone(), region: region.clone() }
+}
+
+/// Where an endpoint is asked: at `probe-at`; else at the address written first, or at the first of each family; else at its alias.
+fn hosts_of(spec: &EndpointSpec, families: ProbeFamilies) -> Vec<ProbeHost> {
+    if let Some(at) = spec.probe_at {
+        return vec![at.address.into()];
+    }
+    let is_each = families == ProbeFamilies::Each && AddressType::ALL.into_iter().all(|of| spec.types.has(of));
+    match (&spec.alias, spec.first) {
+        (_, Some(first)) => [Some(first), spec.first_v6.map(IpAddr::V6).filter(|v6| is_each && *v6 != first)].into_iter().flatten().map(Into::into).collect(),
+        (Some(alias), None) if is_each => AddressType::ALL.map(|of| ProbeHost::AliasOf(alias.value.clone(), of)).into(),
+        (Some(alias), None) => vec![ProbeHost::Alias(alias.value.clone())],
+        (None, None) => Vec::new(),
+    }
 }

@@ -64,6 +64,7 @@ impl Context<'_> {
             load: spec.load,
             recovery: spec.recovery,
             peak: spec.peak,
+            rto_ms: spec.rto_ms,
             https: spec.https.map(|https| https.value),
             latency_per_usd: spec.latency_per_usd.0,
             lineup: Lineup::default(),
@@ -186,8 +187,8 @@ impl Context<'_> {
             let last_resort = matches!(&spec.when_all_down, AllDownSpec::LastResort(name) if name.value == endpoint.name);
             // The last resort is never probed: it is what is left when probes say that nothing is.
             let forms = if last_resort { &[] } else { &forms[..] };
-            let probes = self.probes.of_endpoint(forms, endpoint, &spec.name);
-            if probes.is_empty() && !forms.is_empty() {
+            let probes = self.probes.of_endpoint(forms, spec.probe_families, endpoint, &spec.name);
+            if probes.len() < forms.len().min(1) {
                 let message = format!("endpoint \"{}\" of service \"{}\" cannot be probed", endpoint.name, spec.label);
                 self.findings.add(Finding::at(Code::Unprobed, endpoint.place, message).label("has no address to ask").help("say `probe-at = \"192.0.2.10\"`"));
             }

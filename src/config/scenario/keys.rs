@@ -3,7 +3,7 @@
 use crate::config::keys::{Section, key};
 
 /// Every section, in reading order.
-pub const SECTIONS: &[&Section] = &[&FILE, &DEMAND, &EVENT, &SLOW, &LOSSY, &FLAP, &CUT, &SURGE, &EXPECT, &ANSWERS];
+pub const SECTIONS: &[&Section] = &[&FILE, &DEMAND, &EVENT, &SLOW, &CERTIFICATE, &LOSSY, &FLAP, &CUT, &SURGE, &EXPECT, &ANSWERS];
 
 /// The top of a file.
 pub const FILE: Section = Section {
@@ -43,6 +43,7 @@ pub const EVENT: Section = Section {
         key("how", "refused | blackhole", "refused", "What asking them comes to; with `down`."),
         key("up", "target", "", "These are well again, whatever was the matter."),
         key("slow", "table", "", "Some answer later."),
+        key("certificate", "table", "", "The certificates of some end soon; a certificate is seen by probes of https and tls."),
         key("lossy", "table", "", "Some leave a share of what they are asked unanswered."),
         key("flap", "table", "", "Some come and go; they begin by going."),
         key("cut", "table", "", "The node does not reach some, whom clients reach as before: another node may see otherwise."),
@@ -59,6 +60,13 @@ pub const SLOW: Section = Section {
     path: "event.slow",
     about: "Endpoints that answer later.",
     keys: &[key("what", "target", "required", "Which."), key("by", "duration", "required", "By how much.")],
+};
+
+/// `event.certificate`.
+pub const CERTIFICATE: Section = Section {
+    path: "event.certificate",
+    about: "Endpoints whose certificates end; `up` renews them.",
+    keys: &[key("what", "target", "required", "Which."), key("ends-in", "duration", "required", "After how long.")],
 };
 
 /// `event.lossy`.

@@ -13,7 +13,7 @@ use crate::limits::{SCENARIO_LINES_MAX, SIMULATION_SETTLE_MS};
 use crate::simulate::{Expectation, Expected, Happening, How, Target, What};
 
 /// The keys of an event of which it has one.
-const HAPPENINGS: &[&str] = &["down", "up", "slow", "lossy", "flap", "cut", "failback", "surge", "reload", "restart", "stale"];
+const HAPPENINGS: &[&str] = &["down", "up", "slow", "certificate", "lossy", "flap", "cut", "failback", "surge", "reload", "restart", "stale"];
 /// The keys of an expectation of which it has one.
 const EXPECTATIONS: &[&str] = &["residency", "rto", "max-load", "moves-per-client", "never-empty", "answers"];
 
@@ -92,6 +92,11 @@ fn event(table: &mut Table<'_, '_>, draft: &mut Draft, folder: &Path) -> Option<
         let (what, by) = (target(slow.need("what"), draft), slow.need::<Millis>("by"));
         slow.done();
         return Some(What::Slow { target: what?, by_ms: by?.value.0.into() });
+    }
+    if let Some(mut certificate) = table.table("certificate", &keys::CERTIFICATE, format!("certificate of {subject}")) {
+        let (what, ends_in) = (target(certificate.need("what"), draft), certificate.need::<Millis>("ends-in"));
+        certificate.done();
+        return Some(What::Certificate { target: what?, ends_in_ms: ends_in?.value.0.into() });
     }
     if let Some(mut lossy) = table.table("lossy", &keys::LOSSY, format!("lossy of {subject}")) {
         let (what, share) = (target(lossy.need("what"), draft), lossy.need::<Share>("share"));

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::depends::{self, DependsSpec};
-use super::probe::{ProbeChoice, choice};
+use super::probe::{ProbeChoice, ProbeFamilies, choice, probe_families};
 use super::rules::{PriceSpec, price};
 use super::{bad_word, is_word};
 use crate::catalog::{AddressType, AddressTypes, Name, unusable};
@@ -29,6 +29,8 @@ pub(in crate::config) struct EndpointSpec {
     pub(in crate::config) aaaa: Box<[Ipv6Addr]>,
     /// Where a probe goes by default: the address written first.
     pub(in crate::config) first: Option<IpAddr>,
+    /// The IPv6 address written first.
+    pub(in crate::config) first_v6: Option<Ipv6Addr>,
     /// Canonical name.
     pub(in crate::config) cname: Option<Name>,
     /// The name that its addresses are looked up by.
@@ -49,6 +51,8 @@ pub(in crate::config) struct EndpointSpec {
     pub(in crate::config) probe: Option<Box<ProbeChoice>>,
     /// Where it is probed.
     pub(in crate::config) probe_at: Option<ProbeAt>,
+    /// The families that it is probed on, instead of what the service says; and where that stands.
+    pub(in crate::config) probe_families: Option<At<ProbeFamilies>>,
     /// What it depends on, instead of what the service says.
     pub(in crate::config) depends_on: Option<DependsSpec>,
 }
@@ -84,6 +88,7 @@ pub(super) fn read(name: At<Box<str>>, mut table: Table<'_, '_>, apex: &Name) ->
         region: table.take_at("region"),
         a,
         aaaa,
+        first_v6: first_aaaa,
         first: first_a.map(Into::into).or_else(|| first_aaaa.map(Into::into)),
         cname: cname.map(|at| at.value),
         alias,
@@ -95,8 +100,13 @@ pub(super) fn read(name: At<Box<str>>, mut table: Table<'_, '_>, apex: &Name) ->
         price: price(&mut table),
         probe: choice(&mut table).map(Box::new),
         probe_at: table.take("probe-at"),
+        probe_families: probe_families(&mut table),
         depends_on: depends::read(&mut table),
     };
+    if let (Some(at), Some(_)) = (&spec.probe_families, spec.probe_at) {
+        let message = format!("{} has both `probe-at` and `probe-families`", table.subject());
+        table.report(Finding::at(Code::Conflict, at.place, message).label("`probe-at` says where it is asked, and nowhere else"));
+    }
     table.done();
     Some(spec)
 }

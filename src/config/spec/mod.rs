@@ -16,7 +16,7 @@ use toml::de::DeTable;
 
 pub(super) use depends::{DependsSpec, Least};
 pub(super) use endpoint::EndpointSpec;
-pub(super) use probe::{ProbeChoice, ProbeForm};
+pub(super) use probe::{ProbeChoice, ProbeFamilies, ProbeForm};
 pub(super) use rules::{JurisdictionSpec, LatencySpec, NetworkSpec, PriceSpec, RegionSpec, ResidencySpec};
 pub(super) use service::{AllDownSpec, ServiceSpec};
 pub(super) use zone::{RecordSpec, SoaSpec, ZoneSpec};

@@ -1,16 +1,18 @@
 //! Probes as written: templates, and tables in services and endpoints.
 
-use std::fmt::Write as _;
+mod dns;
+mod exec;
+mod http;
 
-use toml::Spanned;
 use toml::de::DeValue;
 
-use crate::catalog::{BaselineSpec, ProbeKind, StatusRange};
+use crate::catalog::{BaselineSpec, ProbeKind};
 use crate::config::diagnostic::{Code, Finding};
 use crate::config::keys;
-use crate::config::leaf::{Millis, Share, Text};
+use crate::config::leaf::{ExpiryWarning, Millis, Share};
 use crate::config::source::At;
 use crate::config::walk::Table;
+use crate::limits::{EXPIRY_WARNING_S, HEARTBEAT_MS, HEARTBEAT_MS_MAX, HEARTBEAT_MS_MIN};
 
 /// What a service or endpoint says about its probes.
 #[derive(Debug)]
@@ -26,7 +28,7 @@ pub(in crate::config) enum ProbeChoice {
 pub(in crate::config) struct ProbeForm {
     /// The port.
     pub(in crate::config) port: u16,
-    /// What is asked; an empty host stands for the service's name.
+    /// What is asked; an empty host stands for the service's name, and whom it is of is not known yet.
     pub(in crate::config) kind: ProbeKind,
     /// Milliseconds from one probe to the next.
     pub(in crate::config) interval_ms: u32,
@@ -42,6 +44,23 @@ pub(in crate::config) struct ProbeForm {
     pub(in crate::config) baseline: Option<BaselineSpec>,
 }
 
+/// On which of its families an endpoint is asked that has both.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::config) enum ProbeFamilies {
+    /// That of the address which is written first. The default: many a node has one family only, and would find all of the other's silent.
+    #[default]
+    First,
+    /// Each.
+    Each,
+}
+
+/// Reads the `probe-families` of a service or an endpoint.
+pub(super) fn probe_families(table: &mut Table<'_, '_>) -> Option<At<ProbeFamilies>> {
+    let at = table.take_at::<Box<str>>("probe-families")?;
+    let value = table.choose("probe-families", &at, &[("first", ProbeFamilies::First), ("each", ProbeFamilies::Each)])?;
+    Some(At { value, place: at.place })
+}
+
 /// Reads the `probe` of a service or an endpoint.
 pub(super) fn choice(table: &mut Table<'_, '_>) -> Option<ProbeChoice> {
     let (place, value) = table.raw("probe")?;
@@ -55,43 +74,64 @@ pub(super) fn choice(table: &mut Table<'_, '_>) -> Option<ProbeChoice> {
 
 /// Reads a table of probes.
 pub(super) fn forms(mut table: Table<'_, '_>) -> Vec<ProbeForm> {
+    const KINDS: [&str; 7] = ["http", "https", "tcp", "tls", "dns", "exec", "push"];
     let mut forms = Vec::new();
     let subject = table.subject().to_owned();
-    if ["http", "https", "tcp", "tls"].into_iter().all(|kind| table.place_of(kind).is_none()) {
+    if KINDS.into_iter().all(|kind| table.place_of(kind).is_none()) {
         let message = format!("{subject} asks nothing");
-        table.report(Finding::at(Code::BadProbe, table.place(), message).label("needs one of http, https, tcp, tls"));
+        table.report(Finding::at(Code::BadProbe, table.place(), message).label(format!("needs one of {}", KINDS.join(", "))));
     }
     for (key, tls) in [("http", false), ("https", true)] {
         if let Some(probe) = table.table(key, &keys::PROBE_HTTP, format!("{key} of {subject}")) {
-            forms.extend(http(probe, tls));
+            forms.extend(http::read(probe, tls));
         }
     }
     if let Some(mut probe) = table.table("tcp", &keys::PROBE_TCP, format!("tcp of {subject}")) {
         if probe.place_of("port").is_none() {
             probe.missing("port", "a number from 1 to 65535");
         }
-        forms.extend(common(&mut probe, 0, ProbeKind::Tcp));
+        let port = port(&mut probe, 0);
+        forms.extend(common(&mut probe, port, ProbeKind::Tcp));
         probe.done();
     }
     if let Some(mut probe) = table.table("tls", &keys::PROBE_TLS, format!("tls of {subject}")) {
-        let kind = ProbeKind::Tls { host: host(&mut probe), verify: probe.take("verify").unwrap_or(true) };
-        forms.extend(common(&mut probe, 443, kind));
+        let (host, verify) = (host(&mut probe), probe.take("verify").unwrap_or(true));
+        let kind = ProbeKind::Tls { host, verify, expiry_warning_s: expiry_warning(&mut probe) };
+        let port = port(&mut probe, 443);
+        forms.extend(common(&mut probe, port, kind));
         probe.done();
+    }
+    if let Some(probe) = table.table("dns", &keys::PROBE_DNS, format!("dns of {subject}")) {
+        forms.extend(dns::read(probe));
+    }
+    if let Some(probe) = table.table("exec", &keys::PROBE_EXEC, format!("exec of {subject}")) {
+        forms.extend(exec::read(probe));
+    }
+    if let Some(probe) = table.table("push", &keys::PROBE_PUSH, format!("push of {subject}")) {
+        forms.extend(push(probe));
     }
     table.done();
     forms
 }
 
-/// What all kinds have: port, times, rise and fall.
-fn common(probe: &mut Table<'_, '_>, default_port: u16, kind: ProbeKind) -> Option<ProbeForm> {
-    let port = probe.whole("port", 1..=65_535).and_then(|port| u16::try_from(port).ok()).unwrap_or(default_port);
+/// The port.
+fn port(probe: &mut Table<'_, '_>, default: u16) -> u16 {
+    probe.whole("port", 1..=65_535).and_then(|port| u16::try_from(port).ok()).unwrap_or(default)
+}
+
+/// A number of outcomes in a row.
+fn in_row(probe: &mut Table<'_, '_>, key: &'static str) -> u8 {
+    probe.whole(key, 1..=100).and_then(|count| u8::try_from(count).ok()).unwrap_or(3)
+}
+
+/// What all kinds have that ask: times, rise and fall.
+fn common(probe: &mut Table<'_, '_>, port: u16, kind: ProbeKind) -> Option<ProbeForm> {
     let interval = probe.take_at::<Millis>("interval");
     let timeout = probe.take_at::<Millis>("timeout");
     let interval_ms = interval.map_or(5_000, |at| at.value.0);
     // A shorter interval shortens the default time-out: only what was written can be a mistake.
     let timeout_ms = timeout.map_or(interval_ms.min(2_000), |at| at.value.0);
-    let count = |probe: &mut Table<'_, '_>, key| probe.whole(key, 1..=100).and_then(|count| u8::try_from(count).ok()).unwrap_or(3);
-    let (fall, rise) = (count(probe, "fall"), count(probe, "rise"));
+    let (fall, rise) = (in_row(probe, "fall"), in_row(probe, "rise"));
     let slow_ms = probe.take::<Millis>("slow").map_or(0, |slow| slow.0);
     let baseline = baseline(probe);
     if let Some(at) = interval.filter(|at| !(100..=3_600_000).contains(&at.value.0)) {
@@ -105,6 +145,26 @@ fn common(probe: &mut Table<'_, '_>, default_port: u16, kind: ProbeKind) -> Opti
         return None;
     }
     Some(ProbeForm { port, kind, interval_ms, timeout_ms, fall, rise, slow_ms, baseline })
+}
+
+/// Reads a heartbeat.
+fn push(mut probe: Table<'_, '_>) -> Option<ProbeForm> {
+    let every = probe.take_at::<Millis>("expect-every");
+    let (fall, rise) = (in_row(&mut probe, "fall"), in_row(&mut probe, "rise"));
+    let interval_ms = every.map_or(HEARTBEAT_MS, |at| at.value.0);
+    let wrong = every.filter(|at| !(HEARTBEAT_MS_MIN..=HEARTBEAT_MS_MAX).contains(&at.value.0));
+    if let Some(at) = wrong {
+        let message = format!("{}: `expect-every` must be from 1 s to 24 h", probe.subject());
+        probe.report(Finding::at(Code::BadProbe, at.place, message).label("out of range"));
+    }
+    probe.done();
+    let kind = ProbeKind::Push(Box::default());
+    wrong.is_none().then_some(ProbeForm { port: 0, kind, interval_ms, timeout_ms: 0, fall, rise, slow_ms: 0, baseline: None })
+}
+
+/// Seconds before the end of a certificate from which on it is degraded; 0 where that is off.
+fn expiry_warning(probe: &mut Table<'_, '_>) -> u32 {
+    probe.take::<ExpiryWarning>("expiry-warning").map_or(EXPIRY_WARNING_S, |warning| warning.0)
 }
 
 /// When its own past makes it degraded: a table, or "off", which is the default.
@@ -126,41 +186,6 @@ fn baseline(probe: &mut Table<'_, '_>) -> Option<BaselineSpec> {
     Some(BaselineSpec { deviations, dwell_ms, errors, samples })
 }
 
-/// Reads an HTTP probe.
-fn http(mut probe: Table<'_, '_>, tls: bool) -> Option<ProbeForm> {
-    let verify = match probe.place_of("verify") {
-        Some(place) if !tls => {
-            let message = format!("{}: there is no certificate to verify", probe.subject());
-            probe.report(Finding::at(Code::BadProbe, place, message).label("only https has one"));
-            probe.take::<bool>("verify");
-            true
-        }
-        _ => probe.take("verify").unwrap_or(true),
-    };
-    let mut statuses: Vec<StatusRange> = probe.list("statuses").into_iter().map(|at| at.value).collect();
-    statuses.sort_unstable();
-    statuses.dedup();
-    if statuses.is_empty() {
-        statuses.push(StatusRange { first: 200, last: 399 });
-    }
-    let kind = ProbeKind::Http {
-        tls,
-        method: method(&mut probe),
-        path: path(&mut probe),
-        host: host(&mut probe),
-        headers: headers(&mut probe),
-        body: probe.take::<Text>("body").map(|text| text.0),
-        statuses: statuses.into(),
-        contains: probe.take::<Text>("contains").map(|text| text.0).filter(|text| !text.is_empty()),
-        json: json(&mut probe),
-        first_byte_ms: probe.take::<Millis>("first-byte").map_or(0, |time| time.0),
-        verify,
-    };
-    let form = common(&mut probe, if tls { 443 } else { 80 }, kind);
-    probe.done();
-    form
-}
-
 /// A text that passes a test, or the default; reports when it does not pass.
 fn tested(probe: &mut Table<'_, '_>, key: &'static str, test: impl Fn(&str) -> bool, label: &str) -> Option<Box<str>> {
     let at = probe.take_at::<Box<str>>(key)?;
@@ -172,87 +197,8 @@ fn tested(probe: &mut Table<'_, '_>, key: &'static str, test: impl Fn(&str) -> b
     None
 }
 
-/// Whether an octet may stand in a token (RFC 9110 §5.6.2).
-fn is_token(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|octet| octet.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&octet))
-}
-
-/// The method.
-fn method(probe: &mut Table<'_, '_>) -> Box<str> {
-    let is_method = |text: &str| is_token(text) && text.bytes().all(|octet| !octet.is_ascii_lowercase());
-    tested(probe, "method", is_method, "a method is a word in capitals").unwrap_or_else(|| "GET".into())
-}
-
-/// Path and query.
-fn path(probe: &mut Table<'_, '_>) -> Box<str> {
-    let is_path = |text: &str| text.starts_with('/') && text.bytes().all(|octet| octet.is_ascii_graphic() && octet != b'#');
-    tested(probe, "path", is_path, "a path begins with `/` and has no spaces").unwrap_or_else(|| "/".into())
-}
-
 /// The host; empty when it is to be the service's name.
 fn host(probe: &mut Table<'_, '_>) -> Box<str> {
     let is_host = |text: &str| text.bytes().all(|octet| octet.is_ascii_alphanumeric() || b"-._:[]".contains(&octet));
     tested(probe, "host", is_host, "only letters, digits, `-`, `.`").unwrap_or_default()
-}
-
-/// Further headers.
-fn headers(probe: &mut Table<'_, '_>) -> Box<[(Box<str>, Box<str>)]> {
-    let mut headers = Vec::new();
-    for (name, value) in probe.named("headers") {
-        let Some(text) = probe.leaf::<Box<str>>(&name.value, &value) else { continue };
-        if is_token(&name.value) && text.value.is_ascii() {
-            headers.push((name.value, text.value));
-        } else {
-            let message = format!("{}: the header \"{}\" cannot be sent so", probe.subject(), name.value.escape_default());
-            probe.report(Finding::at(Code::BadProbe, name.place, message).label("only ASCII, and no spaces in the name"));
-        }
-    }
-    headers.into()
-}
-
-/// JSON pointers and what must stand there.
-fn json(probe: &mut Table<'_, '_>) -> Box<[(Box<str>, Box<str>)]> {
-    let mut assertions = Vec::new();
-    for (pointer, value) in probe.named("json") {
-        if !pointer.value.is_empty() && !pointer.value.starts_with('/') {
-            let message = format!("{}: \"{}\" is no JSON pointer", probe.subject(), pointer.value.escape_default());
-            let finding = Finding::at(Code::BadProbe, pointer.place, message).label("begins with `/` (RFC 6901)");
-            probe.report(finding.help(format!("write \"/{}\"", pointer.value.escape_default())));
-            continue;
-        }
-        if let Some(text) = json_text(&value) {
-            assertions.push((pointer.value, text));
-        } else {
-            let message = format!("{}: `json` compares with a text, a number, true or false", probe.subject());
-            probe.report(Finding::at(Code::BadProbe, pointer.place, message).label("none of these"));
-        }
-    }
-    assertions.into()
-}
-
-/// A scalar as compact JSON.
-fn json_text(value: &Spanned<DeValue<'_>>) -> Option<Box<str>> {
-    match value.get_ref() {
-        DeValue::String(text) => Some(quoted(text).into()),
-        DeValue::Boolean(value) => Some(value.to_string().into()),
-        DeValue::Integer(number) => i64::from_str_radix(number.as_str(), number.radix()).ok().map(|number| number.to_string().into()),
-        DeValue::Float(number) => number.as_str().parse::<f64>().ok().filter(|number| number.is_finite()).map(|number| number.to_string().into()),
-        _ => None,
-    }
-}
-
-/// A text as a JSON string (RFC 8259 §7).
-fn quoted(text: &str) -> String {
-    let mut quoted = String::from("\"");
-    for character in text.chars() {
-        match character {
-            '"' => quoted.push_str("\\\""),
-            '\\' => quoted.push_str("\\\\"),
-            // Writing to a text never fails.
-            control if control < ' ' => drop(write!(quoted, "\\u{:04x}", u32::from(control))),
-            other => quoted.push(other),
-        }
-    }
-    quoted.push('"');
-    quoted
 }

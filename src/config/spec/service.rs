@@ -2,14 +2,14 @@
 
 use super::depends::{self, DependsSpec};
 use super::endpoint::{self, EndpointSpec};
-use super::probe::{self, ProbeChoice};
+use super::probe::{self, ProbeChoice, ProbeFamilies};
 use crate::catalog::{By, Damping, Failback, Families, HttpsTemplate, Load, Name, Recovery, Requirement, WhenNoneLeft};
 use crate::config::diagnostic::{Code, Finding};
 use crate::config::keys;
 use crate::config::leaf::{Latency, Millis, Octets, Rate, Seconds, Share};
 use crate::config::source::{At, Place};
 use crate::config::walk::Table;
-use crate::limits::{ANSWERS_MAX, DAMPING_MS_MAX, DAMPING_PENALTY_MAX, RAMP_MS_MAX};
+use crate::limits::{ANSWERS_MAX, DAMPING_MS_MAX, DAMPING_PENALTY_MAX, RAMP_MS_MAX, RTO_MS_MAX, RTO_MS_MIN};
 use crate::units::{Micros, Permille, Ttl};
 
 use toml::de::DeValue;
@@ -59,6 +59,8 @@ pub(in crate::config) struct ServiceSpec {
     pub(in crate::config) answers: u8,
     /// Demand at the busiest hour.
     pub(in crate::config) peak: Option<u64>,
+    /// Milliseconds in which it is to recover.
+    pub(in crate::config) rto_ms: Option<u32>,
     /// HTTPS records.
     pub(in crate::config) https: Option<At<HttpsTemplate>>,
     /// How the best are chosen.
@@ -79,6 +81,8 @@ pub(in crate::config) struct ServiceSpec {
     pub(in crate::config) recovery: Recovery,
     /// Its probes.
     pub(in crate::config) probe: Option<ProbeChoice>,
+    /// On which families its endpoints are probed.
+    pub(in crate::config) probe_families: ProbeFamilies,
     /// Its endpoints, by name.
     pub(in crate::config) endpoints: Vec<EndpointSpec>,
 }
@@ -139,6 +143,7 @@ pub(super) fn read(key: &At<Box<str>>, mut whole: Table<'_, '_>, apex: &Name) ->
         families: table.choice("families", &[("together", Families::Together), ("separate", Families::Separate)]).unwrap_or(Families::Together),
         answers: small(table.whole("answers", 1..=u32::try_from(ANSWERS_MAX).unwrap_or(1)), 1),
         peak: table.take::<Rate>("peak").map(|rate| rate.0),
+        rto_ms: rto(table),
         https: https.zip(https_place).map(|(value, place)| At { value, place }),
         by: By::Score,
         by_place: None,
@@ -149,6 +154,7 @@ pub(super) fn read(key: &At<Box<str>>, mut whole: Table<'_, '_>, apex: &Name) ->
         depends_on: depends::read(table),
         recovery: recovery(table),
         probe: probe::choice(table),
+        probe_families: probe::probe_families(table).map_or_else(ProbeFamilies::default, |at| at.value),
         endpoints: endpoints(table, apex),
     };
     steering(table, &mut spec);
@@ -286,6 +292,16 @@ fn steering(service: &mut Table<'_, '_>, spec: &mut ServiceSpec) {
         spec.load.target = share.0;
     }
     table.done();
+}
+
+/// In how many milliseconds it is to recover.
+fn rto(service: &mut Table<'_, '_>) -> Option<u32> {
+    let at = service.take_at::<Millis>("rto")?;
+    if !(RTO_MS_MIN..=RTO_MS_MAX).contains(&at.value.0) {
+        let message = format!("{}: `rto` must be from 1 s to 1 d", service.subject());
+        service.report(Finding::at(Code::WrongValue, at.place, message).label("out of range"));
+    }
+    Some(at.value.0)
 }
 
 /// How endpoints come back: `ramp` and `damping`.

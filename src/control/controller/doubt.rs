@@ -47,7 +47,7 @@ impl Doubt {
             // Made here, or on purpose: says nothing of the network.
             ProbeOutcome::Failed(ProbeFailure::NotAsked(_)) => {}
             ProbeOutcome::Failed(_) if observation.drill => *silent = None,
-            ProbeOutcome::Failed(ProbeFailure::TimedOut | ProbeFailure::Unreachable) => *silent = Some(observation.at),
+            ProbeOutcome::Failed(ProbeFailure::TimedOut | ProbeFailure::Missed | ProbeFailure::Unreachable) => *silent = Some(observation.at),
             _ => *silent = None,
         }
     }
@@ -79,5 +79,5 @@ impl Doubt {
 
 /// Whether an observation is the silence that a node without a network would see everywhere.
 pub(super) const fn is_silence(observation: &Observation) -> bool {
-    matches!(observation.outcome, ProbeOutcome::Failed(ProbeFailure::TimedOut | ProbeFailure::Unreachable)) && !observation.drill
+    matches!(observation.outcome, ProbeOutcome::Failed(ProbeFailure::TimedOut | ProbeFailure::Missed | ProbeFailure::Unreachable)) && !observation.drill
 }

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use super::Controller;
-use crate::catalog::{AliasId, Endpoint, EndpointId, Needed, ProbeId, Recovery};
-use crate::control::{Change, Effects, EndpointName, Held, Why, probe_label};
+use crate::catalog::{AddressType, AddressTypes, AliasId, Endpoint, EndpointId, Families, Needed, ProbeId, Recovery};
+use crate::control::{Change, Effects, EndpointName, Held, Partial, Why, probe_label};
 use crate::health::{Comeback, Health, Note, Status, Tracker, of_all};
 use crate::units::{Moment, Permille};
 
@@ -34,9 +34,9 @@ pub(super) enum Cause {
 }
 
 /// What some probes found together.
-struct Found {
+pub(super) struct Found {
     /// The worst of them.
-    health: Health,
+    pub(super) health: Health,
     /// Whether any of them is on the move.
     moving: bool,
     /// Whether this process measured any of them down, rather than an earlier one.
@@ -45,7 +45,7 @@ struct Found {
 
 impl Found {
     /// By these.
-    fn by<'a>(trackers: impl Iterator<Item = &'a Tracker> + Clone) -> Self {
+    pub(super) fn by<'a>(trackers: impl Iterator<Item = &'a Tracker> + Clone) -> Self {
         let (health, moving) = of_all(trackers.clone());
         Self { health, moving, down_here: trackers.into_iter().any(|tracker| tracker.health() == Health::Down && tracker.is_measured()) }
     }
@@ -80,12 +80,12 @@ impl Watch {
     }
 
     /// The past of an endpoint.
-    fn past(&self, id: EndpointId) -> Comeback {
+    pub(super) fn past(&self, id: EndpointId) -> Comeback {
         self.of.get(&id).map(|(past, _)| *past).unwrap_or_default()
     }
 
     /// Remembers the past of an endpoint, and when to look at it again.
-    fn remember(&mut self, id: EndpointId, past: Comeback, due: Option<Moment>) {
+    pub(super) fn remember(&mut self, id: EndpointId, past: Comeback, due: Option<Moment>) {
         let before = if past.is_at_rest() { self.of.remove(&id) } else { self.of.insert(id, (past, due)) };
         if let Some((_, Some(before))) = before {
             self.agenda.remove(&(before, id));
@@ -124,6 +124,16 @@ impl Controller {
         }
     }
 
+    /// Judges anew every endpoint that the probe is of and that a drill plays with, or every other one.
+    pub(super) fn judge_some(&mut self, probe: ProbeId, played: bool, now: Moment, why: impl Fn() -> Why, effects: &mut Effects) {
+        for index in self.users.range(probe.index()) {
+            let id = self.users.endpoints[index];
+            if self.stage.shown(id, probe).is_some() == played {
+                self.judge_all_of(id, Cause::Happened, now, &why, effects);
+            }
+        }
+    }
+
     /// Judges every endpoint after a reload. `before` is what was published of each, as far as there was one of its name.
     pub(super) fn judge_all(&mut self, before: &[Health], now: Moment, effects: &mut Effects) {
         let mut silent = Effects::default();
@@ -131,6 +141,7 @@ impl Controller {
             self.judge_all_of(id, Cause::Known, now, &|| Why::Reloaded, &mut silent);
         }
         effects.holds.append(&mut silent.holds);
+        effects.partial.append(&mut silent.partial);
         for (id, &from) in (0..).map(EndpointId).zip(before) {
             let to = self.statuses[id.index()].published();
             if from != Health::Unknown && from != to {
@@ -188,6 +199,10 @@ impl Controller {
         if status != before {
             self.versions[self.catalog.endpoint(id).service.index()] = self.world.generation + 1;
             self.touched = true;
+            self.stage.note_change(id);
+        }
+        if status.fails != before.fails {
+            effects.partial.push(Partial { endpoint: EndpointName::of(&self.catalog, id), fails: status.fails });
         }
         if status.damped != before.damped {
             let hold = self.watch.notes.get(&id).and_then(|note| note.hold);
@@ -203,7 +218,7 @@ impl Controller {
     fn reckon(&mut self, id: EndpointId, cause: Cause, now: Moment) -> Status {
         let endpoint = self.catalog.endpoint(id);
         let terms = self.catalog.service(endpoint.service).recovery;
-        let own = Found::by(endpoint.probes.iter().map(|probe| &self.trackers[probe.index()]));
+        let (own, fails) = self.find(id, endpoint);
         let (lack, needs_move) = self.lack(endpoint);
         let (lacks, unsettled) = (self.aliases.lacks(endpoint), self.aliases.is_moving(endpoint));
         let health = own.health;
@@ -223,9 +238,36 @@ impl Controller {
         let blocked = lack.is_some();
         self.watch.remember(id, past, past.due(now, &terms));
         self.watch.note(id, &Note { hold, root: lack.map(|lack| lack.root) });
-        let mut status = Status { health, moving, damped: hold.is_some(), blocked, lacks, ramp, ..before };
+        let mut status = Status { health, moving, damped: hold.is_some(), blocked, lacks, fails, ramp, ..before };
         self.intents.mark(id, &mut status);
+        self.stage.mark(id, &mut status);
         status
+    }
+
+    /// What an endpoint's own probes found, and the types of addresses for which alone it is down. Where one decision is for all types, or where all
+    /// that is asked is of one family, it is as the worst of its probes. Otherwise one family may fail by itself, and then the other one speaks for
+    /// the endpoint.
+    fn find(&self, id: EndpointId, endpoint: &Endpoint) -> (Found, AddressTypes) {
+        self.find_by(endpoint, |probe| self.stage.shown(id, probe).unwrap_or(&self.trackers[probe.index()]))
+    }
+
+    /// The same, by what its probes are `shown` to have found.
+    pub(super) fn find_by<'a>(&self, endpoint: &Endpoint, shown: impl Fn(ProbeId) -> &'a Tracker) -> (Found, AddressTypes) {
+        let by = |is: &dyn Fn(ProbeId) -> bool| Found::by(endpoint.probes.iter().copied().filter(|probe| is(*probe)).map(&shown));
+        let family = |probe: ProbeId| self.catalog.probes[probe.index()].family();
+        let own = by(&|_| true);
+        let is_asked = |of| endpoint.probes.iter().any(|probe| family(*probe) == Some(of));
+        let is_separate = self.catalog.service(endpoint.service).families == Families::Separate;
+        if own.health != Health::Down || !is_separate || !AddressType::ALL.into_iter().all(is_asked) {
+            return (own, AddressTypes::NONE);
+        }
+        let [v4, v6] = AddressType::ALL.map(|of| by(&|probe| family(probe).is_none_or(|other| other == of)));
+        let (left, fails) = match (v4.health, v6.health) {
+            (Health::Down, Health::Down) => return (own, AddressTypes::NONE),
+            (Health::Down, _) => (v6, AddressType::A),
+            _ => (v4, AddressType::Aaaa),
+        };
+        (Found { moving: own.moving, ..left }, AddressTypes::NONE.with(fails))
     }
 
     /// What an endpoint lacks of what it depends on, if too much; and whether any of that is on the move.
@@ -293,7 +335,7 @@ impl Controller {
 }
 
 /// Whether clients are sent there while all is well.
-fn serves(status: &Status) -> bool {
+pub(super) fn serves(status: &Status) -> bool {
     use crate::health::Intent;
     !status.is_down() && !status.is_damped() && status.lacks.is_empty() && !matches!(status.intent, Intent::Out | Intent::Drain)
 }

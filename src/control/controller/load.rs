@@ -39,6 +39,8 @@ impl Controller {
             self.versions[service.index()] = self.world.generation + 1;
             self.touched = true;
         }
+        self.guard_headroom();
+        self.look_at_the_drill(now, effects);
         let is_news = self.spill.look_ahead(&self.world) || told != self.spill.outlook().overload;
         if self.touched || is_news {
             self.publish(self.world.statuses.stale, now, effects);

@@ -29,6 +29,7 @@ pub use intents::IntentChange;
 pub(super) use intents::{Intents, Shift};
 pub use moved::{Moved, ServiceMoved, Way, moved};
 pub use propose::{Clear, Proposal, Refusal, Set, Unsafe, Which, Wish, propose};
+pub(in crate::control) use propose::{in_the_end as with_overrides, unsafe_of};
 pub use release::{NoReturn, Release, Released};
 pub(super) use safety::refuse_reload;
 pub use selector::{Selector, SelectorError};
@@ -131,15 +132,15 @@ impl Overrides {
         let (numbers_grow, times_grow) = (self.all.is_sorted_by(|one, next| one.id < next.id), self.moves.is_sorted_by_key(|moved| moved.at));
         self.all.len() <= OVERRIDES_MAX && self.moves.len() <= MOVES_MAX && numbers_grow && times_grow && self.all.iter().all(is_one)
     }
+}
 
-    /// Remembers that clients were moved.
-    fn remember(&mut self, moved: Move) {
-        if self.moves.len() < MOVES_MAX {
-            self.moves.push(moved);
-        } else if let Some(last) = self.moves.last_mut() {
-            // Both count for as long as the later one does: too strict rather than too lax.
-            *last = Move { at: moved.at, share: Permille(last.share.0.saturating_add(moved.share.0)) };
-        }
+/// Remembers that clients were moved.
+pub(in crate::control) fn remember(moves: &mut Vec<Move>, moved: Move) {
+    if moves.len() < MOVES_MAX {
+        moves.push(moved);
+    } else if let Some(last) = moves.last_mut() {
+        // Both count for as long as the later one does: too strict rather than too lax.
+        *last = Move { at: moved.at, share: Permille(last.share.0.saturating_add(moved.share.0)) };
     }
 }
 
@@ -233,7 +234,7 @@ mod tests {
     fn moves_that_are_too_many_are_remembered_as_fewer_and_never_as_less() {
         let mut overrides = Overrides::default();
         for at in 0..2 * MOVES_MAX as u64 {
-            overrides.remember(Move { at: Moment(at), share: Permille(1) });
+            remember(&mut overrides.moves, Move { at: Moment(at), share: Permille(1) });
         }
         assert_eq!(overrides.moves.len(), MOVES_MAX);
         assert_eq!(overrides.moves.iter().map(|moved| usize::from(moved.share.0)).sum::<usize>(), 2 * MOVES_MAX);

@@ -2,7 +2,7 @@
 
 use super::release::propose_release;
 use super::safety::{Classes, broken};
-use super::{Action, Move, Moved, NoReturn, Override, Overrides, Release, Released, Selector, Words, moved, rank};
+use super::{Action, Move, Moved, NoReturn, Override, Overrides, Release, Released, Selector, Words, moved, rank, remember};
 use crate::catalog::{Catalog, EndpointId, Safety};
 use crate::health::{Intent, Status};
 use crate::limits::{OVERRIDE_LIFE_MS_MAX, OVERRIDE_LIFE_MS_MIN, OVERRIDES_MAX, SAFETY_SPAN_MS_MAX};
@@ -210,7 +210,7 @@ fn propose_set(world: &World, present: &Overrides, set: &Set, now: Moment) -> Re
     if before.statuses.of.iter().zip(&after.statuses.of).any(|(was, is)| restricts(is) < restricts(was)) {
         forced = unsafe_of(&before, &after, &moved, present, now);
         if moved.clients > Permille(0) {
-            next.remember(Move { at: now, share: moved.clients });
+            remember(&mut next.moves, Move { at: now, share: moved.clients });
         }
     }
     match forced.first() {
@@ -244,8 +244,8 @@ fn propose_clear(world: &World, present: &Overrides, clear: &Clear) -> Result<Pr
     Ok(Proposal { next, made: None, endpoints: 0, gone, released: Vec::new(), moved, forced: Vec::new() })
 }
 
-/// The world as these overrides make it when every gradual drain is over.
-fn in_the_end(world: &World, overrides: &Overrides) -> World {
+/// The world as these overrides make it when every gradual drain is over. What a drill takes, or will take, is drained.
+pub(in crate::control) fn in_the_end(world: &World, overrides: &Overrides) -> World {
     let mut world = world.clone();
     for status in &mut world.statuses.of {
         (status.intent, status.share) = (Intent::None, Permille::WHOLE);
@@ -265,6 +265,13 @@ fn in_the_end(world: &World, overrides: &Overrides) -> World {
             (status.intent, status.share) = (intent, share);
         }
     }
+    let drill = world.drill.clone();
+    for id in drill.iter().flat_map(|drill| &drill.endpoints) {
+        let status = &mut world.statuses.of[id.index()];
+        if status.intent != Intent::Out {
+            (status.intent, status.share) = (Intent::Drain, Permille::WHOLE);
+        }
+    }
     world
 }
 
@@ -278,7 +285,7 @@ const fn restricts(status: &Status) -> u16 {
 }
 
 /// Every safety rule that a change breaks, the gravest first.
-fn unsafe_of(before: &World, after: &World, moved: &Moved, present: &Overrides, now: Moment) -> Vec<Unsafe> {
+pub(in crate::control) fn unsafe_of(before: &World, after: &World, moved: &Moved, present: &Overrides, now: Moment) -> Vec<Unsafe> {
     let catalog: &Catalog = &before.catalog;
     let mut classes = Classes::new(catalog, &before.geo);
     let mut found: Vec<Unsafe> = Vec::new();

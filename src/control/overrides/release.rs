@@ -1,7 +1,7 @@
 //! Tiers that were left and are to be released: who would move, and why not. A voluntary move, so the pace that `[safety]` sets binds it.
 
 use super::propose::{Proposal, Refusal, pace};
-use super::{Move, Overrides, Words, moved};
+use super::{Move, Overrides, Words, moved, remember};
 use crate::catalog::{Service, ServiceId, glob};
 use crate::control::failback::{is_manual, range, set, waiting_of};
 use crate::near::Hints;
@@ -96,7 +96,7 @@ pub(super) fn propose_release(world: &World, present: &Overrides, release: &Rele
     }
     let mut next = present.clone();
     if moved.clients > Permille(0) {
-        next.remember(Move { at: now, share: moved.clients });
+        remember(&mut next.moves, Move { at: now, share: moved.clients });
     }
     Ok(Proposal { next, made: None, endpoints: 0, gone: Vec::new(), released, moved, forced })
 }

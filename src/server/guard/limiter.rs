@@ -85,6 +85,14 @@ impl Limiter {
         self.take(key(source, CHALLENGE), self.challenge, now) == Verdict::Within
     }
 
+    /// Fills the bucket of a source and class, whose prefix is exempt: so that it is asked whether it is once for many replies.
+    pub(super) fn forgive(&mut self, source: IpAddr, class: ReplyClass, now: Moment) {
+        let full = self.rules[class as usize].per_second.saturating_mul(REPLY);
+        #[expect(clippy::cast_possible_truncation, reason = "as in `take`")]
+        let slot = self.slot(key(source, class as u64), full, now.0 as u32);
+        slot.credit = full;
+    }
+
     /// Takes a reply's worth out of a bucket.
     #[inline]
     fn take(&mut self, key: u64, rule: Rule, now: Moment) -> Verdict {
@@ -214,6 +222,17 @@ mod tests {
         assert_eq!((count(&verdicts, Verdict::Within), count(&verdicts, Verdict::Over)), (10, 60));
         let verdicts = judge(&mut limiter(Mode::Off, 10, 2), "192.0.2.1", ReplyClass::Positive, 7, 70);
         assert_eq!(count(&verdicts, Verdict::Within), 70);
+    }
+
+    #[test]
+    fn what_is_forgiven_has_a_full_bucket_again_and_nobody_else_has() {
+        let mut limiter = limiter(Mode::On, 5, 0);
+        for source in ["127.0.0.1", "192.0.2.1"] {
+            assert_eq!(count(&judge(&mut limiter, source, ReplyClass::Error, 1, 9), Verdict::Within), 5);
+        }
+        limiter.forgive([127, 0, 0, 9].into(), ReplyClass::Error, Moment(1));
+        assert_eq!(count(&judge(&mut limiter, "127.0.0.1", ReplyClass::Error, 1, 9), Verdict::Within), 5);
+        assert_eq!(count(&judge(&mut limiter, "192.0.2.1", ReplyClass::Error, 1, 9), Verdict::Within), 0);
     }
 
     #[test]

@@ -109,6 +109,14 @@ fn exempt_prefixes_are_not_limited() {
 }
 
 #[test]
+fn an_exempt_address_gives_its_neighbours_nothing() {
+    let exempt = [SOURCE.parse::<IpAddr>().unwrap().into()].into();
+    let mut desk = Desk::new(RateLimits { exempt, slip: 0, ..RateLimits::default() });
+    assert!((0..120).all(|_| says(&desk.ask(SOURCE, &query(&[]))) == (5, false)));
+    assert!((0..120).all(|_| desk.ask("192.0.2.2", &query(&[])).is_empty()), "the prefix is over its limit");
+}
+
+#[test]
 fn what_is_no_query_is_dropped_over_the_limit() {
     let mut desk = Desk::new(RateLimits::default());
     let notify: Vec<_> = query(&[]).into_iter().enumerate().map(|(at, octet)| if at == 2 { 0x20 } else { octet }).collect();

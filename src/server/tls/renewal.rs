@@ -41,7 +41,7 @@ pub async fn watch(certificates: Weak<Certificates>, telemetry: Weak<Telemetry>,
     while let (Some(certificates), Some(telemetry)) = (certificates.upgrade(), telemetry.upgrade()) {
         let now = clock.now();
         // They were read at the start already; once more shows what changed since, if anything did.
-        if attention.is_due(Seen::of(certificates.files())) {
+        if attention.is_due(seen(certificates.files())) {
             renew(&certificates, &telemetry, now);
         }
         telemetry.set_certificate_end(certificates.validity().until);
@@ -52,7 +52,7 @@ pub async fn watch(certificates: Weak<Certificates>, telemetry: Weak<Telemetry>,
 }
 
 /// Warns, once in [`limits::CERTIFICATE_WARN_MS`], of a certificate that is not valid, or not for long.
-fn warn_of_end(certificates: &Certificates, now: Moment, warned: &mut Option<Moment>) {
+pub fn warn_of_end(certificates: &Certificates, now: Moment, warned: &mut Option<Moment>) {
     let validity = certificates.validity();
     let is_well = validity.holds(now) && !validity.is_ending(now);
     if is_well || warned.is_some_and(|warned| now.millis_since(warned) < limits::CERTIFICATE_WARN_MS) {
@@ -67,25 +67,34 @@ fn warn_of_end(certificates: &Certificates, now: Moment, warned: &mut Option<Mom
     }
 }
 
-/// What the system says of both files: whatever was written, renamed or linked anew differs in it. `None` for one that is not there.
+/// A certificate's files as they are now.
+fn seen(files: &CertificateFiles) -> Seen {
+    Seen::of([Some(&files.chain), Some(&files.key), None, None])
+}
+
+/// Files that are looked at together.
+const FILES: usize = 4;
+
+/// What the system says of some files: whatever was written, renamed or linked anew differs in it. `None` for one that is not there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Seen([Option<[i64; 4]>; 2]);
+pub struct Seen([Option<[i64; 4]>; FILES]);
 
 impl Seen {
     /// As the files are now.
-    fn of(files: &CertificateFiles) -> Self {
+    #[must_use]
+    pub fn of(files: [Option<&Path>; FILES]) -> Self {
         let of = |path: &Path| {
             let told = fs::metadata(path).ok()?;
             // The time of the last change, which no program can set, and what else tells one file from another.
             Some([told.ctime(), told.ctime_nsec(), told.ino().cast_signed(), told.len().cast_signed()])
         };
-        Self([of(&files.chain), of(&files.key)])
+        Self(files.map(|path| path.and_then(of)))
     }
 }
 
 /// Decides when files are to be read: once after each change, and not while they change.
 #[derive(Clone, Copy, Debug)]
-struct Attention {
+pub struct Attention {
     /// As they were when they were last read.
     read: Seen,
     /// As they were at the last look.
@@ -94,10 +103,10 @@ struct Attention {
 
 impl Attention {
     /// Nothing is known of them.
-    const UNREAD: Self = Self { read: Seen([None; 2]), last: Seen([None; 2]) };
+    pub const UNREAD: Self = Self { read: Seen([None; FILES]), last: Seen([None; FILES]) };
 
     /// Whether they are to be read now.
-    fn is_due(&mut self, seen: Seen) -> bool {
+    pub fn is_due(&mut self, seen: Seen) -> bool {
         let settled = seen == std::mem::replace(&mut self.last, seen);
         let due = settled && seen != self.read;
         if due {
@@ -113,7 +122,7 @@ mod tests {
 
     /// Files whose chain is this one.
     fn seen(chain: i64) -> Seen {
-        Seen([Some([chain; 4]), None])
+        Seen([Some([chain; 4]), None, None, None])
     }
 
     #[test]
@@ -127,6 +136,6 @@ mod tests {
     #[test]
     fn a_file_that_is_gone_for_a_moment_is_nothing_to_read() {
         let mut attention = Attention { read: seen(1), last: seen(1) };
-        assert!(!attention.is_due(Seen([None, None])) && !attention.is_due(seen(1)) && !attention.is_due(seen(1)));
+        assert!(!attention.is_due(Seen([None; FILES])) && !attention.is_due(seen(1)) && !attention.is_due(seen(1)));
     }
 }

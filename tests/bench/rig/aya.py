@@ -72,13 +72,13 @@ def start_responder(folder, count, flap_seconds=0.0):
 class Aya(Process):
     """A node with one worker, live probes, metrics and the shipped geography."""
 
-    def __init__(self, program, folder, zones, name="aya", prefix=(), first_name="svc0.gslb.test", geoip=None, more=(), seconds=60, port=None):
+    def __init__(self, program, folder, zones, name="aya", prefix=(), first_name="svc0.gslb.test", geoip=None, more=(), seconds=60, port=None, env=None):
         self.folder = folder
         ports = free_ports(2)
         self.port, self.admin = port or ports[0], ports[1]
         argv = [*prefix, program, "serve", "--workers", 1, "--listen", f"127.0.0.1:{self.port}", "--admin", f"127.0.0.1:{self.admin}",
                 "--zones", zones, "--geoip", geoip or ROOT / "geoip", *more]
-        super().__init__(name, argv, folder, env={"AYA_LOG": "warn"})
+        super().__init__(name, argv, folder, env={"AYA_LOG": "warn", **(env or {})})
         deadline = time.monotonic() + seconds
         while self.metric("aya_ready") != 1:
             if time.monotonic() > deadline or not self.alive():

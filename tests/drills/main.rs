@@ -1,0 +1,11 @@
+//! Failures that are played: from a wish to observations, answers, times, files and reports, over the API and the command line.
+#![allow(clippy::unwrap_used, clippy::missing_docs_in_private_items, reason = "a test may panic, and its names are sentences")]
+
+mod api;
+mod cli;
+mod desk;
+mod durable;
+mod guards;
+mod propose;
+mod report;
+mod scenes;
