@@ -413,7 +413,8 @@ impl Controller {
             self.judge_aliased(id, now, effects);
         }
         let is_over = |round: &FirstRound| now >= round.deadline || round.left == 0 && self.aliases.unasked(&self.catalog) == 0;
-        if self.first_round.as_ref().is_some_and(is_over) {
+        let became_ready = self.first_round.as_ref().is_some_and(is_over);
+        if became_ready {
             self.first_round = None;
         }
         if let Some(shift) = self.intents.pass(&self.catalog, now) {
@@ -427,7 +428,7 @@ impl Controller {
             self.stage.alarm(Guard::Incident, || "this node doubts its own network".to_owned());
         }
         self.look_at_the_drill(now, effects);
-        self.settle_tiers(now, effects);
+        self.settle_tiers(became_ready, now, effects);
         let stale = doubting || !self.trackers.is_empty() && now > self.fresh_until;
         let published = &self.world.statuses;
         let aged = self.observed.millis_since(published.observed) >= WORLD_REFRESH_MS;

@@ -138,8 +138,9 @@ impl Latches {
         &self.services
     }
 
-    /// Latches what was left and lets go of what is in use again; tells of both, by tier.
-    pub(super) fn settle(&mut self, service: &Service, id: ServiceId, statuses: &mut [Status]) -> Vec<(u8, TierNews)> {
+    /// Latches what was left and lets go of what is in use again; tells of both, by tier. Which endpoints are known although they were not measured,
+    /// `is_known` tells.
+    pub(super) fn settle(&mut self, service: &Service, id: ServiceId, statuses: &mut [Status], is_known: impl Fn(usize) -> bool) -> Vec<(u8, TierNews)> {
         // Where everything is down nothing is chosen among tiers, and so nothing is left.
         let Some(Standing { in_use, failed, latched, .. }) = standing(service, statuses) else { return Vec::new() };
         let was = self.in_use.get(&id).copied();
@@ -155,7 +156,7 @@ impl Latches {
         for (tier, what) in &news {
             set(service, *tier, statuses, matches!(what, TierNews::Left { .. }));
         }
-        if was.is_some() || members(service, in_use).any(|index| statuses[index].health != Health::Unknown) {
+        if was.is_some() || members(service, in_use).any(|index| statuses[index].health != Health::Unknown || is_known(index)) {
             self.in_use.insert(id, in_use);
         }
         news

@@ -120,6 +120,8 @@ pub(crate) struct Desk {
     pub(crate) news: Vec<DrillNews>,
     /// Every change of health that was told.
     pub(crate) changes: Vec<String>,
+    /// What happened to tiers.
+    pub(crate) tiers: Vec<String>,
 }
 
 impl Desk {
@@ -127,7 +129,7 @@ impl Desk {
     pub(crate) fn new(toml: &str) -> Self {
         let (catalog, geo) = loaded(toml);
         let controller = Controller::new(catalog, geo, START);
-        let mut desk = Self { controller, now: START, dead: BTreeSet::new(), news: Vec::new(), changes: Vec::new() };
+        let mut desk = Self { controller, now: START, dead: BTreeSet::new(), news: Vec::new(), changes: Vec::new(), tiers: Vec::new() };
         desk.pass(SECOND);
         desk.changes.clear();
         desk
@@ -141,7 +143,7 @@ impl Desk {
         assert!(drills.is_sound());
         let known = [Event::Restored(self.controller.state(self.now)), Event::Drilled { drills: Arc::new(drills) }, Event::Tick];
         let effects = controller.handle_all(known, self.now);
-        let mut desk = Self { controller, now: self.now, dead: self.dead.clone(), news: Vec::new(), changes: Vec::new() };
+        let mut desk = Self { controller, now: self.now, dead: self.dead.clone(), news: Vec::new(), changes: Vec::new(), tiers: Vec::new() };
         desk.take(effects);
         desk
     }
@@ -191,6 +193,7 @@ impl Desk {
         }
         self.news.extend(effects.drill);
         self.changes.extend(effects.changes.iter().map(ToString::to_string));
+        self.tiers.extend(effects.tiers.iter().map(ToString::to_string));
     }
 
     /// Lets time pass: every quarter of a second the controller looks at its clock, every second each probe is asked.

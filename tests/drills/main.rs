@@ -5,6 +5,7 @@ mod api;
 mod cli;
 mod desk;
 mod durable;
+mod failback;
 mod guards;
 mod propose;
 mod report;

@@ -95,6 +95,13 @@ impl Node {
         catalog.endpoints.iter().zip((0..).map(EndpointId)).find(|(endpoint, _)| &*endpoint.name == name).unwrap().1
     }
 
+    /// The endpoint of the database.
+    fn db(&self, name: &str) -> EndpointId {
+        let catalog = &self.controller.world().catalog;
+        let service = catalog.services.iter().find(|service| &*service.label == "db").unwrap();
+        catalog.endpoints_of(service).find(|(_, endpoint)| &*endpoint.name == name).unwrap().0
+    }
+
     fn probe(&self, name: &str) -> ProbeId {
         self.controller.world().catalog.endpoint(self.id(name)).probes[0]
     }
@@ -376,4 +383,32 @@ fn who_is_released_takes_its_clients_back_in_steps() {
     node.now = node.now.plus_millis(120_000);
     node.controller.handle(Event::Tick, node.now);
     assert_eq!(ramp(&node), Permille::WHOLE);
+}
+
+#[test]
+fn what_is_not_probed_is_left_by_what_it_depends_on_but_not_before_that_was_asked() {
+    let app = "[service.app]\nprobe = []\ndepends-on = \"db\"\ntiers = [[\"frankfurt\"], [\"ireland\"]]\nfailback = \"manual\"\ndamping = \"off\"\n\
+        [service.app.endpoint.frankfurt]\nregion = \"gcp-europe-west3\"\na = [\"192.0.2.11\"]\n\
+        [service.app.endpoint.ireland]\nregion = \"aws-eu-west-1\"\na = [\"192.0.2.12\"]\n";
+    let toml = format!("{ZONE}{app}");
+    let waiting =
+        |node: &Node| waiting(node.controller.world()).map(|one| node.controller.world().catalog.service(one.service).label.to_string()).collect::<Vec<_>>();
+    let mut node = Node::new(&toml);
+    let all = |node: &mut Node, first: fn(Moment) -> aya_gslb::health::Observation| {
+        let probe = |name: &str| node.controller.world().catalog.endpoint(node.db(name)).probes[0];
+        for (probe, make) in [(probe("frankfurt"), first), (probe("virginia"), passed), (probe("ireland"), passed), (probe("tokyo"), passed)] {
+            let epoch = node.controller.plan().epoch;
+            node.controller.handle(Event::Observed { epoch, probe, observation: make(node.now) }, node.now);
+        }
+    };
+    all(&mut node, refused);
+    assert!(node.controller.is_ready());
+    assert_eq!(waiting(&node), Vec::<String>::new(), "a first round leaves nothing");
+    let mut node = Node::new(&toml);
+    all(&mut node, passed);
+    for _ in 0..3 {
+        node.now = node.now.plus_millis(1_000);
+        all(&mut node, refused);
+    }
+    assert_eq!(waiting(&node), ["app", "db"]);
 }

@@ -17,29 +17,34 @@ impl Controller {
     ///
     /// What a drill plays is no reason for either: tiers are settled as they would be without it, so that its end leaves no trace, and what is really
     /// left while it runs is latched all the same.
-    pub(super) fn settle_tiers(&mut self, now: Moment, effects: &mut Effects) {
+    ///
+    /// What is not probed is known by what it depends on: once the first round is over, of which `became_ready` tells.
+    pub(super) fn settle_tiers(&mut self, became_ready: bool, now: Moment, effects: &mut Effects) {
+        let is_ready = self.is_ready();
         let hidden = self.stage.take_facts();
         let mut really = None;
         let catalog = Arc::clone(&self.catalog);
         for id in self.latches.services().to_vec() {
             let service = catalog.service(id);
             let is_played = self.stage.pasts().range(EndpointId(service.endpoints.start)..EndpointId(service.endpoints.end)).next().is_some();
-            if self.versions[id.index()] != self.world.generation + 1 && !(hidden && is_played) {
+            if !became_ready && self.versions[id.index()] != self.world.generation + 1 && !(hidden && is_played) {
                 continue;
             }
+            let endpoints = &catalog.endpoints[range(service)];
+            let is_known = |index: usize| is_ready && endpoints[index].probes.is_empty();
             let news = if is_played {
                 let really = really.get_or_insert_with(|| self.really(now));
                 let mut statuses = self.statuses[range(service)].to_vec();
                 for (endpoint, status) in really.range(EndpointId(service.endpoints.start)..EndpointId(service.endpoints.end)) {
                     statuses[(endpoint.0 - service.endpoints.start) as usize] = *status;
                 }
-                let news = self.latches.settle(service, id, &mut statuses);
+                let news = self.latches.settle(service, id, &mut statuses, is_known);
                 for (shown, settled) in self.statuses[range(service)].iter_mut().zip(&statuses) {
                     shown.latched = settled.latched;
                 }
                 news
             } else {
-                self.latches.settle(service, id, &mut self.statuses[range(service)])
+                self.latches.settle(service, id, &mut self.statuses[range(service)], is_known)
             };
             for (tier, news) in news {
                 effects.tiers.push(TierChange { service: service.name.to_string().into(), tier: tier + 1, news, at: now });
