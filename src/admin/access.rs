@@ -17,8 +17,7 @@ use rustls::{RootCertStore, ServerConfig};
 
 use super::tokens::{Tokens, TokensError};
 use crate::limits::{ADMIN_TOKENS_OCTETS_MAX, CERTIFICATE_FILE_OCTETS_MAX};
-use crate::server::tls::{Attention, Seen, warn_of_end};
-use crate::server::tls::{CertificateError, CertificateFiles, Certificates, ClientVerifier, Protocol, Renewed};
+use crate::server::tls::{Attention, CertificateError, CertificateFiles, Certificates, ClientVerifier, Protocol, Renewed, Seen, warn_of_end};
 use crate::units::Moment;
 
 /// The files.

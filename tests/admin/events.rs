@@ -23,7 +23,7 @@ fn follow(node: &Node, token: &str, last: Option<u64>) -> Stream {
     assert!(line.contains(" 200 "), "{line}");
     let mut is_stream = false;
     while line != "\r\n" {
-        is_stream |= line.to_ascii_lowercase() == "content-type: text/event-stream\r\n";
+        is_stream |= line.eq_ignore_ascii_case("content-type: text/event-stream\r\n");
         line.clear();
         reader.read_line(&mut line).unwrap();
     }

@@ -9,7 +9,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
-use aya_gslb::answer::{Ask, Policy, Scratch, Transport, answer};
+use aya_gslb::answer::{Ask, Policy, Scratch, Transport, answer, foresee};
 use aya_gslb::config::{SourceFile, compile};
 use aya_gslb::control::Situations;
 use aya_gslb::geo::{Databases, Geo, Mmdb, Source};
@@ -214,6 +214,9 @@ impl Worker {
     fn answer_all(&mut self, world: &World) {
         for batch in self.datagrams.chunks(BATCH) {
             let book = self.counters.open(world);
+            for datagram in batch {
+                black_box(foresee(&datagram.query, world));
+            }
             for datagram in batch {
                 let ask = Ask { source: datagram.source.ip(), transport: Transport::Udp, now: Moment(1), policy: &self.policy };
                 let (scratch, reply) = (&mut self.scratch, &mut self.reply);

@@ -201,7 +201,7 @@ impl Desk {
         let end = self.now.plus_millis(millis);
         while self.now < end {
             self.now = self.now.plus_millis(250).min(end);
-            if self.now.millis_since(START) % SECOND == 0 {
+            if self.now.millis_since(START).is_multiple_of(SECOND) {
                 self.ask_all();
             }
             self.handle(Event::Tick);

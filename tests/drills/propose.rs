@@ -49,7 +49,7 @@ fn safety_rules_bind_drills_as_they_bind_overrides_and_yield_to_force_with_a_rea
     let mut forced = fail("service:api region:gcp-*");
     forced.force = Some(words("a game day"));
     let proposal = desk.propose(&forced).unwrap();
-    assert_eq!((proposal.forced.len(), proposal.drill.forced.as_ref().map(|words| words.as_str())), (1, Some("a game day")));
+    assert_eq!((proposal.forced.len(), proposal.drill.forced.as_ref().map(aya_gslb::control::overrides::Words::as_str)), (1, Some("a game day")));
     assert!(desk.propose(&fail("service:shop region:gcp-*")).is_ok());
 }
 
