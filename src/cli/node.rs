@@ -26,17 +26,16 @@ use tokio::sync::{broadcast, watch};
 use tokio::task::JoinHandle;
 
 use self::encrypted::{Encrypted, load_certificate};
-use self::logs::{log_changes, log_intents};
-use self::meter::ProbeMeter;
+use self::logs::{log_changes, log_intents, log_lints};
+use self::meter::{ProbeMeter, keep_up};
 use super::chain;
-use super::load::{Content, LoadError, Loaded, age_lints, descriptor_lint, newly_undated};
+use super::load::{Content, LoadError, Loaded};
 use super::policy::{SecretError, Wishes};
 use crate::admin::access::{Access, AccessError, AccessFiles};
 use crate::admin::{self, Admin, Context, Listeners};
 use crate::clock::Clock;
 use crate::config::MayRun;
 use crate::control::Change;
-use crate::geo::SourceInfo;
 use crate::limits;
 use crate::probe::{Commands, Roots};
 use crate::publish::{self, ControlHandle, NotTaken, Worlds};
@@ -45,8 +44,7 @@ use crate::server::doq::Lineage;
 use crate::server::handover::{self, HandoverError, Offer, Predecessor, Successor};
 use crate::server::tls::{self, CertificateError, CertificateFiles, Certificates};
 use crate::server::{self, Bound, Edge, Engine, Given, Policies, RateLimits, Server};
-use crate::telemetry::{Reloaded, Telemetry, descriptor_limit};
-use crate::units::Moment;
+use crate::telemetry::{Reloaded, Telemetry};
 
 /// What a node is to be.
 #[derive(Clone, Debug)]
@@ -582,17 +580,6 @@ impl Node {
     }
 }
 
-/// Logs what is questionable in the files. `before` are the databases in use so far.
-fn log_lints(loaded: &Loaded, before: &[SourceInfo], now: Moment) {
-    let sources = loaded.geo.sources();
-    for lint in loaded.lints.iter().chain(&age_lints(sources, now)).chain(&descriptor_lint(&loaded.catalog, descriptor_limit())) {
-        tracing::warn!("{lint}");
-    }
-    for database in newly_undated(sources, before) {
-        tracing::info!(database, "this geography file has no build date: nobody can tell its age");
-    }
-}
-
 /// The folder of commands, which must be there.
 fn allow_commands(folder: &Path) -> Result<Commands, StartError> {
     Commands::of(folder).map_err(|source| StartError::Commands { path: folder.to_owned(), source })
@@ -608,12 +595,3 @@ fn make_state_folder(folder: PathBuf) -> Result<PathBuf, StartError> {
 
 /// The file of health in the state folder.
 const STATE_FILE: &str = "health.state";
-
-/// Folds histogram samples now and then, so that they do not pile up where nobody scrapes.
-async fn keep_up(telemetry: std::sync::Weak<Telemetry>) {
-    while let Some(telemetry) = telemetry.upgrade() {
-        telemetry.upkeep();
-        drop(telemetry);
-        tokio::time::sleep(Duration::from_millis(limits::TELEMETRY_UPKEEP_MS)).await;
-    }
-}

@@ -213,7 +213,11 @@ impl Desk {
             .map(|(spec, probe)| {
                 let is_dead = self.dead.contains(&spec.target.port);
                 let outcome = if is_dead { ProbeOutcome::Failed(ProbeFailure::TimedOut) } else { ProbeOutcome::Passed };
-                Event::Observed { epoch: plan.epoch, probe, observation: Observation { at: now, outcome, rtt: Micros::from_millis(20), expires: None, drill: false } }
+                Event::Observed {
+                    epoch: plan.epoch,
+                    probe,
+                    observation: Observation { at: now, outcome, rtt: Micros::from_millis(20), expires: None, drill: false },
+                }
             })
             .collect();
         let effects = self.controller.handle_all(observed, now);

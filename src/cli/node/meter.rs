@@ -1,11 +1,13 @@
 //! What of probes, look-ups and drills is counted, and what drills are told of counts.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::catalog::ProbeSpec;
 use crate::control::Lookup;
 use crate::control::drills::Answers;
 use crate::health::Observation;
+use crate::limits;
 use crate::probe::Meter;
 use crate::publish::DrillMeter;
 use crate::resolve;
@@ -46,5 +48,14 @@ impl resolve::Meter for ProbeMeter {
 
     fn unusable(&self, addresses: u32) {
         self.0.count_unusable(addresses);
+    }
+}
+
+/// Folds histogram samples now and then, so that they do not pile up where nobody scrapes.
+pub(super) async fn keep_up(telemetry: std::sync::Weak<Telemetry>) {
+    while let Some(telemetry) = telemetry.upgrade() {
+        telemetry.upkeep();
+        drop(telemetry);
+        tokio::time::sleep(Duration::from_millis(limits::TELEMETRY_UPKEEP_MS)).await;
     }
 }
