@@ -178,7 +178,7 @@ mod tests {
             let source = SourceFile { name: "zone.toml".into(), text: format!("{zone}{endpoints}").into() };
             config::compile(vec![source], &|_, _| Err("none".into())).unwrap_or_else(|failure| panic!("{failure}")).catalog
         };
-        assert_eq!(descriptor_lint(&kept(0), Some(8)), None);
+        assert_eq!(descriptor_lint(&crate::catalog::Catalog::default(), Some(8)), None, "nothing is kept");
         assert_eq!(descriptor_lint(&kept(20), None), None, "without a limit");
         assert_eq!(descriptor_lint(&kept(20), Some(65_536)), None);
         let told = descriptor_lint(&kept(20), Some(1_024)).unwrap();
