@@ -103,7 +103,7 @@ fn left() -> Desk {
     desk.dead.clear();
     desk.pass(5 * SECOND);
     assert_eq!(answers(&desk), [SECOND_TIER, SECOND_TIER]);
-    assert_eq!(waits(&desk), [("app".to_owned(), vec![0], vec![]), ("db".to_owned(), vec![0], vec![])]);
+    assert_eq!(waits(&desk), [("db".to_owned(), vec![0], vec![]), ("app".to_owned(), vec![0], vec![])]);
     desk.tiers.clear();
     desk
 }
@@ -135,7 +135,7 @@ fn what_is_really_left_ends_the_drill_and_waits_from_then_on() {
     desk.dead.clear();
     desk.pass(5 * SECOND);
     assert_eq!(answers(&desk), [SECOND_TIER, SECOND_TIER]);
-    assert_eq!(waits(&desk), [("app".to_owned(), vec![0], vec![]), ("db".to_owned(), vec![0], vec![])]);
+    assert_eq!(waits(&desk), [("db".to_owned(), vec![0], vec![]), ("app".to_owned(), vec![0], vec![])]);
 }
 
 #[test]
@@ -150,10 +150,10 @@ fn what_really_failed_and_came_back_behind_a_drill_waits_when_that_is_over() {
         desk.pass(10 * SECOND);
         assert!(desk.over().is_none(), "{}", desk.ceased());
         let left = |service: &str| format!("{service}.gslb.example.com: tier 1 was left for tier 2, and waits from now on until it is released");
-        assert_eq!(desk.tiers, [left("app"), left("db")], "as it would have been without the drill of {region}");
+        assert_eq!(desk.tiers, [left("db"), left("app")], "as it would have been without the drill of {region}");
         desk.pass(MINUTE);
         assert_eq!(answers(&desk), [SECOND_TIER, SECOND_TIER], "{region}");
-        assert_eq!(waits(&desk), [("app".to_owned(), vec![0], vec![]), ("db".to_owned(), vec![0], vec![])], "{region}");
+        assert_eq!(waits(&desk), [("db".to_owned(), vec![0], vec![]), ("app".to_owned(), vec![0], vec![])], "{region}");
     }
 }
 

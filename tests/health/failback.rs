@@ -410,5 +410,5 @@ fn what_is_not_probed_is_left_by_what_it_depends_on_but_not_before_that_was_aske
         node.now = node.now.plus_millis(1_000);
         all(&mut node, refused);
     }
-    assert_eq!(waiting(&node), ["app", "db"]);
+    assert_eq!(waiting(&node), ["db", "app"]);
 }

@@ -1,8 +1,8 @@
-//! What a node logs of health, of what is intended, and of its files.
+//! What a node logs of health and of what is intended.
 
 use tokio::sync::broadcast;
 
-use crate::cli::load::{Loaded, age_lints, descriptor_lint, newly_undated};
+use super::super::load::{Loaded, age_lints, descriptor_lint, newly_undated};
 use crate::control::{Change, IntentChange};
 use crate::geo::SourceInfo;
 use crate::telemetry::descriptor_limit;
