@@ -18,6 +18,8 @@ use crate::node::{Answer, Request, Tokens, connect, folder, get, guarded, open, 
 
 /// An override that would be granted.
 const DRAIN: &str = r#"{"selector": "cloud:aws service:shop", "action": "drain", "why": "maintenance"}"#;
+/// A release.
+const RELEASE: &str = r#"{"service": "api", "why": "replica is in sync"}"#;
 /// A report that would be taken.
 const REPORT: &str = r#"{"reports": [{"service": "api.gslb.example.com", "endpoint": "aws-eu-west-1", "rps": 10}]}"#;
 
@@ -61,6 +63,7 @@ fn a_role_may_do_what_it_is_for_and_nothing_else() {
         (post("/v1/overrides", DRAIN).with(reporter), "operator"),
         (post("/v1/overrides", DRAIN).with(viewer), "operator"),
         (Request { method: "DELETE", ..get("/v1/overrides/1") }.with(viewer), "operator"),
+        (post("/v1/failback", RELEASE).with(viewer), "operator"),
         (post("/v1/load", REPORT).with(viewer), "reporter"),
         (post("/v1/nothing", "{}").with(viewer), "operator"),
     ];
@@ -71,7 +74,7 @@ fn a_role_may_do_what_it_is_for_and_nothing_else() {
         assert!(answer.detail().starts_with(&format!("this needs the role {needed}")), "{answer:?}");
     }
     assert_eq!(state(&node), before);
-    for request in [get("/v1/status").with(viewer), get("/v1/status").with(operator), get("/v1/overrides").with(viewer)] {
+    for request in [get("/v1/status").with(viewer), get("/v1/status").with(operator), get("/v1/overrides").with(viewer), get("/v1/failback").with(viewer)] {
         assert_eq!(request.ask(&node).status, 200, "{request:?}");
     }
     for token in [reporter, operator] {
