@@ -531,7 +531,7 @@ const _: () = assert!(DESCRIPTORS_WANTED >= 2 * DESCRIPTORS_FRACTION * TCP_CONNE
 const _: () = assert!(WORKER_STUCK_MS >= 4 * (WORKER_WAKE_MS + WORKER_RESTART_MAX_MS), "who is started again is not stuck");
 const _: () = assert!(ADMIN_SUBSCRIBERS_MAX * 2 <= ADMIN_CONNECTIONS_MAX, "who listens leaves room for who asks");
 const _: () = assert!(ADMIN_CONNECTIONS_PER_PEER_MAX * 2 <= ADMIN_CONNECTIONS_MAX);
-const _: () = assert!(ADMIN_TOKENS_OCTETS_MAX as usize >= ADMIN_TOKENS_MAX * (2 * ADMIN_TOKEN_NAME_OCTETS_MAX + 200), "a full list of tokens can be read");
+const _: () = assert!(ADMIN_TOKENS_OCTETS_MAX >= (ADMIN_TOKENS_MAX * (2 * ADMIN_TOKEN_NAME_OCTETS_MAX + 200)) as u64, "a full list of tokens can be read");
 const _: () = assert!(ADMIN_TOKEN_NAME_OCTETS_MAX + 8 < OVERRIDE_WORDS_OCTETS_MAX, "a token's name leaves room for the person's");
 const _: () = assert!(ADMIN_BUCKETS.is_power_of_two());
 const _: () = assert!(LOAD_REPORTED_RPS_MAX.checked_mul(1_000 * ENDPOINTS_PER_SERVICE_MAX as u64).is_some());

@@ -82,16 +82,7 @@ pub fn spawn(start: Start) -> ControlHandle {
     let mut controller = Controller::new(catalog, geo, clock.now());
     let mut publisher = Publisher::new(Arc::clone(controller.world()));
     let keeper = overrides.as_deref().map(|folder| Arc::new(Keeper::new(folder)));
-    let kept = keeper.as_ref().map(|keeper| keeper.load());
-    let lost = matches!(kept, Some(None));
-    let restored = state.as_deref().and_then(read_state).map(Event::Restored);
-    let overridden = kept
-        .flatten()
-        .filter(|kept| *kept != Overrides::default())
-        .map(|overrides| Event::Overridden { overrides: Arc::new(overrides), why: "as before the restart".into() });
-    let drilled =
-        keeper.as_ref().map(|keeper| keeper.drills()).filter(|drills| *drills != Drills::default()).map(|drills| Event::Drilled { drills: Arc::new(drills) });
-    let known: Vec<Event> = restored.into_iter().chain(overridden).chain(drilled).collect();
+    let (known, lost) = recollect(state.as_deref(), keeper.as_deref());
     let mut notes = DrillNotes::default();
     if !known.is_empty() {
         // Nobody listens yet: what was restored is in the first world, its changes are no news. The tick fits loads to it, so that the first answers are
@@ -113,13 +104,12 @@ pub fn spawn(start: Start) -> ControlHandle {
     let (plans, plan) = watch::channel(controller.plan());
     let (targets, target) = watch::channel(Targets::of(controller.world()));
     let (readiness, ready) = watch::channel(controller.is_ready());
-    let worlds = publisher.worlds();
     let news = Teller::new();
     let handle = ControlHandle {
         commands,
         wishes,
         events: events.clone(),
-        worlds,
+        worlds: publisher.worlds(),
         changes: changes.clone(),
         intents: intents.clone(),
         news: news.clone(),
@@ -135,8 +125,7 @@ pub fn spawn(start: Start) -> ControlHandle {
     let prober = probe::start(probe::run(plan, target, events, prober, clock.clone(), seed, meter))
         .inspect_err(|error| tracing::error!(%error, "nothing is probed: there is no thread for it"))
         .ok();
-    let (jobs, job) = (Vec::new(), None);
-    let bench = Bench { keeper, job, jobs, entries: Vec::new(), overrides: tell_overrides, intents };
+    let bench = Bench { keeper, job: None, jobs: Vec::new(), entries: Vec::new(), overrides: tell_overrides, intents };
     let drilling = Drilling::new(drills, tell_drills);
     let mut task = Task {
         controller,
@@ -158,6 +147,19 @@ pub fn spawn(start: Start) -> ControlHandle {
     task.carry_out_drill(notes);
     tokio::spawn(task.run(observed, asked, wished));
     handle
+}
+
+/// What an earlier process knew, and whether its file of overrides was not whole.
+fn recollect(state: Option<&std::path::Path>, keeper: Option<&Keeper>) -> (Vec<Event>, bool) {
+    let kept = keeper.map(Keeper::load);
+    let lost = matches!(kept, Some(None));
+    let restored = state.and_then(read_state).map(Event::Restored);
+    let overridden = kept
+        .flatten()
+        .filter(|kept| *kept != Overrides::default())
+        .map(|overrides| Event::Overridden { overrides: Arc::new(overrides), why: "as before the restart".into() });
+    let drilled = keeper.map(Keeper::drills).filter(|drills| *drills != Drills::default()).map(|drills| Event::Drilled { drills: Arc::new(drills) });
+    (restored.into_iter().chain(overridden).chain(drilled).collect(), lost)
 }
 
 /// The controller's task: the one place where effects are carried out.

@@ -103,7 +103,9 @@ async fn follow(feed: Arc<Feed>, mut next: u64, pieces: mpsc::Sender<Bytes>, sea
             }
             Found::Events(events) => {
                 next = events.last().map_or(next, |event| event.number + 1);
-                events.iter().for_each(|event| write_event(&mut piece, event));
+                for event in &events {
+                    write_event(&mut piece, event);
+                }
             }
         }
         has_begun = true;

@@ -320,7 +320,9 @@ pub(super) async fn write(feed: Arc<Feed>, control: ControlHandle, clock: Clock)
             },
             Ok(()) = overrides.changed() => {
                 let next = Arc::clone(&overrides.borrow_and_update());
-                compare(&known, &next, clock.now()).iter().for_each(|event| feed.tell(event));
+                for event in &compare(&known, &next, clock.now()) {
+                    feed.tell(event);
+                }
                 known = next;
             }
             Ok(()) = ready.changed(), if !is_ready => {

@@ -19,16 +19,16 @@ pub(super) struct Problem {
     title: &'static str,
     /// What is wrong with this request.
     detail: String,
-    /// What the answer's head says beside.
+    /// What the answer's head says beside; seldom anything.
     #[serde(skip)]
     #[schema(ignore)]
-    headers: HeaderMap,
+    headers: Option<Box<HeaderMap>>,
 }
 
 impl Problem {
     /// With the status's own title.
     pub(super) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status: status.as_u16(), title: status.canonical_reason().unwrap_or("Error"), detail: detail.into(), headers: HeaderMap::new() }
+        Self { status: status.as_u16(), title: status.canonical_reason().unwrap_or("Error"), detail: detail.into(), headers: None }
     }
 
     /// A value is wrong.
@@ -38,7 +38,7 @@ impl Problem {
 
     /// With another header.
     pub(super) fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
-        self.headers.insert(name, value);
+        self.headers.get_or_insert_default().insert(name, value);
         self
     }
 
@@ -51,7 +51,7 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(mut self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let mut headers = std::mem::take(&mut self.headers);
+        let mut headers = self.headers.take().map(|headers| *headers).unwrap_or_default();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         (status, headers, Json(self).into_response().into_body()).into_response()
     }

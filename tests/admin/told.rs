@@ -73,7 +73,7 @@ fn an_admin_listener_that_nobody_can_reach_any_more_holds_up_no_answer() {
         socket.send(&query("api.gslb.example.com", A).octets()).unwrap();
         let mut reply = [0; 512];
         let len = socket.recv(&mut reply).unwrap();
-        assert!(len > 12 && reply[3] & 0x0f == 0, "an answer without an error");
+        assert!(len > 12 && reply[3].trailing_zeros() >= 4, "an answer without an error");
     }
     drop(idle);
     node.stop();
