@@ -29,9 +29,16 @@ pub struct FailbackArgs {
 
 /// Runs `aya failback`.
 pub fn run(args: &FailbackArgs) -> Exit {
-    let (Some(service), Some(why)) = (&args.service, &args.why) else { return list_on_all(&args.common.nodes, "/v1/failback", told) };
+    match (&args.service, &args.why) {
+        (Some(service), Some(why)) => release(args, service, why),
+        _ => list_on_all(&args.common.nodes, "/v1/failback", told),
+    }
+}
+
+/// Releases the tiers of a service on every node.
+fn release(args: &FailbackArgs, service: &str, why: &str) -> Exit {
     let Some(who) = who(args.common.who.as_deref()) else { return Exit::Error };
-    let request = ReleaseRequest { service: service.clone(), why: why.clone(), who: Some(who), force: args.force.clone(), dry_run: false };
+    let request = ReleaseRequest { service: service.to_owned(), why: why.to_owned(), who: Some(who), force: args.force.clone(), dry_run: false };
     on_all(
         &args.common,
         |client, dry_run| {
