@@ -65,8 +65,8 @@ fn waits(desk: &Desk) -> Vec<(String, Vec<u8>, Vec<u8>)> {
 
 /// Drills of the first and the second tier of the database.
 fn drills() -> [Run; 4] {
-    let each = |plays: Plays| [FIRST, SECOND_TIER].map(|region| play(&format!("service:db region:{region}"), plays.clone()));
-    let [[a, b], [c, d]] = [Plays::Fail, Plays::Drain].map(|plays| each(plays));
+    let each = |plays: Plays| [FIRST, SECOND_TIER].map(|region| play(&format!("service:db region:{region}"), plays));
+    let [[a, b], [c, d]] = [Plays::Fail, Plays::Drain].map(each);
     [a, b, c, d]
 }
 
