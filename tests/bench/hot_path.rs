@@ -137,7 +137,7 @@ library_benchmark_group!(
 );
 library_benchmark_group!(
     name = sharing,
-    config = LibraryBenchmarkConfig::default().tool(Callgrind::default().hard_limits([(EventKind::Ir, 1800)])),
+    config = LibraryBenchmarkConfig::default().tool(Callgrind::default().hard_limits([(EventKind::Ir, 1850)])),
     benchmarks = answer_shared
 );
 library_benchmark_group!(
