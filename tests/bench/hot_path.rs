@@ -142,7 +142,7 @@ library_benchmark_group!(
 );
 library_benchmark_group!(
     name = deciding,
-    config = LibraryBenchmarkConfig::default().tool(Callgrind::default().hard_limits([(EventKind::Ir, 1430)])),
+    config = LibraryBenchmarkConfig::default().tool(Callgrind::default().hard_limits([(EventKind::Ir, 1460)])),
     benchmarks = decide_cold
 );
 
