@@ -4,9 +4,9 @@
 //! Nothing here is done otherwise than by [`super::Turn`]: the same client, the same decision, the same writer of replies. What is out of the
 //! ordinary is left to it, and a property holds that both write the same octets. What this saves is all that lies between those.
 
-use super::steered::{has_any, write_addresses};
+use super::steered::write_addresses;
 use super::{Ask, Asked, Outcome, Steered, Transport, reply_max};
-use crate::catalog::{AnswerKind, Content, EndpointId, Families, Found, Node, Service, ServiceId};
+use crate::catalog::{Content, EndpointId, Face, Families, Found, Node, ServiceId};
 use crate::steer::{self, Cells, Family, Reason, Verdict};
 use crate::wire::{Closing, Envelope, Reply, Section, Wanted, class, rtype};
 use crate::world::World;
@@ -38,17 +38,7 @@ impl Plan {
     /// Finds out.
     #[inline(never)]
     fn of(ask: &Ask<'_>, world: &World, wanted: Wanted, envelope: &Envelope<'_>, service: ServiceId, cells: &Cells) -> Option<Self> {
-        let face = world.catalog.faces.service(service)?;
-        let family = match (wanted.qtype, face.families) {
-            (rtype::A, Families::Together) if face.gives_a => Family::Any,
-            (rtype::AAAA, Families::Together) if face.gives_aaaa => Family::Any,
-            (rtype::A, Families::Separate) if face.gives_a => Family::V4,
-            (rtype::AAAA, Families::Separate) if face.gives_aaaa => Family::V6,
-            _ => return None,
-        };
-        if !is_usual(ask, world, wanted, envelope) {
-            return None;
-        }
+        let (face, family) = steered(ask, world, wanted, envelope, service)?;
         let place = match envelope.edns.as_ref().and_then(|edns| edns.ecs.as_ref()) {
             Some(ecs) if ecs.source > 0 => {
                 let place = world.geo.place(ecs.address, ecs.source);
@@ -90,7 +80,9 @@ fn is_usual(ask: &Ask<'_>, world: &World, wanted: Wanted, envelope: &Envelope<'_
 pub(super) fn answer_chosen(asked: &Asked<'_>, node: &Node, cells: &mut Cells, reply: &mut [u8]) -> Option<Outcome> {
     let Asked { ask, world, question, envelope } = asked;
     let wanted = Wanted { qtype: question.qtype, qclass: question.qclass };
-    let (id, service, family) = steered(ask, world, wanted, envelope, node)?;
+    let Content::Service { service: id, .. } = node.content else { return None };
+    let (_, family) = steered(ask, world, wanted, envelope, id)?;
+    let service = world.catalog.service(id);
     let mut scope = None;
     let chosen = cells.choose(&steer::Ask { service: id, client: asked.client(&mut scope), family }, world);
     if chosen.verdict != Verdict::Serve || chosen.reason > Reason::Failover {
@@ -105,24 +97,18 @@ pub(super) fn answer_chosen(asked: &Asked<'_>, node: &Node, cells: &mut Cells, r
     Some(Outcome { len, zone: Some(node.zone), steered: Some(steered), ..Outcome::SILENCE })
 }
 
-/// The service whose addresses are asked for over UDP, if that is what is asked for and nothing beside, and the family that is decided for.
+/// What there is to know of a service whose addresses are asked for over UDP, if that is what is asked for and nothing beside, and the family that is
+/// decided for.
 #[inline(always)]
 #[expect(clippy::inline_always, reason = "measured: what it returns would be copied on the way of nearly every query")]
-fn steered<'w>(
-    ask: &Ask<'_>,
-    world: &'w World,
-    Wanted { qtype, qclass }: Wanted,
-    envelope: &Envelope<'_>,
-    node: &Node,
-) -> Option<(ServiceId, &'w Service, Family)> {
-    let Content::Service { service: id, .. } = node.content else { return None };
-    let service = world.catalog.service(id);
-    let family = match (qtype, service.families) {
-        (rtype::A | rtype::AAAA, Families::Together) => Family::Any,
-        (rtype::A, Families::Separate) => Family::V4,
-        (rtype::AAAA, Families::Separate) => Family::V6,
+fn steered<'w>(ask: &Ask<'_>, world: &'w World, wanted: Wanted, envelope: &Envelope<'_>, service: ServiceId) -> Option<(&'w Face, Family)> {
+    let face = world.catalog.faces.service(service)?;
+    let family = match (wanted.qtype, face.families) {
+        (rtype::A, Families::Together) if face.gives_a => Family::Any,
+        (rtype::AAAA, Families::Together) if face.gives_aaaa => Family::Any,
+        (rtype::A, Families::Separate) if face.gives_a => Family::V4,
+        (rtype::AAAA, Families::Separate) if face.gives_aaaa => Family::V6,
         _ => return None,
     };
-    let steers = service.kind == AnswerKind::Addresses && has_any(service, qtype);
-    (steers && is_usual(ask, world, Wanted { qtype, qclass }, envelope)).then_some((id, service, family))
+    is_usual(ask, world, wanted, envelope).then_some((face, family))
 }

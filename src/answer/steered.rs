@@ -138,7 +138,7 @@ pub(super) fn ttl_of(service: &Service, chosen: &Chosen) -> u32 {
 
 /// Whether any endpoint of the service has an address that A, or else AAAA, asks for.
 #[inline]
-pub(super) fn has_any(service: &Service, rtype: u16) -> bool {
+fn has_any(service: &Service, rtype: u16) -> bool {
     (if rtype == rtype::A { service.lineup.v4 } else { service.lineup.v6 }) != 0
 }
 

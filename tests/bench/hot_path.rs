@@ -137,7 +137,7 @@ library_benchmark_group!(
 );
 library_benchmark_group!(
     name = sharing,
-    config = LibraryBenchmarkConfig::default().tool(Callgrind::default().hard_limits([(EventKind::Ir, 1850)])),
+    config = LibraryBenchmarkConfig::default().tool(Callgrind::default().hard_limits([(EventKind::Ir, 1880)])),
     benchmarks = answer_shared
 );
 library_benchmark_group!(
