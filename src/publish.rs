@@ -40,7 +40,7 @@ use crate::units::Moment;
 use bench::Bench;
 use drills::{DrillNotes, Drilling};
 use handle::{AnyWish, Command, Reply, Wished};
-use keeper::{Done, Job, Keeper};
+use keeper::{Case, Done, Job, Keeper};
 use news::{Teller, log_alias, log_doubt, log_held, log_partial};
 use state::read_state;
 
@@ -79,7 +79,8 @@ pub fn spawn(start: Start) -> ControlHandle {
     for complaint in roots.complaints() {
         tracing::warn!(complaint, "trusted certificates");
     }
-    let mut controller = Controller::new(catalog, geo, clock.now());
+    let started = clock.now();
+    let mut controller = Controller::new(catalog, geo, started);
     let mut publisher = Publisher::new(Arc::clone(controller.world()));
     let keeper = overrides.as_deref().map(|folder| Arc::new(Keeper::new(folder)));
     let (known, lost) = recollect(state.as_deref(), keeper.as_deref());
@@ -131,6 +132,7 @@ pub fn spawn(start: Start) -> ControlHandle {
         controller,
         publisher,
         clock,
+        started,
         plans,
         targets,
         lookups,
@@ -170,6 +172,8 @@ struct Task {
     publisher: Publisher,
     /// Tells the time.
     clock: Clock,
+    /// When the files of an earlier process were read.
+    started: Moment,
     /// Tells probes and look-ups what to ask. When it goes, they end.
     plans: watch::Sender<Plan>,
     /// Tells the probes what aliases were resolved to.
@@ -223,10 +227,15 @@ impl Task {
                     }
                 }
                 Some(Wished { wish, dry_run, reply }) = wished.recv(), if self.bench.job.is_none() => {
-                    let (world, present, now) = (Arc::clone(self.controller.world()), Arc::clone(self.controller.overrides()), self.clock.now());
+                    let case = Case {
+                        world: Arc::clone(self.controller.world()),
+                        present: Arc::clone(self.controller.overrides()),
+                        drills: Arc::clone(self.controller.drills()),
+                        now: self.clock.now(),
+                    };
                     let job = match wish {
-                        AnyWish::Override(wish) => Job::Grant { wish, dry_run, world, present, now },
-                        AnyWish::Drill(wish) => Job::Drill { wish, dry_run, world, present, drills: Arc::clone(self.controller.drills()), now },
+                        AnyWish::Override(wish) => Job::Grant { wish, dry_run, case },
+                        AnyWish::Drill(wish) => Job::Drill { wish, dry_run, case },
                     };
                     self.bench.begin(job, Some(reply));
                 }
@@ -300,7 +309,11 @@ impl Task {
             }
             Some(Done::Read(overrides, drills)) => {
                 if let Some(overrides) = overrides.filter(|read| read.last >= self.controller.overrides().last) {
-                    self.handle([Event::Overridden { overrides: Arc::new(overrides), why: "as in the file".into() }]);
+                    // What was latched was read at the start: the process before this one may have been asked to release it since.
+                    let services = overrides.released_since(self.started).map(Box::from).collect();
+                    let why: Arc<str> = "as in the file".into();
+                    let overridden = Event::Overridden { overrides: Arc::new(overrides), why: Arc::clone(&why) };
+                    self.handle([overridden, Event::Released { services, why }]);
                 }
                 return self.take_read_drills(drills);
             }

@@ -112,6 +112,21 @@ pub(super) enum EventView {
         #[serde(rename = "override")]
         one: OverrideView,
     },
+    /// A drill is announced, begins or is over.
+    Drill {
+        /// When.
+        at: String,
+        /// Its number.
+        id: u64,
+        /// `announced`, `running` or `over`.
+        phase: String,
+        /// The endpoints that it is about.
+        selector: String,
+        /// What it plays with them.
+        plays: String,
+        /// Its reason, or what ended it.
+        why: String,
+    },
     /// Files were read again, and are in force.
     Reloaded {
         /// When.
@@ -168,6 +183,7 @@ impl EventView {
             Self::Held { .. } => "held",
             Self::Tier { .. } => "tier",
             Self::Alias { .. } => "alias",
+            Self::Drill { .. } => "drill",
             Self::OverrideSet { .. } => "override-set",
             Self::OverrideGone { .. } => "override-gone",
             Self::Reloaded { .. } => "reloaded",
@@ -211,6 +227,14 @@ impl EventView {
             News::Alias(change) => {
                 Self::Alias { at: change.at.to_string(), alias: change.alias.to_string(), news: format!("{}: {}", change.of.as_str(), change.news) }
             }
+            News::Drill { drill, phase, why, at } => Self::Drill {
+                at: at.to_string(),
+                id: drill.id,
+                phase: phase.to_owned(),
+                selector: drill.selector.to_string(),
+                plays: drill.plays.to_string(),
+                why: why.into(),
+            },
             News::Reloaded { generation, digest, at } => Self::Reloaded { at: at.to_string(), generation, digest: format!("{digest:016x}") },
             News::ReloadRefused { why, at } => Self::ReloadRefused { at: at.to_string(), why: why.into() },
             News::Alarm { alarm, is_on: true, at } => Self::AlarmOn { at: at.to_string(), alarm: alarm.to_owned(), why: about(alarm).to_owned() },

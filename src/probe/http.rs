@@ -1,30 +1,36 @@
 //! An HTTP request to one address, and what the answer must be like.
+//!
+//! hyper's connection and nothing around it: a probe knows its address, follows nothing and shares its connection with nobody, so that a client's resolver, pool
+//! and layers would only cost it. The connection is driven by whoever asks on it, in the same task; between two turns it lies still.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 
-use reqwest::header::{CONNECTION, HOST, HeaderMap, HeaderName, HeaderValue};
-use reqwest::tls::TlsInfo;
-use reqwest::{Client, Method, Request, Response, Url, redirect};
+use hyper::body::{Body as _, Incoming};
+use hyper::client::conn::http1::{self, Connection, SendRequest};
+use hyper::header::{ACCEPT, CONNECTION, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
+use hyper::{Method, Request, Response, Uri};
+use hyper_util::rt::TokioIo;
 use rustls::ClientConfig;
 use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::asking::{Answer, failure_of, words};
-use super::certificate;
+use super::{tcp, tls};
 use crate::catalog::{ProbeKind, StatusRange};
 use crate::clock::Stopwatch;
 use crate::health::{ProbeFailure, ProbeWarning};
-use crate::limits::{PROBE_BODY_OCTETS_MAX, PROBE_CONNECTION_LIFE_MS};
+use crate::limits::{PROBE_BODY_OCTETS_MAX, PROBE_CONNECTION_LIFE_MS, PROBE_HEAD_OCTETS_MAX};
 use crate::units::{Micros, Moment};
 
 /// Says who asks.
-const USER_AGENT: &str = concat!("aya/", env!("CARGO_PKG_VERSION"));
+const WHO_ASKS: &str = concat!("aya/", env!("CARGO_PKG_VERSION"));
 
 /// A connection that is kept from one time to the next, and what is asked on it.
-#[derive(Debug)]
 pub(super) struct Kept {
-    /// Whose connection it is.
+    /// The connection.
     line: Line,
     /// Where it goes.
     target: SocketAddr,
@@ -48,13 +54,21 @@ impl Kept {
     }
 }
 
-/// A client that knows no address but the target's, and the request that it makes.
-#[derive(Debug)]
+/// What HTTP is spoken over: TCP, or TLS.
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<T: AsyncRead + AsyncWrite + Unpin + Send> Stream for T {}
+
+/// A connection, and the request that is made on it.
 struct Line {
-    /// The client.
-    client: Client,
+    /// Takes requests.
+    sender: SendRequest<String>,
+    /// What must be driven for anything to happen; `None` when it is over.
+    connection: Option<Connection<TokioIo<Box<dyn Stream>>, String>>,
     /// The request.
-    request: Request,
+    request: Request<String>,
+    /// When the certificate that was shown ends.
+    expires: Option<Moment>,
 }
 
 /// Asks, and holds the answer against what the probe expects. `kind` is [`ProbeKind::Http`].
@@ -69,8 +83,8 @@ pub(super) async fn ask(
     now: Moment,
 ) -> Result<Answer, ProbeFailure> {
     let watch = Stopwatch::start();
-    if let Some(old) = kept.take().filter(|old| old.is_good(target, now)) {
-        match ask_on(&old.line, kind, watch).await {
+    if let Some(mut old) = kept.take().filter(|old| old.is_good(target, now)) {
+        match old.line.ask(kind, watch).await {
             Ok(answer) => {
                 *kept = Some(old);
                 return Ok(answer);
@@ -79,106 +93,131 @@ pub(super) async fn ask(
             Err(failure) => return Err(failure),
         }
     }
-    let line = Line::new(target, kind, config)?;
-    let answer = ask_on(&line, kind, watch).await?;
+    let mut line = Line::new(target, kind, config).await?;
+    let answer = line.ask(kind, watch).await?;
     if kind.is_kept() {
         *kept = Some(Kept::new(line, target, now));
     }
     Ok(answer)
 }
 
-/// Asks on a line.
-async fn ask_on(line: &Line, kind: &ProbeKind, watch: Stopwatch) -> Result<Answer, ProbeFailure> {
+impl Line {
+    /// Connects.
+    async fn new(target: SocketAddr, kind: &ProbeKind, config: &Arc<ClientConfig>) -> Result<Self, ProbeFailure> {
+        let ProbeKind::Http { tls, host, .. } = kind else {
+            return Err(ProbeFailure::NotAsked("no probe over HTTP".into()));
+        };
+        let request = request(kind)?;
+        let (stream, expires): (Box<dyn Stream>, _) = if *tls {
+            let stream = tls::connect(target, host, config).await?;
+            let expires = tls::end_of_shown(&stream);
+            (Box::new(stream), expires)
+        } else {
+            (Box::new(tcp::ask(target).await?), None)
+        };
+        let made = http1::Builder::new().max_buf_size(PROBE_HEAD_OCTETS_MAX).handshake(TokioIo::new(stream)).await;
+        let (sender, connection) = made.map_err(|error| failure_of(&error))?;
+        Ok(Self { sender, connection: Some(connection), request, expires })
+    }
+
+    /// Asks on it.
+    async fn ask(&mut self, kind: &ProbeKind, watch: Stopwatch) -> Result<Answer, ProbeFailure> {
+        let Self { sender, connection, request, expires } = self;
+        let mut asking = pin!(ask_by(sender, request.clone(), kind, watch));
+        let answer = std::future::poll_fn(|context| {
+            loop {
+                if let done @ std::task::Poll::Ready(_) = asking.as_mut().poll(context) {
+                    return done;
+                }
+                // What ended it is told to whoever waits for the answer.
+                let Some(moving) = connection else { return std::task::Poll::Pending };
+                if Pin::new(moving).poll(context).is_pending() {
+                    return std::task::Poll::Pending;
+                }
+                *connection = None;
+            }
+        });
+        answer.await.map(|warning| Answer { expires: *expires, warning })
+    }
+}
+
+/// Asks by a sender whose connection somebody drives; says what is amiss with an answer that passes.
+async fn ask_by(sender: &mut SendRequest<String>, request: Request<String>, kind: &ProbeKind, watch: Stopwatch) -> Result<Option<ProbeWarning>, ProbeFailure> {
     let ProbeKind::Http { statuses, contains, json, first_byte_ms, keep_alive, .. } = kind else {
         return Err(ProbeFailure::NotAsked("no probe over HTTP".into()));
     };
-    let request = line.request.try_clone().ok_or_else(|| ProbeFailure::NotAsked("the request cannot be made twice".into()))?;
-    let mut response = line.client.execute(request).await.map_err(|error| failure_of(&error))?;
+    sender.ready().await.map_err(|error| failure_of(&error))?;
+    let mut response = sender.send_request(request).await.map_err(|error| failure_of(&error))?;
     let status = response.status().as_u16();
     if !statuses.iter().any(|range: &StatusRange| (range.first..=range.last).contains(&status)) {
         return Err(ProbeFailure::Status(status));
     }
-    let shown = response.extensions().get::<TlsInfo>().and_then(TlsInfo::peer_certificate);
-    let mut answer = Answer { expires: shown.and_then(certificate::end_of), warning: None };
     let is_judged = contains.is_some() || !json.is_empty();
     // A body that breaks off is a failure, a server that is heard out has nothing to complain of, and only then its connection serves again. But one
     // without a known length may be a stream without an end.
-    let is_short = response.content_length().is_some_and(|octets| octets <= PROBE_BODY_OCTETS_MAX as u64);
+    let is_short = response.body().size_hint().exact().is_some_and(|octets| octets <= PROBE_BODY_OCTETS_MAX as u64);
     let is_heard_out = is_short || *keep_alive;
     if !is_judged && !is_heard_out && *first_byte_ms == 0 {
-        return Ok(answer);
+        return Ok(None);
     }
     let mut body = Body::default();
     body.read(&mut response).await?;
     let after = watch.so_far();
-    if *first_byte_ms > 0 && after > Micros::from_millis(i64::from(*first_byte_ms)) {
-        answer.warning = Some(ProbeWarning::Late(after));
-    }
+    let is_late = *first_byte_ms > 0 && after > Micros::from_millis(i64::from(*first_byte_ms));
     if is_judged {
         body.judge(&mut response, contains.as_deref(), json).await?;
     }
     while is_heard_out && body.read(&mut response).await? {}
-    Ok(answer)
+    Ok(is_late.then_some(ProbeWarning::Late(after)))
 }
 
-impl Line {
-    /// A client of its own for one target: it costs microseconds, and knows nobody else's connections.
-    fn new(target: SocketAddr, kind: &ProbeKind, config: &Arc<ClientConfig>) -> Result<Self, ProbeFailure> {
-        let ProbeKind::Http { tls, method, body, keep_alive, .. } = kind else {
-            return Err(ProbeFailure::NotAsked("no probe over HTTP".into()));
-        };
-        let (url, headers) = address(target, kind)?;
-        let method = Method::from_bytes(method.as_bytes()).map_err(|error| ProbeFailure::NotAsked(words(&error)))?;
-        let client = Client::builder()
-            .tls_backend_preconfigured(ClientConfig::clone(config))
-            .tls_info(*tls)
-            .resolve(url.host_str().unwrap_or_default(), target)
-            .redirect(redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .no_proxy()
-            .referer(false)
-            .http1_only()
-            .pool_max_idle_per_host(usize::from(*keep_alive))
-            .pool_idle_timeout(None)
-            .user_agent(USER_AGENT)
-            .build()
-            .map_err(|error| ProbeFailure::NotAsked(words(&error)))?;
-        let mut request = client.request(method, url).headers(headers);
-        if let Some(body) = body {
-            request = request.body(body.to_string());
-        }
-        let request = request.build().map_err(|error| ProbeFailure::NotAsked(words(&error)))?;
-        Ok(Self { client, request })
-    }
-}
-
-/// The URL and the headers. The URL's host decides the server name and what the certificate must say; the `Host` header says exactly what
-/// the specification says. A host that is itself an address cannot be resolved to another: then the URL names the target.
-fn address(target: SocketAddr, kind: &ProbeKind) -> Result<(Url, HeaderMap), ProbeFailure> {
-    let ProbeKind::Http { tls, path, host, headers, keep_alive, .. } = kind else {
+/// The request. The `Host` header says exactly what the specification says.
+fn request(kind: &ProbeKind) -> Result<Request<String>, ProbeFailure> {
+    let ProbeKind::Http { method, path, host, headers, body, keep_alive, .. } = kind else {
         return Err(ProbeFailure::NotAsked("no probe over HTTP".into()));
     };
-    let scheme = if *tls { "https" } else { "http" };
-    let authority = match host.parse::<IpAddr>() {
-        Ok(_) => target.to_string(),
-        Err(_) => format!("{host}:{}", target.port()),
-    };
-    let url = Url::parse(&format!("{scheme}://{authority}{path}")).map_err(|error| ProbeFailure::NotAsked(words(&error)))?;
-    let mut map = HeaderMap::with_capacity(headers.len() + 2);
+    let mut map = HeaderMap::with_capacity(headers.len() + 4);
     map.insert(HOST, HeaderValue::from_str(host).map_err(|error| ProbeFailure::NotAsked(words(&error)))?);
+    map.insert(USER_AGENT, HeaderValue::from_static(WHO_ASKS));
+    map.insert(ACCEPT, HeaderValue::from_static("*/*"));
     if !keep_alive {
         map.insert(CONNECTION, HeaderValue::from_static("close"));
     }
+    let ours: Vec<HeaderName> = map.keys().cloned().collect();
     for (name, value) in headers {
         let name = HeaderName::from_bytes(name.as_bytes()).map_err(|error| ProbeFailure::NotAsked(words(&error)))?;
         let value = HeaderValue::from_str(value).map_err(|error| ProbeFailure::NotAsked(words(&error)))?;
-        if name == HOST || name == CONNECTION {
+        if ours.contains(&name) {
             map.insert(name, value);
         } else {
             map.append(name, value);
         }
     }
-    Ok((url, map))
+    let mut request = Request::new(body.as_deref().unwrap_or_default().to_owned());
+    *request.method_mut() = Method::from_bytes(method.as_bytes()).map_err(|error| ProbeFailure::NotAsked(words(&error)))?;
+    *request.uri_mut() = target_of(path)?;
+    *request.headers_mut() = map;
+    Ok(request)
+}
+
+/// A path and query as a request has it: the few octets that may not stand there (RFC 3986 §2.2 to §2.3) are percent-encoded.
+fn target_of(path: &str) -> Result<Uri, ProbeFailure> {
+    let encoded: String = path
+        .chars()
+        .map(|letter| match letter {
+            '"' => "%22".to_owned(),
+            '<' => "%3C".to_owned(),
+            '>' => "%3E".to_owned(),
+            '`' => "%60".to_owned(),
+            '{' => "%7B".to_owned(),
+            '}' => "%7D".to_owned(),
+            '\\' => "%5C".to_owned(),
+            '^' => "%5E".to_owned(),
+            '|' => "%7C".to_owned(),
+            _ => letter.to_string(),
+        })
+        .collect();
+    encoded.parse().map_err(|error: hyper::http::uri::InvalidUri| ProbeFailure::NotAsked(words(&error)))
 }
 
 /// As much of a body as was read: at most [`PROBE_BODY_OCTETS_MAX`] octets.
@@ -194,13 +233,16 @@ struct Body {
 
 impl Body {
     /// Reads what comes next; says whether there may be more that is to be read.
-    async fn read(&mut self, response: &mut Response) -> Result<bool, ProbeFailure> {
+    async fn read(&mut self, response: &mut Response<Incoming>) -> Result<bool, ProbeFailure> {
         if self.is_over || self.is_cut {
             return Ok(false);
         }
-        match response.chunk().await.map_err(|error| failure_of(&error))? {
+        let body = response.body_mut();
+        match std::future::poll_fn(|context| Pin::new(&mut *body).poll_frame(context)).await {
             None => self.is_over = true,
-            Some(chunk) => {
+            Some(frame) => {
+                // What is no data are trailers, behind which nothing comes.
+                let chunk = frame.map_err(|error| failure_of(&error))?.into_data().unwrap_or_default();
                 let room = PROBE_BODY_OCTETS_MAX - self.octets.len();
                 self.octets.extend_from_slice(&chunk[..chunk.len().min(room)]);
                 self.is_cut = chunk.len() > room;
@@ -210,7 +252,7 @@ impl Body {
     }
 
     /// Holds it against what it must have. Reads no further than it needs.
-    async fn judge(&mut self, response: &mut Response, contains: Option<&str>, json: &[(Box<str>, Box<str>)]) -> Result<(), ProbeFailure> {
+    async fn judge(&mut self, response: &mut Response<Incoming>, contains: Option<&str>, json: &[(Box<str>, Box<str>)]) -> Result<(), ProbeFailure> {
         let mut searched = 0;
         let mut has_text = contains.is_none();
         loop {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use tokio::sync::{mpsc, watch};
-use tokio::task::{Id, JoinSet};
+use tokio::task::{Id, JoinError, JoinSet};
 
 use super::asking::{Meter, Prober};
 use super::http::Kept;
@@ -14,7 +14,7 @@ use crate::catalog::{Catalog, ProbeHost, ProbeId};
 use crate::clock::Clock;
 use crate::control::{Event, Plan};
 use crate::health::{Observation, ProbeFailure, ProbeOutcome};
-use crate::limits::PROBES_IN_FLIGHT_MAX;
+use crate::limits::{PROBE_TICK_MS, PROBES_IN_FLIGHT_MAX};
 use crate::schedule::{Key, Schedule, Targets};
 use crate::units::Micros;
 
@@ -41,67 +41,100 @@ pub(crate) async fn run(
     seed: u64,
     meter: Arc<dyn Meter>,
 ) {
-    let mut schedule = Schedule::new(seed, PROBES_IN_FLIGHT_MAX);
-    let mut tasks: JoinSet<Asked> = JoinSet::new();
-    let mut keys: HashMap<Id, Key> = HashMap::new();
-    // Connections that are kept, while nobody asks on them.
-    let mut idle: HashMap<Key, Kept> = HashMap::new();
-    schedule.replan(&plans.borrow_and_update().clone(), clock.now());
+    let schedule = Schedule::new(seed, PROBES_IN_FLIGHT_MAX);
+    let mut desk = Desk { schedule, tasks: JoinSet::new(), keys: HashMap::new(), idle: HashMap::new(), events, prober, clock, meter };
+    desk.schedule.replan(&plans.borrow_and_update().clone(), desk.clock.now());
     loop {
-        while let Some((key, spec)) = schedule.start(clock.now()) {
-            let aimed = if let ProbeHost::Address(address) = spec.target.host {
-                schedule.aim(key, &[address])
-            } else {
-                let addresses = targets.borrow().addresses(&spec.target.host);
-                schedule.aim(key, &addresses)
-            };
-            let (Some(address), Some((catalog, probe))) = (aimed, schedule.place(key)) else { continue };
-            let prober = prober.clone();
-            let mut kept = idle.remove(&key);
-            let task = tasks.spawn(async move {
-                let observation = prober.ask_again(&catalog.probes[probe.index()], address, &mut kept).await;
-                (catalog, probe, observation, kept)
-            });
-            keys.insert(task.id(), key);
-        }
-        meter.under_way(schedule.in_flight(), schedule.waiting());
-        let wake = schedule.wake();
+        desk.start(&targets.borrow());
+        let wake = desk.schedule.wake();
         tokio::select! {
             changed = plans.changed() => {
                 if changed.is_err() {
                     return;
                 }
-                schedule.replan(&plans.borrow_and_update().clone(), clock.now());
-                idle.retain(|key, _| schedule.has(*key));
+                desk.schedule.replan(&plans.borrow_and_update().clone(), desk.clock.now());
+                desk.idle.retain(|key, _| desk.schedule.has(*key));
             }
-            Ok(()) = targets.changed() => schedule.retarget(&targets.borrow_and_update()),
-            Some(joined) = tasks.join_next_with_id() => {
-                let (id, asked) = match joined {
-                    Ok((id, asked)) => (id, Ok(asked)),
-                    Err(error) => (error.id(), Err(error)),
-                };
-                let Some(key) = keys.remove(&id) else { continue };
-                let (outcome, observation, kept) = match asked {
-                    Ok((catalog, probe, observation, kept)) => {
-                        let spec = &catalog.probes[probe.index()];
-                        meter.probed(spec, &observation);
-                        // The controller is told what is so; what a drill makes of it, it knows itself.
-                        (targets.borrow().played(spec, &observation), observation, kept)
-                    }
-                    // A probe that panicked is a mistake of ours: it tells nothing of the target, and the next turn comes all the same.
-                    Err(error) => {
-                        let outcome = ProbeOutcome::Failed(ProbeFailure::NotAsked(error.to_string().into()));
-                        (outcome.clone(), Observation { at: clock.now(), outcome, rtt: Micros::ZERO, expires: None, drill: false }, None)
-                    }
-                };
-                if let Some((epoch, probe)) = schedule.finish(key, &outcome, clock.now()) {
-                    idle.extend(kept.map(|kept| (key, kept)));
-                    if let Err(mpsc::error::TrySendError::Full(_)) = events.try_send(Event::Observed { epoch, probe, observation }) {
-                        meter.dropped();
-                    }
+            Ok(()) = targets.changed() => desk.schedule.retarget(&targets.borrow_and_update()),
+            Some(joined) = desk.tasks.join_next_with_id() => {
+                desk.take(joined, &targets.borrow());
+                // Whoever asked together is often answered together: the controller is told of all of them before it looks.
+                while let Some(joined) = desk.tasks.try_join_next_with_id() {
+                    desk.take(joined, &targets.borrow());
                 }
             }
-            () = clock.sleep_until(wake.unwrap_or_default()), if wake.is_some() => {}
+            () = desk.clock.sleep_until(wake.unwrap_or_default()), if wake.is_some() => {}
+        }
+    }
+}
+
+/// Where turns, probes under way and kept connections meet.
+struct Desk {
+    /// Whose turn it is.
+    schedule: Schedule,
+    /// Probes under way.
+    tasks: JoinSet<Asked>,
+    /// What each of them is.
+    keys: HashMap<Id, Key>,
+    /// Connections that are kept, while nobody asks on them.
+    idle: HashMap<Key, Kept>,
+    /// To the controller.
+    events: mpsc::Sender<Event>,
+    /// Asks.
+    prober: Prober,
+    /// Tells the time.
+    clock: Clock,
+    /// Counts.
+    meter: Arc<dyn Meter>,
+}
+
+impl Desk {
+    /// Starts what is due, or will be in a moment.
+    fn start(&mut self, targets: &Targets) {
+        while let Some((key, spec)) = self.schedule.start(self.clock.now().plus_millis(PROBE_TICK_MS)) {
+            let aimed = if let ProbeHost::Address(address) = spec.target.host {
+                self.schedule.aim(key, &[address])
+            } else {
+                let addresses = targets.addresses(&spec.target.host);
+                self.schedule.aim(key, &addresses)
+            };
+            let (Some(address), Some((catalog, probe))) = (aimed, self.schedule.place(key)) else { continue };
+            let prober = self.prober.clone();
+            let mut kept = self.idle.remove(&key);
+            let task = self.tasks.spawn(async move {
+                let observation = prober.ask_again(&catalog.probes[probe.index()], address, &mut kept).await;
+                (catalog, probe, observation, kept)
+            });
+            self.keys.insert(task.id(), key);
+        }
+        self.meter.under_way(self.schedule.in_flight(), self.schedule.waiting());
+    }
+
+    /// Takes in what came of a probe.
+    fn take(&mut self, joined: Result<(Id, Asked), JoinError>, targets: &Targets) {
+        let (id, asked) = match joined {
+            Ok((id, asked)) => (id, Ok(asked)),
+            Err(error) => (error.id(), Err(error)),
+        };
+        let Some(key) = self.keys.remove(&id) else { return };
+        let (outcome, observation, kept) = match asked {
+            Ok((catalog, probe, observation, kept)) => {
+                let spec = &catalog.probes[probe.index()];
+                self.meter.probed(spec, &observation);
+                // The controller is told what is so; what a drill makes of it, it knows itself.
+                (targets.played(spec, &observation), observation, kept)
+            }
+            // A probe that panicked is a mistake of ours: it tells nothing of the target, and the next turn comes all the same.
+            Err(error) => {
+                let outcome = ProbeOutcome::Failed(ProbeFailure::NotAsked(error.to_string().into()));
+                (outcome.clone(), Observation { at: self.clock.now(), outcome, rtt: Micros::ZERO, expires: None, drill: false }, None)
+            }
+        };
+        if let Some((epoch, probe)) = self.schedule.finish(key, &outcome, self.clock.now()) {
+            self.idle.extend(kept.map(|kept| (key, kept)));
+            if let Err(mpsc::error::TrySendError::Full(_)) = self.events.try_send(Event::Observed { epoch, probe, observation }) {
+                self.meter.dropped();
+            }
         }
     }
 }

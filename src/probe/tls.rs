@@ -13,11 +13,14 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_t
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use super::asking::{Answer, failure_of, words};
 use super::{certificate, tcp};
 use crate::health::ProbeFailure;
+use crate::units::Moment;
 
 /// The certificates that probes trust.
 #[derive(Clone, Debug)]
@@ -98,13 +101,22 @@ impl TlsConfigs {
 }
 
 /// Connects and shakes hands, as a client that wants `host`.
-pub(super) async fn ask(target: SocketAddr, host: &str, config: &Arc<ClientConfig>) -> Result<Answer, ProbeFailure> {
+pub(super) async fn connect(target: SocketAddr, host: &str, config: &Arc<ClientConfig>) -> Result<TlsStream<TcpStream>, ProbeFailure> {
     let name = ServerName::try_from(host.to_owned()).map_err(|error| ProbeFailure::NotAsked(words(&error)))?;
     let stream = tcp::ask(target).await?;
-    let connected = TlsConnector::from(Arc::clone(config)).connect(name, stream).await;
-    let mut stream = connected.map_err(|error| failure_of(&error))?;
+    TlsConnector::from(Arc::clone(config)).connect(name, stream).await.map_err(|error| failure_of(&error))
+}
+
+/// When the certificate ends that the server has shown.
+pub(super) fn end_of_shown(stream: &TlsStream<TcpStream>) -> Option<Moment> {
     let shown = stream.get_ref().1.peer_certificates().and_then(<[_]>::first);
-    let expires = shown.and_then(|certificate| certificate::end_of(certificate));
+    shown.and_then(|certificate| certificate::end_of(certificate))
+}
+
+/// Shakes hands, and no more.
+pub(super) async fn ask(target: SocketAddr, host: &str, config: &Arc<ClientConfig>) -> Result<Answer, ProbeFailure> {
+    let mut stream = connect(target, host, config).await?;
+    let expires = end_of_shown(&stream);
     // Says goodbye, so that the server logs no broken connection; whether it hears that is no part of the probe.
     let _ = stream.shutdown().await;
     Ok(Answer { expires, warning: None })

@@ -173,6 +173,7 @@ impl Task {
                     Wish::Run(run) => {
                         let past = &proposal.forced;
                         tracing::warn!(id, selector, plays, who = %run.who, why = %run.why, starts = %drill.starts, ends = %drill.ends, ?past, "a drill is announced");
+                        self.news.tell_drill(drill, "announced", run.why.as_str(), drill.made);
                     }
                     Wish::Abort(abort) => tracing::warn!(id, selector, plays, who = %abort.who, why = %abort.why, "a drill is aborted"),
                 }

@@ -98,7 +98,8 @@ impl Keeper {
     }
 
     /// Grants a wish for a drill, or tells why not; when this returns what is granted is on the disk.
-    fn drill(&self, world: &World, known: &Drills, overrides: &Overrides, wish: &drills::Wish, now: Moment) -> Result<drills::Proposal, NotGranted> {
+    fn drill(&self, wish: &drills::Wish, Case { world, present: overrides, drills: known, now }: &Case) -> Result<drills::Proposal, NotGranted> {
+        let (known, now) = (&**known, *now);
         let read = self.newer_drills(known);
         let present = match (&read, known.current()) {
             // What this process has measured of the same drill is newer than what it wrote.
@@ -170,11 +171,12 @@ impl Keeper {
         None
     }
 
-    /// Grants a wish, or tells why not; when this returns what is granted is on the disk. `present` are the overrides in force.
-    pub(super) fn grant(&self, world: &World, present: &Overrides, wish: &Wish, now: Moment) -> Result<Proposal, NotGranted> {
+    /// Grants a wish, or tells why not; when this returns what is granted is on the disk.
+    fn grant(&self, wish: &Wish, Case { world, present, drills, now }: &Case) -> Result<Proposal, NotGranted> {
+        let (present, now) = (&**present, *now);
         // The file comes first: while nodes hand over, the process before this one may have written to it.
         let read = state_file::read::<Overrides>(&self.path).ok().flatten().filter(|read| read.is_sound() && read.last >= present.last);
-        let proposal = match propose(world, read.as_ref().unwrap_or(present), wish, now) {
+        let proposal = match propose(world, read.as_ref().unwrap_or(present), &drills.moves, wish, now) {
             Ok(proposal) => proposal,
             Err(refusal) => {
                 self.tell(&[Entry::refused(wish, &refusal, now)]);
@@ -203,35 +205,37 @@ impl Keeper {
     }
 }
 
+/// What a wish is judged by: how things are when it comes.
+pub(super) struct Case {
+    /// The world.
+    pub(super) world: Arc<World>,
+    /// The overrides in force.
+    pub(super) present: Arc<Overrides>,
+    /// What is known of drills.
+    pub(super) drills: Arc<Drills>,
+    /// When it is.
+    pub(super) now: Moment,
+}
+
 /// What is to be done beside the controller: it may take a while, and must hold up nobody.
 pub(super) enum Job {
-    /// To grant a wish.
+    /// To grant a wish, or only to tell what that would mean.
     Grant {
         /// The wish.
         wish: Wish,
-        /// Whether it is only to be told what that would mean.
+        /// Whether it is a dry run.
         dry_run: bool,
-        /// The world that it is judged by.
-        world: Arc<World>,
-        /// The overrides in force.
-        present: Arc<Overrides>,
-        /// When.
-        now: Moment,
+        /// How things are.
+        case: Case,
     },
-    /// To grant a wish for a drill.
+    /// To grant a wish for a drill, or only to tell what that would mean.
     Drill {
         /// The wish.
         wish: drills::Wish,
-        /// Whether it is only to be told what that would mean.
+        /// Whether it is a dry run.
         dry_run: bool,
-        /// The world that it is judged by.
-        world: Arc<World>,
-        /// The overrides in force.
-        present: Arc<Overrides>,
-        /// What is known of drills.
-        drills: Arc<Drills>,
-        /// When.
-        now: Moment,
+        /// How things are.
+        case: Case,
     },
     /// To write what was measured of a drill.
     Keep(Arc<Drills>),
@@ -248,6 +252,13 @@ pub(super) enum Job {
     Read,
     /// To write down what has happened.
     Tell(Vec<Entry>),
+}
+
+impl Case {
+    /// What would come of a wish.
+    fn propose(&self, wish: &Wish) -> Result<Proposal, Refusal> {
+        propose(&self.world, &self.present, &self.drills.moves, wish, self.now)
+    }
 }
 
 impl Job {
@@ -280,24 +291,24 @@ pub(super) enum Done {
 /// Does a job. Blocks.
 pub(super) fn work(keeper: Option<&Keeper>, job: Job) -> Done {
     match (job, keeper) {
-        (Job::Grant { wish, dry_run: true, world, present, now }, _) => match propose(&world, &present, &wish, now) {
+        (Job::Grant { wish, dry_run: true, case }, _) => match case.propose(&wish) {
             Ok(proposal) => Done::Would(Box::new(proposal)),
             Err(refusal) => Done::Not(refusal.into()),
         },
-        (Job::Grant { wish, world, present, now, .. }, Some(keeper)) => match keeper.grant(&world, &present, &wish, now) {
+        (Job::Grant { wish, case, .. }, Some(keeper)) => match keeper.grant(&wish, &case) {
             Ok(proposal) => Done::Granted(wish, Box::new(proposal)),
             Err(error) => Done::Not(error),
         },
         // Without a folder no latch outlives the process, so neither need its release.
-        (Job::Grant { wish: wish @ Wish::Release(_), world, present, now, .. }, None) => match propose(&world, &present, &wish, now) {
+        (Job::Grant { wish: wish @ Wish::Release(_), case, .. }, None) => match case.propose(&wish) {
             Ok(proposal) => Done::Granted(wish, Box::new(proposal)),
             Err(refusal) => Done::Not(refusal.into()),
         },
-        (Job::Drill { wish, dry_run: true, world, present, drills, now }, _) => match drills::propose(&world, &drills, &present, &wish, now) {
+        (Job::Drill { wish, dry_run: true, case }, _) => match drills::propose(&case.world, &case.drills, &case.present, &wish, case.now) {
             Ok(proposal) => Done::WouldDrill(Box::new(proposal)),
             Err(refusal) => Done::Not(refusal.into()),
         },
-        (Job::Drill { wish, world, present, drills, now, .. }, Some(keeper)) => match keeper.drill(&world, &drills, &present, &wish, now) {
+        (Job::Drill { wish, case, .. }, Some(keeper)) => match keeper.drill(&wish, &case) {
             Ok(proposal) => Done::Drilled(wish, Box::new(proposal)),
             Err(error) => Done::Not(error),
         },

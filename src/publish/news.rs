@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use tokio::sync::broadcast;
 
 use crate::catalog::AddressType;
-use crate::control::{AliasChange, Change, Effects, Held, IntentChange, Partial, TierChange};
+use crate::control::drills::{Ceased, Drill};
+use crate::control::{AliasChange, Change, DrillNews, Effects, Held, IntentChange, Partial, TierChange};
 use crate::limits::NEWS_QUEUED_MAX;
 use crate::units::Moment;
 use crate::world::World;
@@ -34,6 +35,17 @@ pub enum News {
     Tier(TierChange),
     /// Something is otherwise about an alias.
     Alias(AliasChange),
+    /// A drill is announced, begins or is over.
+    Drill {
+        /// Which.
+        drill: Box<Drill>,
+        /// `announced`, `running` or `over`.
+        phase: &'static str,
+        /// Why: its reason, or what ended it.
+        why: Box<str>,
+        /// When.
+        at: Moment,
+    },
     /// Files were read again, and are in force.
     Reloaded {
         /// The generation of the first world that has them.
@@ -82,6 +94,11 @@ impl Teller {
         let _ = self.0.send(news);
     }
 
+    /// Tells what a drill has come to.
+    pub(super) fn tell_drill(&self, drill: &Drill, phase: &'static str, why: &str, at: Moment) {
+        self.tell(News::Drill { drill: Box::new(drill.clone()), phase, why: why.into(), at });
+    }
+
     /// Tells what follows from events; `before` was published until then.
     pub(super) fn tell_effects(&self, effects: &Effects, before: &World, now: Moment) {
         if self.0.receiver_count() == 0 {
@@ -92,6 +109,15 @@ impl Teller {
         effects.holds.iter().cloned().for_each(|held| self.tell(News::Held(held)));
         effects.tiers.iter().cloned().for_each(|change| self.tell(News::Tier(change)));
         effects.aliases.iter().cloned().for_each(|change| self.tell(News::Alias(change)));
+        for news in &effects.drill {
+            match news {
+                DrillNews::Started(drill) => self.tell_drill(drill, "running", drill.why.as_str(), now),
+                DrillNews::Over(over) => {
+                    let why = over.under_way.record.over.as_ref().map_or(&Ceased::Time, |outcome| &outcome.ceased);
+                    self.tell_drill(&over.under_way.drill, "over", &why.to_string(), now);
+                }
+            }
+        }
         if let Some(is_on) = effects.doubt {
             self.tell(News::Alarm { alarm: "doubt", is_on, at: now });
         }

@@ -69,6 +69,23 @@ fn an_override_a_reload_and_what_follows_from_them_are_told_as_they_happen() {
 }
 
 #[test]
+fn a_drill_is_told_from_its_announcement_to_its_end() {
+    let (node, tokens) = guarded("drilled");
+    let mut stream = follow(&node, &tokens.viewer, None);
+    let drain = r#"{"selector": "service:shop region:aws-*", "plays": "drain", "for-seconds": 60, "pre-roll-seconds": 0, "why": "practice"}"#;
+    let made = post("/v1/drills", drain).with(&tokens.operator).ask(&node);
+    assert_eq!(made.status, 201, "{made:?}");
+    for phase in ["announced", "running"] {
+        let (_, told) = stream.next("drill");
+        assert_eq!((told["phase"].as_str(), told["plays"].as_str(), told["why"].as_str()), (Some(phase), Some("drain"), Some("practice")), "{told}");
+    }
+    assert_eq!(Request { method: "DELETE", ..get("/v1/drills/1?why=enough") }.with(&tokens.operator).ask(&node).status, 200);
+    let (_, over) = stream.next("drill");
+    assert_eq!((over["phase"].as_str(), over["why"].as_str()), (Some("over"), Some("aborted by olga: enough")), "{over}");
+    node.stop();
+}
+
+#[test]
 fn who_comes_back_is_given_what_it_missed_and_who_comes_too_late_is_told() {
     let (node, tokens) = guarded("resume");
     let mut stream = follow(&node, &tokens.viewer, None);

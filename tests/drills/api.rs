@@ -1,45 +1,14 @@
 //! `/v1/drills`.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream};
-use std::path::Path;
-use std::sync::Arc;
-use std::time::Duration;
-
-use aya_gslb::cli::load::{Content, Loaded};
-use aya_gslb::cli::node::{Node, Options};
+use aya_gslb::cli::node::Node;
 use serde_json::Value;
 
-use crate::desk::loaded;
 use crate::durable::{folder, unprobed};
-
-/// A node that serves this zone and keeps its state in this folder.
-pub(crate) fn node(toml: &str, folder: Option<&Path>) -> Node {
-    let toml = toml.to_owned();
-    let make = move || {
-        let (catalog, geo) = loaded(&toml);
-        Ok(Loaded { catalog, geo, lints: Vec::new() })
-    };
-    let any: SocketAddr = "127.0.0.1:0".parse().unwrap();
-    let mut options = Options::new(Content::Made(Arc::new(make)), vec![any]);
-    options.admin = Some(any);
-    options.state = folder.map(Path::to_owned);
-    Node::start(options).unwrap()
-}
+pub(crate) use crate::whole::node;
 
 /// The status, the head and the body of the answer to a request.
 fn request(node: &Node, method: &str, path: &str, accept: &str, body: &str) -> (u16, String, String) {
-    let mut stream = TcpStream::connect(node.admin_address().unwrap()).unwrap();
-    stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    let head = format!(
-        "{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\naccept: {accept}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
-        body.len()
-    );
-    stream.write_all((head + body).as_bytes()).unwrap();
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-    (head[9..12].parse().unwrap(), head.to_owned(), body.to_owned())
+    crate::whole::ask(node, method, path, &[("accept", accept), ("content-type", "application/json")], body)
 }
 
 fn json(node: &Node, method: &str, path: &str, body: &str) -> (u16, Value) {

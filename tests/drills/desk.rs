@@ -3,41 +3,21 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use aya_gslb::catalog::{Catalog, EndpointId, ProbeId};
-use aya_gslb::config::{SourceFile, compile};
+use aya_gslb::catalog::{EndpointId, ProbeId};
 use aya_gslb::control::drills::{Abort, Answers, Drills, Over, Plays, Proposal, Refusal, Run, Wish, propose};
-use aya_gslb::control::overrides::{Overrides, Words};
-use aya_gslb::control::{Controller, DrillNews, Effects, Event};
-use aya_gslb::geo::Geo;
+use aya_gslb::control::overrides::Overrides;
+use aya_gslb::control::{Controller, DrillNews, Effects, EndpointName, Event, LoadReport};
 use aya_gslb::health::{Observation, ProbeFailure, ProbeOutcome, Status};
-use aya_gslb::steer::{Ask, Client, Family, Silent, decide};
 use aya_gslb::units::{Micros, Moment, Permille};
 use aya_gslb::world::World;
 
-pub(crate) const START: Moment = Moment(1_700_000_000_000);
-pub(crate) const SECOND: u64 = 1_000;
-pub(crate) const MINUTE: u64 = 60 * SECOND;
+use crate::small::{MINUTE, SECOND, START, answer, endpoint_id, loaded, service_id, two_countries, words};
 
 /// `api` serves Germans from the EU only: from Frankfurt, else from Ireland; `shop` serves anybody from anywhere. Both are seen through the same probes of their
 /// regions, every second. `bare` is not probed. Clients of 20.0.0.0/8 are in Germany, those of 30.0.0.0/8 in the United States.
-pub(crate) const ZONE: &str = r#"
-zone = "gslb.example.com"
-[ns]
-ns1 = ["192.0.2.53"]
-ns2 = ["198.51.100.53"]
-[network.germany]
-prefixes = ["20.0.0.0/8"]
-country = "DE"
-at = [50.1, 8.7]
-[network.america]
-prefixes = ["30.0.0.0/8"]
-country = "US"
-at = [38.9, -77.0]
-[residency.eu-personal]
-clients = ["EU"]
-regions = ["EU"]
-unknown = "exempt"
-[probe.region.tcp]
+pub(crate) const ZONE: &str = concat!(
+    two_countries!(),
+    r#"[probe.region.tcp]
 port = 80
 interval = "1s"
 timeout = "500ms"
@@ -75,21 +55,8 @@ probe = []
 a = ["192.0.2.21"]
 [service.bare.endpoint.aws-us-east-1]
 a = ["192.0.2.23"]
-"#;
-
-pub(crate) const GERMAN: [u8; 4] = [20, 0, 0, 0];
-pub(crate) const AMERICAN: [u8; 4] = [30, 0, 0, 0];
-
-pub(crate) fn loaded(toml: &str) -> (Arc<Catalog>, Arc<Geo>) {
-    let source = SourceFile { name: "test.toml".into(), text: toml.into() };
-    let catalog = compile(vec![source], &|_, _| Err("there is none".into())).unwrap_or_else(|failure| panic!("{failure}: {:?}", failure.diagnostics)).catalog;
-    let geo = Geo::compile(&catalog, &[]).unwrap();
-    (Arc::new(catalog), Arc::new(geo))
-}
-
-pub(crate) fn words(text: &str) -> Words {
-    Words::parse(text).unwrap()
-}
+"#
+);
 
 /// A drill of this selector by anna for practice, for a minute, at once.
 pub(crate) fn play(selector: &str, plays: Plays) -> Run {
@@ -181,9 +148,15 @@ impl Desk {
 
     /// Workers have counted so many answers that name endpoints of the drill for each service, and of so many in all some for want of better.
     pub(crate) fn count(&mut self, named: &[(&str, u64)], all: u64, wanting: u64) {
-        let id = |label: &str| self.world().catalog.services.iter().zip(0..).find(|(service, _)| &*service.label == label).unwrap().1;
-        let named = named.iter().map(|(label, count)| (aya_gslb::catalog::ServiceId(id(label)), *count)).collect();
+        let catalog = &self.world().catalog;
+        let named = named.iter().map(|(label, count)| (service_id(catalog, label), *count)).collect();
         self.handle(Event::Answered(Answers { named, all, wanting }));
+    }
+
+    /// An endpoint tells its load.
+    pub(crate) fn load(&mut self, service: &str, endpoint: &str, rps: u64) {
+        let endpoint = EndpointName::of(&self.world().catalog, self.id(service, endpoint));
+        self.handle(Event::LoadReported(LoadReport { endpoint, rps }));
     }
 
     /// Carries out effects as the edge does.
@@ -228,9 +201,7 @@ impl Desk {
     }
 
     pub(crate) fn id(&self, service: &str, endpoint: &str) -> EndpointId {
-        let catalog = &self.world().catalog;
-        let service = catalog.services.iter().find(|known| &*known.label == service).unwrap();
-        catalog.endpoints_of(service).find(|(_, known)| &*known.name == endpoint).unwrap().0
+        endpoint_id(&self.world().catalog, service, endpoint)
     }
 
     pub(crate) fn status(&self, service: &str, endpoint: &str) -> Status {
@@ -239,13 +210,7 @@ impl Desk {
 
     /// The endpoint that a client gets, with whether the answer is moving.
     pub(crate) fn answer(&self, service: &str, client: [u8; 4]) -> (String, bool) {
-        let world = self.world();
-        let index = world.catalog.services.iter().position(|known| &*known.label == service).unwrap();
-        let service = aya_gslb::catalog::ServiceId(u32::try_from(index).unwrap());
-        let client = Client::at(client.into(), 24, &world.geo);
-        let chosen = decide(&Ask { service, client, family: Family::V4 }, world, &mut Silent).choose(&client, world);
-        let first = chosen.endpoints().first().map_or_else(|| "nothing".to_owned(), |id| world.catalog.endpoint(*id).name.to_string());
-        (first, chosen.moving)
+        answer(self.world(), service, client)
     }
 
     /// The drill that is over, if one is.

@@ -15,7 +15,8 @@ use aya_gslb::resolve::{self, NameServers};
 use aya_gslb::state_file;
 use aya_gslb::units::Moment;
 
-use crate::desk::{MINUTE, START, ZONE, loaded, play, words};
+use crate::desk::{ZONE, play};
+use crate::small::{MINUTE, START, loaded, words};
 
 /// Counts nothing.
 struct Deaf;

@@ -3,7 +3,8 @@
 use aya_gslb::control::drills::{Guard, Plays, Run};
 use aya_gslb::control::{Event, waiting};
 
-use crate::desk::{AMERICAN, Desk, MINUTE, SECOND, fail, play};
+use crate::desk::{Desk, fail, play};
+use crate::small::{AMERICAN, MINUTE, SECOND};
 
 /// A database in three tiers, seen through a probe every second, and what stands on it. Both wait for their operator.
 const ZONE: &str = r#"

@@ -4,7 +4,8 @@ use aya_gslb::control::Event;
 use aya_gslb::control::drills::{Guard, Plays};
 use aya_gslb::health::Health;
 
-use crate::desk::{Desk, GERMAN, MINUTE, SECOND, ZONE, fail, play};
+use crate::desk::{Desk, ZONE, fail, play};
+use crate::small::{GERMAN, MINUTE, SECOND};
 
 #[test]
 fn something_that_really_goes_down_ends_the_drill_in_the_same_event() {
@@ -117,7 +118,7 @@ fn doubting_zone() -> String {
 fn failures_of_a_drill_never_make_a_node_doubt_itself_and_one_that_does_ends_its_drill() {
     let mut desk = Desk::new(&doubting_zone());
     let mut run = fail("region:*");
-    (run.force, run.without) = (Some(crate::desk::words("a test")), vec![Guard::Headroom, Guard::Errors]);
+    (run.force, run.without) = (Some(crate::small::words("a test")), vec![Guard::Headroom, Guard::Errors]);
     desk.dead.insert(53);
     desk.pass(5 * SECOND);
     desk.run(&run);

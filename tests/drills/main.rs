@@ -10,3 +10,8 @@ mod guards;
 mod propose;
 mod report;
 mod scenes;
+
+#[path = "../support/small.rs"]
+mod small;
+#[path = "../support/node.rs"]
+mod whole;

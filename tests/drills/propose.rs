@@ -1,9 +1,11 @@
 //! What may be played, and what may not.
 
 use aya_gslb::control::drills::Plays;
+use aya_gslb::control::overrides;
 use aya_gslb::units::Permille;
 
-use crate::desk::{Desk, MINUTE, SECOND, ZONE, fail, play, words};
+use crate::desk::{Desk, ZONE, fail, play};
+use crate::small::{MINUTE, SECOND, words};
 
 #[test]
 fn a_proposal_tells_who_will_move_and_what_nothing_can_be_played_with() {
@@ -61,6 +63,27 @@ fn drills_in_a_row_count_for_the_share_that_may_be_moved() {
     assert!(moved > Permille(100) && moved < Permille(300), "{moved}");
     desk.pass(MINUTE);
     assert!(desk.refused(&run).contains("`max-moved` allows 30 %"));
+}
+
+#[test]
+fn what_a_drill_moved_counts_for_the_overrides_after_it() {
+    let mut desk = Desk::new(&format!("{ZONE}\n[safety]\nmax-moved = \"30%\"\ngate = \"10m\"\n"));
+    desk.run(&fail("service:api region:gcp-*"));
+    desk.abort();
+    desk.pass(MINUTE);
+    let drain = overrides::Set {
+        selector: "service:api region:gcp-*".parse().unwrap(),
+        action: overrides::Action::Drain { over_ms: 0 },
+        why: words("maintenance"),
+        who: words("anna"),
+        life_ms: 60 * MINUTE,
+        force: None,
+    };
+    let wish = overrides::Wish::Set(drain);
+    let propose = |drilled: &[overrides::Move]| overrides::propose(desk.world(), desk.controller.overrides(), drilled, &wish, desk.now);
+    let refusal = propose(&desk.controller.drills().moves).expect_err("it is granted").to_string();
+    assert!(refusal.contains("60 s ago, and `gate` wants 600 s"), "{refusal}");
+    assert!(propose(&[]).is_ok(), "but for the drill it would be");
 }
 
 #[test]

@@ -10,7 +10,8 @@ use aya_gslb::health::{Health, Intent};
 use aya_gslb::steer::Family;
 use aya_gslb::units::Permille;
 
-use crate::desk::{AMERICAN, Desk, GERMAN, MINUTE, SECOND, ZONE, fail, loaded, play, words};
+use crate::desk::{Desk, ZONE, fail, play};
+use crate::small::{AMERICAN, GERMAN, MINUTE, SECOND, loaded, words};
 
 #[test]
 fn a_failing_region_is_detected_as_a_real_one_is_and_comes_back_when_the_drill_ends_by_itself() {
@@ -181,10 +182,10 @@ fn an_override_does_not_take_what_a_drill_leaves_the_last() {
         force: None,
     };
     let wish = Wish::Set(set);
-    let refusal = propose(desk.world(), desk.controller.overrides(), &wish, desk.now).unwrap_err().to_string();
+    let refusal = propose(desk.world(), desk.controller.overrides(), &[], &wish, desk.now).unwrap_err().to_string();
     assert!(refusal.contains("the last endpoint of api.gslb.example.com"), "{refusal}");
     desk.abort();
-    let granted = propose(desk.world(), desk.controller.overrides(), &wish, desk.now).unwrap();
+    let granted = propose(desk.world(), desk.controller.overrides(), &[], &wish, desk.now).unwrap();
     desk.handle(Event::Overridden { overrides: Arc::new(granted.next), why: "a test".into() });
     assert!(desk.refused(&run).contains("the last endpoint of api.gslb.example.com"), "and the other way round");
 }

@@ -2,15 +2,13 @@
 
 use std::sync::Arc;
 
-use aya_gslb::catalog::{EndpointId, ProbeId, ServiceId};
-use aya_gslb::config::{SourceFile, compile};
-use aya_gslb::control::overrides::{Action, NoReturn, Overrides, Refusal, Release, Set, Unsafe, Wish, Words, propose};
+use aya_gslb::catalog::{EndpointId, ProbeId};
+use aya_gslb::control::overrides::{Action, NoReturn, Overrides, Refusal, Release, Set, Unsafe, Wish, propose};
 use aya_gslb::control::{Controller, Effects, Event, State, TierNews, waiting};
-use aya_gslb::geo::Geo;
-use aya_gslb::steer::{Ask, Client, Family, Silent, decide};
 use aya_gslb::units::{Moment, Permille};
 
 use crate::small::{START, passed, refused};
+use crate::two::{AMERICAN, GERMAN, chosen, endpoint_id, loaded, words};
 
 /// Three tiers of databases; Germans may only be sent to Frankfurt and Ireland. Clients of 20.0.0.0/8 are in Germany, those of 30.0.0.0/8 in the
 /// United States. No ramp, no damping, so that answers show at once.
@@ -50,24 +48,10 @@ region = "azure-japaneast"
 a = ["192.0.2.4"]
 "#;
 
-const GERMAN: [u8; 4] = [20, 0, 0, 0];
-const AMERICAN: [u8; 4] = [30, 0, 0, 0];
-
 /// A node, a clock that is moved by hand, and an operator.
 struct Node {
     controller: Controller,
     now: Moment,
-}
-
-fn loaded(toml: &str) -> (Arc<aya_gslb::catalog::Catalog>, Arc<Geo>) {
-    let source = SourceFile { name: "test.toml".into(), text: toml.into() };
-    let catalog = compile(vec![source], &|_, _| Err("there is none".into())).unwrap_or_else(|failure| panic!("{:?}", failure.diagnostics)).catalog;
-    let geo = Geo::without_databases(&catalog);
-    (Arc::new(catalog), Arc::new(geo))
-}
-
-fn words(text: &str) -> Words {
-    Words::parse(text).unwrap()
 }
 
 fn release() -> Release {
@@ -97,9 +81,7 @@ impl Node {
 
     /// The endpoint of the database.
     fn db(&self, name: &str) -> EndpointId {
-        let catalog = &self.controller.world().catalog;
-        let service = catalog.services.iter().find(|service| &*service.label == "db").unwrap();
-        catalog.endpoints_of(service).find(|(_, endpoint)| &*endpoint.name == name).unwrap().0
+        endpoint_id(&self.controller.world().catalog, "db", name)
     }
 
     fn probe(&self, name: &str) -> ProbeId {
@@ -130,8 +112,7 @@ impl Node {
     /// The endpoint that a client gets, and why.
     fn answer(&self, client: [u8; 4]) -> (String, &'static str) {
         let world = self.controller.world();
-        let client = Client::at(client.into(), 24, &world.geo);
-        let chosen = decide(&Ask { service: ServiceId(0), client, family: Family::V4 }, world, &mut Silent).choose(&client, world);
+        let chosen = chosen(world, "db", client);
         (world.catalog.endpoint(chosen.endpoints()[0]).name.to_string(), chosen.reason.as_str())
     }
 
@@ -143,7 +124,7 @@ impl Node {
 
     /// Has an operator release what waits, as the edge does it.
     fn release(&mut self, release: Release) -> Result<Effects, Refusal> {
-        let proposal = propose(self.controller.world(), self.controller.overrides(), &Wish::Release(release), self.now)?;
+        let proposal = propose(self.controller.world(), self.controller.overrides(), &[], &Wish::Release(release), self.now)?;
         let services = proposal.released.iter().map(|released| released.service.clone()).collect();
         let overridden = Event::Overridden { overrides: Arc::new(proposal.next), why: "released".into() };
         Ok(self.controller.handle_all([overridden, Event::Released { services, why: "by anna: synced".into() }], self.now))
@@ -154,7 +135,7 @@ impl Node {
             Some(action) => {
                 let set =
                     Set { selector: selector.parse().unwrap(), action, why: words("test"), who: words("anna"), life_ms: 3_600_000, force: Some(words("test")) };
-                propose(self.controller.world(), self.controller.overrides(), &Wish::Set(set), self.now).unwrap().next
+                propose(self.controller.world(), self.controller.overrides(), &[], &Wish::Set(set), self.now).unwrap().next
             }
             None => Overrides::default(),
         };
@@ -355,7 +336,7 @@ fn a_release_is_told_beforehand_and_keeps_the_pace_of_safety() {
     node.down("frankfurt");
     node.up("frankfurt");
     let wish = Wish::Release(release());
-    let told = propose(node.controller.world(), node.controller.overrides(), &wish, node.now).unwrap();
+    let told = propose(node.controller.world(), node.controller.overrides(), &[], &wish, node.now).unwrap();
     assert_eq!(told.moved.clients, Permille::WHOLE);
     let ways: Vec<_> = told.moved.told[0].ways.iter().map(|way| (way.from.as_deref(), way.to.as_deref())).collect();
     assert!(ways.contains(&(Some("virginia"), Some("frankfurt"))) && ways.contains(&(Some("ireland"), Some("frankfurt"))), "{ways:?}");

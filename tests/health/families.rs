@@ -3,15 +3,14 @@
 use std::sync::Arc;
 
 use aya_gslb::catalog::{AddressType, AddressTypes, Catalog, EndpointId, ProbeId};
-use aya_gslb::config;
 use aya_gslb::control::{Controller, Effects, Event};
 use aya_gslb::explain;
-use aya_gslb::geo::Geo;
 use aya_gslb::health::{Health, Observation};
 use aya_gslb::steer::{Ask, Client, Family, Recorder, decide};
 use aya_gslb::units::Moment;
 
 use crate::small::{START, passed, refused};
+use crate::two::loaded;
 
 fn zone(families: &str) -> String {
     format!(
@@ -34,8 +33,7 @@ aws-us-east-1 = {{ a = ["192.0.2.2"], aaaa = ["2001:db8::2"] }}
 }
 
 fn catalog(text: &str) -> Arc<Catalog> {
-    let source = config::SourceFile { name: "zone.toml".into(), text: text.into() };
-    Arc::new(config::compile(vec![source], &|_, _| Err("none".into())).unwrap_or_else(|failure| panic!("{failure:?}")).catalog)
+    loaded(text).0
 }
 
 struct Node {
@@ -45,8 +43,7 @@ struct Node {
 
 impl Node {
     fn new(text: &str) -> Self {
-        let catalog = catalog(text);
-        let geo = Arc::new(Geo::without_databases(&catalog));
+        let (catalog, geo) = loaded(text);
         let mut node = Self { controller: Controller::new(Arc::clone(&catalog), geo, START), seconds: 0 };
         for probe in (0..).map(ProbeId).take(catalog.probes.len()) {
             node.observe(probe, passed);
@@ -127,4 +124,21 @@ fn separate_families_let_the_one_that_fails_go_alone() {
     assert_eq!((status.health, status.fails), (Health::Down, AddressTypes::NONE), "both have failed");
     node.thrice(0, AddressType::Aaaa, passed);
     assert_eq!((node.field(Family::V4), node.field(Family::V6)), (vec![1], vec![0]));
+}
+
+#[test]
+fn what_one_family_alone_has_lost_was_not_left_and_comes_back_by_itself() {
+    let manual = "families = \"separate\"\ntiers = [[\"aws-eu-west-1\"], [\"aws-us-east-1\"]]\nfailback = \"manual\"";
+    let mut node = Node::new(&zone(manual));
+    node.thrice(0, AddressType::Aaaa, refused);
+    assert_eq!((node.field(Family::V4), node.field(Family::V6)), (vec![0], vec![1]));
+    node.thrice(0, AddressType::Aaaa, passed);
+    assert_eq!((node.field(Family::V6), node.controller.world().status(EndpointId(0)).latched), (vec![0], false));
+    for of in AddressType::ALL {
+        node.thrice(0, of, refused);
+    }
+    for of in AddressType::ALL {
+        node.thrice(0, of, passed);
+    }
+    assert_eq!((node.field(Family::V4), node.field(Family::V6)), (vec![1], vec![1]), "the tier was left as a whole, and waits");
 }

@@ -33,3 +33,5 @@ mod small;
 #[cfg(feature = "serve")]
 mod state_file;
 mod tracker;
+#[path = "../support/small.rs"]
+mod two;

@@ -6,8 +6,7 @@
 use std::sync::Arc;
 
 use aya_gslb::catalog::{Catalog, EndpointId, ProbeId, ServiceId};
-use aya_gslb::config::{SourceFile, compile};
-use aya_gslb::control::overrides::{Action, Clear, Set, Which, Wish, Words, propose};
+use aya_gslb::control::overrides::{Action, Clear, Set, Which, Wish, propose};
 use aya_gslb::control::{Controller, EndpointName, Event, LoadReport, State};
 use aya_gslb::geo::Geo;
 use aya_gslb::health::{Intent, Observation, ProbeFailure};
@@ -15,6 +14,7 @@ use aya_gslb::steer::{Ask, Client, Family, Silent, Verdict, decide};
 use aya_gslb::units::{Moment, Permille};
 
 use crate::small::{START, failed, passed, refused};
+use crate::two::{loaded, words};
 
 /// Every way of steering, a law, capacities, tiers with and without manual failback, and rules of safety as strict as can be.
 const ZONE: &str = r#"
@@ -67,10 +67,7 @@ fn zone() -> (Arc<Catalog>, Arc<Geo>) {
             text += &format!("[service.{service}.endpoint.{name}]\nregion = \"{region}\"\na = [\"192.0.{third}.{last}\"]\ncapacity = \"400 rps\"\n");
         }
     }
-    let source = SourceFile { name: "test.toml".into(), text: text.into() };
-    let catalog = compile(vec![source], &|_, _| Err("there is none".into())).unwrap_or_else(|failure| panic!("{:?}", failure.diagnostics)).catalog;
-    let geo = Geo::without_databases(&catalog);
-    (Arc::new(catalog), Arc::new(geo))
+    loaded(&text)
 }
 
 /// A seeded source of choices (SplitMix64).
@@ -144,7 +141,6 @@ impl Story {
 
     /// An operator sets or clears something; what is refused changes nothing.
     fn wish(&mut self) -> Event {
-        let words = |text| Words::parse(text).unwrap();
         let selector = || ["cloud:aws", "cloud:gcp", "service:manual", "service:auto endpoint:frankfurt", "endpoint:tokyo"];
         let selector = selector()[self.dice.below(5)].parse().unwrap();
         let (why, who) = (words("test"), words("anna"));
@@ -155,13 +151,13 @@ impl Story {
             3 => Action::Weight(Permille(u16::try_from(self.dice.below(1_000)).unwrap())),
             _ => {
                 let clear = Wish::Clear(Clear { which: Which::Selector(selector), why, who });
-                let overrides = propose(self.controller.world(), self.controller.overrides(), &clear, self.now)
+                let overrides = propose(self.controller.world(), self.controller.overrides(), &[], &clear, self.now)
                     .map_or_else(|_| (**self.controller.overrides()).clone(), |proposal| proposal.next);
                 return Event::Overridden { overrides: Arc::new(overrides), why: "test".into() };
             }
         };
         let set = Wish::Set(Set { selector, action, why: why.clone(), who, life_ms: 600_000, force: Some(why) });
-        let overrides = propose(self.controller.world(), self.controller.overrides(), &set, self.now)
+        let overrides = propose(self.controller.world(), self.controller.overrides(), &[], &set, self.now)
             .map_or_else(|_| (**self.controller.overrides()).clone(), |proposal| proposal.next);
         Event::Overridden { overrides: Arc::new(overrides), why: "test".into() }
     }

@@ -1,8 +1,8 @@
 //! `/v1/overrides`.
 
+use crate::desk::ZONE;
 use crate::durable::folder;
 use crate::node::{delete, get, node, numbers, post, request};
-use crate::small::ZONE;
 
 /// A drain of a cloud's shop, with more keys.
 fn drain(more: &str) -> String {

@@ -6,9 +6,9 @@ use std::process::Command;
 use aya_gslb::cli::node::Node;
 use serde_json::Value;
 
+use crate::desk::ZONE;
 use crate::durable::folder;
 use crate::node::{node, numbers};
-use crate::small::ZONE;
 
 /// What a command line came to: exit code, standard output, standard error.
 pub(crate) fn aya(line: &[&str], nodes: &[String]) -> (i32, String, String) {

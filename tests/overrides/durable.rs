@@ -16,7 +16,8 @@ use aya_gslb::resolve::{self, NameServers};
 use aya_gslb::state_file;
 use aya_gslb::units::{Moment, Permille};
 
-use crate::small::{HOUR, START, ZONE, act, drain, loaded, words};
+use crate::desk::{ZONE, act, drain};
+use crate::small::{HOUR, START, loaded, words};
 
 /// Counts nothing.
 struct Deaf;

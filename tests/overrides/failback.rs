@@ -91,6 +91,23 @@ fn what_waits_is_told_everywhere_and_released_for_good() {
 }
 
 #[test]
+fn what_the_process_before_releases_while_it_hands_over_is_released_for_the_next_one() {
+    let folder = folder("failback-handover");
+    left(&folder);
+    let (old, new) = (node(DATABASE, Some(&folder)), node(DATABASE, Some(&folder)));
+    assert_eq!(post(&old, r#"{"service": "db", "why": "synced", "who": "anna"}"#).0, 200);
+    old.stop();
+    assert_eq!(answered(&new), "aws-eu-west-1", "it had read its files before");
+    // As it is done when the old process is gone.
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(new.control().read_overrides());
+    assert!((0..1_000).any(|_| answered(&new) == "gcp-europe-west3"));
+    new.stop();
+    let later = node(DATABASE, Some(&folder));
+    assert_eq!(answered(&later), "gcp-europe-west3");
+    later.stop();
+}
+
+#[test]
 fn what_cannot_be_released_is_refused_and_changes_nothing() {
     let folder = folder("failback-refused");
     left(&folder);

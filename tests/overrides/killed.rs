@@ -14,8 +14,9 @@ use aya_gslb::clock::Clock;
 use aya_gslb::control::overrides::{Clear, Overrides, Selector, Which, Wish};
 use aya_gslb::state_file;
 
+use crate::desk::act;
 use crate::durable::{folder, start};
-use crate::small::{act, words};
+use crate::small::words;
 
 /// Selectors of one endpoint that are told apart.
 const SELECTORS: usize = 5;

@@ -3,10 +3,15 @@
 
 mod api;
 mod cli;
+mod desk;
 mod durable;
 mod failback;
 mod killed;
 mod node;
 mod safety;
 mod scenes;
+
+#[path = "../support/small.rs"]
 mod small;
+#[path = "../support/node.rs"]
+mod whole;

@@ -5,7 +5,8 @@ use aya_gslb::control::{Controller, Event, Refused};
 use aya_gslb::health::{Health, Intent, Observation, ProbeFailure, ProbeOutcome};
 use aya_gslb::units::{Micros, Permille};
 
-use crate::small::{Desk, GERMAN, MINUTE, ZONE, act, drain, loaded, words};
+use crate::desk::{Desk, ZONE, act, drain};
+use crate::small::{GERMAN, MINUTE, loaded, words};
 
 /// The zone with these rules.
 fn with(safety: &str) -> String {

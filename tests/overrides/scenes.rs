@@ -9,7 +9,8 @@ use aya_gslb::health::{Intent, Status};
 use aya_gslb::steer::Family;
 use aya_gslb::units::Permille;
 
-use crate::small::{AMERICAN, Desk, GERMAN, HOUR, MINUTE, ZONE, act, drain, loaded};
+use crate::desk::{Desk, ZONE, act, drain};
+use crate::small::{AMERICAN, GERMAN, HOUR, MINUTE, loaded};
 
 #[test]
 fn a_drained_cloud_gives_no_answers_while_others_are_up_and_gives_them_again_when_it_is_restored() {
@@ -156,8 +157,8 @@ fn what_is_no_override_is_refused_with_a_hint_and_nothing_changes() {
     assert!(told("zone:gslb.example.org").contains("did you mean zone:gslb.example.com?"));
     assert!(told("endpoint:gcp-europe-west4").contains("did you mean endpoint:gcp-europe-west3?"));
     assert!(told("cloud:aws region:gcp-*").contains("no endpoint matches all of them"));
-    assert_eq!(desk.refused(crate::small::drain("cloud:aws").living(MINUTE - 1)), Refusal::Life);
-    assert_eq!(desk.refused(crate::small::drain("cloud:aws").living(72 * HOUR + 1)), Refusal::Life);
+    assert_eq!(desk.refused(crate::desk::drain("cloud:aws").living(MINUTE - 1)), Refusal::Life);
+    assert_eq!(desk.refused(crate::desk::drain("cloud:aws").living(72 * HOUR + 1)), Refusal::Life);
     assert_eq!(desk.refused(act("cloud:aws", Action::Drain { over_ms: 4 * HOUR })), Refusal::Over);
     assert_eq!(desk.world().generation, 1);
 }

@@ -5,9 +5,11 @@ use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
+use serde_json::{Value, json};
+
 use crate::catalog::{Catalog, ClientSet, Region, Selector, known};
-use crate::cli::chain;
 use crate::cli::load::drawn;
+use crate::cli::{Exit, chain};
 use crate::config;
 use crate::config::geoip::read_databases;
 use crate::geo::build::LARGE_COUNTRIES;
@@ -40,12 +42,15 @@ pub(super) struct AccuracyArgs {
     /// Another number draws other addresses.
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
-    /// Fail when fewer than so many per cent of all addresses find their region.
+    /// Exit with 1 when fewer than so many per cent of all addresses find their region.
     #[arg(long, value_name = "PERCENT", default_value_t = 0.0)]
     require: f64,
-    /// Fail when fewer than so many per cent do in any of the large countries (AU BR CA CN IN RU US).
+    /// Exit with 1 when fewer than so many per cent do in any of the large countries (AU BR CA CN IN RU US).
     #[arg(long, value_name = "PERCENT", default_value_t = 0.0)]
     require_large: f64,
+    /// One JSON object instead of a table.
+    #[arg(long)]
+    json: bool,
 }
 
 /// How many addresses find their region.
@@ -80,8 +85,9 @@ struct Scores {
     countries: BTreeMap<Code, Score>,
 }
 
-/// Measures and tells.
-pub(super) fn answer(args: &AccuracyArgs) -> Result<String, String> {
+/// Measures and tells. [`Exit::Negative`] when fewer find their region than are required.
+#[expect(clippy::print_stderr, reason = "this is where people are told")]
+pub(super) fn answer(args: &AccuracyArgs) -> Result<(String, Exit), String> {
     let read = |paths: &[PathBuf]| read_databases(paths).map_err(|error| chain(&error));
     let catalog = catalog(args)?;
     if catalog.regions.is_empty() {
@@ -99,15 +105,16 @@ pub(super) fn answer(args: &AccuracyArgs) -> Result<String, String> {
             scores.count(address, country, nearest(&catalog, country), &measured, &true_geo);
         }
     }
-    let text = scores.as_text(&catalog);
+    let text = if args.json { scores.as_json(&catalog) } else { scores.as_text(&catalog) };
     let [v4, v6] = scores.families;
     let whole = Score { all: v4.all + v6.all, found: v4.found + v6.found, by_country: 0 };
     let large = scores.countries.iter().filter(|(code, _)| LARGE_COUNTRIES.contains(&code.as_str()));
     let worst = large.map(|(_, score)| score.percent()).fold(100.0, f64::min);
     if whole.percent() < args.require || worst < args.require_large {
-        return Err(format!("{text}{:.2} % in all and {worst:.2} % in the worst large country: less than required", whole.percent()));
+        eprintln!("aya: {:.2} % in all and {worst:.2} % in the worst large country: less than required", whole.percent());
+        return Ok((text, Exit::Negative));
     }
-    Ok(text)
+    Ok((text, Exit::Ok))
 }
 
 /// Addresses drawn from what databases know, of each the share that it has of them.
@@ -168,6 +175,14 @@ impl Scores {
         }
     }
 
+    /// The families and every country, for programs.
+    fn as_json(&self, catalog: &Catalog) -> String {
+        let of = |score: &Score| json!({ "addresses": score.all, "found-percent": score.percent(), "country-centres-percent": score.percent_by_country() });
+        let countries: serde_json::Map<String, Value> = self.countries.iter().map(|(code, score)| (code.to_string(), of(score))).collect();
+        let told = json!({ "regions": catalog.regions.len(), "ipv4": of(&self.families[0]), "ipv6": of(&self.families[1]), "countries": countries });
+        format!("{told:#}\n")
+    }
+
     /// A table for people: the families, then the countries with the most addresses.
     fn as_text(&self, catalog: &Catalog) -> String {
         let mut text = format!("Nearest of {} regions\n{:<14}{:>10}{:>12}{:>18}\n", catalog.regions.len(), "", "addresses", "found", "country centres");
@@ -187,5 +202,28 @@ impl Scores {
             line(code.as_str(), score);
         }
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_country_database_is_measured_by_the_shipped_one_and_fails_what_is_required() {
+        #[derive(Debug, clap::Parser)]
+        struct Line {
+            #[command(flatten)]
+            args: AccuracyArgs,
+        }
+        let geoip = concat!(env!("CARGO_MANIFEST_DIR"), "/geoip/");
+        let (measured, truth) = (format!("{geoip}iptoasn-country.mmdb"), format!("{geoip}dbip-places.mmdb"));
+        let words = ["accuracy", &measured, "--against", &truth, "--v4", "2000", "--v6", "500", "--json", "--require", "100"];
+        let (text, exit) = answer(&<Line as clap::Parser>::try_parse_from(words).expect("a command line").args).expect("the shipped databases");
+        assert_eq!(exit, Exit::Negative, "{text}");
+        let told: Value = serde_json::from_str(&text).expect("JSON");
+        assert_eq!((told["regions"].as_u64(), told["ipv4"]["addresses"].as_u64(), told["ipv6"]["addresses"].as_u64()), (Some(36), Some(2_000), Some(500)));
+        let found = told["ipv4"]["found-percent"].as_f64().expect("a share");
+        assert!(found > 30.0 && found < 70.0 && told["countries"]["US"]["addresses"].as_u64().expect("a count") > 100, "{text}");
     }
 }

@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use serde_json::{Value, json};
+
 use crate::cli::{chain, day};
 use crate::config::geoip::read_databases;
 use crate::geo::Code;
@@ -24,6 +26,9 @@ pub(super) struct BuildArgs {
     /// What the file says of itself in addition to its sources: attribution, for one.
     #[arg(long, value_name = "TEXT", default_value = "")]
     about: String,
+    /// One JSON object instead of a list.
+    #[arg(long)]
+    json: bool,
 }
 
 /// A country's code.
@@ -44,7 +49,8 @@ pub(super) fn answer(args: &BuildArgs) -> Result<String, String> {
     }
     let made = reduce(&databases, &Reduction { split: args.split.clone(), description }).map_err(|error| chain(&error))?;
     replace(&args.out, &made.octets).map_err(|error| format!("cannot write {}: {error}", args.out.display()))?;
-    Ok(as_text(&args.out, made.octets.len(), &made.summary))
+    let tell = if args.json { as_json } else { as_text };
+    Ok(tell(&args.out, made.octets.len(), &made.summary))
 }
 
 /// Puts a file in the place of another, so that at no time half of it stands there.
@@ -57,6 +63,23 @@ fn replace(path: &Path, octets: &[u8]) -> std::io::Result<()> {
         _ = std::fs::remove_file(&beside);
     }
     written
+}
+
+/// What is in the file, for programs.
+fn as_json(path: &Path, octets: usize, about: &Summary) -> String {
+    let kept: serde_json::Map<String, Value> = about.kept.iter().map(|(cloud, kept)| ((*cloud).to_owned(), json!(f64::from(*kept) / 10_000.0))).collect();
+    let split: Vec<String> = about.split.iter().map(ToString::to_string).collect();
+    let told = json!({
+        "file": path.display().to_string(),
+        "octets": octets,
+        "nodes": about.nodes,
+        "sources-of": day(about.built),
+        "ranges": { "ipv4": about.v4_ranges, "ipv6": about.v6_ranges },
+        "places": about.places,
+        "by-subdivision": split,
+        "nearest-kept-percent": kept,
+    });
+    format!("{told:#}\n")
 }
 
 /// What is in the file, for people.
@@ -75,4 +98,27 @@ fn as_text(path: &Path, octets: usize, about: &Summary) -> String {
         line("nearest kept", &format!("{cloud} {}.{:02} %", kept / 10_000, kept / 100 % 100));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_made_is_told_to_programs() {
+        #[derive(Debug, clap::Parser)]
+        struct Line {
+            #[command(flatten)]
+            args: BuildArgs,
+        }
+        let from = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/geography/nested-city.mmdb");
+        let out = std::env::temp_dir().join(format!("aya-made-{}.mmdb", std::process::id())).display().to_string();
+        let words = ["build", "--from", from, "--out", &out, "--json"];
+        let text = answer(&<Line as clap::Parser>::try_parse_from(words).expect("a command line").args).expect("the fixture");
+        let told: Value = serde_json::from_str(&text).expect("JSON");
+        let written = std::fs::metadata(&out).ok().map(|file| file.len());
+        _ = std::fs::remove_file(&out);
+        assert_eq!(told["octets"].as_u64(), written, "{text}");
+        assert!(told["ranges"]["ipv4"].as_u64().is_some_and(|ranges| ranges > 0) && told["nearest-kept-percent"]["aws"].is_f64(), "{text}");
+    }
 }

@@ -38,7 +38,7 @@ enum GeoipVerb {
     Accuracy(AccuracyArgs),
 }
 
-/// Runs `aya geoip`: [`Exit::Error`] when a file cannot be read, [`Exit::Negative`] when a comparison finds more than it may.
+/// Runs `aya geoip`: [`Exit::Error`] when a file cannot be read, [`Exit::Negative`] when a comparison finds more, or a measurement less, than it may.
 #[expect(clippy::print_stderr, reason = "this is where people are told")]
 pub fn run(args: &GeoipArgs) -> Exit {
     let well = |text| (text, Exit::Ok);
@@ -46,7 +46,7 @@ pub fn run(args: &GeoipArgs) -> Exit {
         GeoipVerb::Lookup(args) => lookup::answer(args).map(well),
         GeoipVerb::Build(args) => build::answer(args).map(well),
         GeoipVerb::Diff(args) => diff::answer(args),
-        GeoipVerb::Accuracy(args) => accuracy::answer(args).map(well),
+        GeoipVerb::Accuracy(args) => accuracy::answer(args),
     };
     match answer {
         // A reader that has gone away, as `head` does, is no failure.

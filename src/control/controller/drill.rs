@@ -30,6 +30,8 @@ pub(super) struct Stage {
     before: Option<Arc<World>>,
     /// The world in which all was decided.
     during: Option<Arc<World>>,
+    /// The last world in which it played.
+    last: Option<Arc<World>>,
     /// Workers' counts as they were looked at last.
     counted: Option<Answers>,
     /// Services whose load did not fit before it began.
@@ -393,7 +395,8 @@ impl Controller {
     /// Ends the drill: observations and intents are real again in this very event.
     fn close(&mut self, over: Outcome, now: Moment, effects: &mut Effects) {
         let cause = if over.ceased == Ceased::Time { Cause::Happened } else { Cause::Known };
-        self.stage.during = self.stage.during.take().or_else(|| self.stage.rehearsal.as_ref().filter(|drill| drill.running).map(|_| Arc::clone(&self.world)));
+        self.stage.last = self.stage.rehearsal.as_ref().filter(|drill| drill.running).map(|_| Arc::clone(&self.world));
+        self.stage.during = self.stage.during.take().or_else(|| self.stage.last.clone());
         self.stage.record(|record, _| record.over = Some(over));
         self.leave(cause, now, effects);
         self.tell_over(effects);
@@ -421,7 +424,7 @@ impl Controller {
     fn tell_over(&mut self, effects: &mut Effects) {
         let stage = std::mem::take(&mut self.stage);
         if let Some(under_way) = stage.drills.now.clone() {
-            effects.drill.push(DrillNews::Over(Box::new(Over { under_way, before: stage.before, during: stage.during })));
+            effects.drill.push(DrillNews::Over(Box::new(Over { under_way, before: stage.before, during: stage.during, last: stage.last })));
         }
         self.stage.drills = Arc::new(Drills { now: None, ..(*stage.drills).clone() });
     }

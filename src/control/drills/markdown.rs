@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Flow, LoadRow, Report, ServiceReport};
+use super::{Flow, LoadRow, Report, ServiceReport, ToldLoad};
 use crate::units::{MicroUsd, Micros};
 
 /// In Markdown.
@@ -94,7 +94,12 @@ impl fmt::Display for ServiceReport {
         let [rtts, prices] = [self.rtt_us.map(|rtt| Micros(rtt).to_string()), self.price_micro_usd.map(|price| MicroUsd(price).to_string())];
         writeln!(f, "| round trip | {} |", rtts.join(" | "))?;
         writeln!(f, "| a million requests | {} |", prices.join(" | "))?;
-        self.loads.iter().try_for_each(|row| row.fmt(f))
+        self.loads.iter().try_for_each(|row| row.fmt(f))?;
+        if !self.told_loads.is_empty() {
+            writeln!(f, "\n| load as the endpoint told it | before | at the end |\n|---|---|---|")?;
+            self.told_loads.iter().try_for_each(|row| row.fmt(f))?;
+        }
+        Ok(())
     }
 }
 
@@ -109,9 +114,21 @@ impl fmt::Display for Flow {
 /// A row of a table.
 impl fmt::Display for LoadRow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let told = self.permille.map(|load| load.map_or_else(|| "–".to_owned(), |load| format!("{}.{} %", load / 10, load % 10)));
+        let told = self.permille.map(share);
         writeln!(f, "| load of {} | {} |", self.endpoint, told.join(" | "))
     }
+}
+
+/// A row of a table.
+impl fmt::Display for ToldLoad {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "| {} | {} | {} |", self.endpoint, share(self.before_permille), share(Some(self.end_permille)))
+    }
+}
+
+/// Thousandths, if they are known.
+fn share(permille: Option<u16>) -> String {
+    permille.map_or_else(|| "–".to_owned(), |load| format!("{}.{} %", load / 10, load % 10))
 }
 
 /// Milliseconds in seconds, to the hundredth.

@@ -30,7 +30,7 @@ pub use guards::{Ceased, Guard, GuardError};
 pub use plays::{Plays, PlaysError};
 pub use propose::{Abort, Hazard, Proposal, Refusal, Run, Wish, propose};
 pub use record::{Answers, Marks, Outcome, Record, ServiceMarks};
-pub use report::{Flow, LoadRow, Over, Report, ServiceReport, report};
+pub use report::{Flow, LoadRow, Over, Report, ServiceReport, ToldLoad, report};
 
 use serde::{Deserialize, Serialize};
 

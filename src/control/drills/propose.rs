@@ -7,7 +7,7 @@ use super::{Ceased, Drill, Drills, Guard, Outcome, Plays, Record, UnderWay, endp
 use crate::catalog::{Catalog, EndpointId, Needed, ServiceId};
 use crate::control::EndpointName;
 use crate::control::controller::dependants;
-use crate::control::overrides::{Move, Moved, Overrides, Selector, Unsafe, Words, moved, remember, unsafe_of, with_overrides};
+use crate::control::overrides::{Move, Moved, Overrides, Selector, Unsafe, Words, earlier, moved, remember, unsafe_of, with_overrides};
 use crate::demand::{Mix, Side};
 use crate::health::{Health, Intent, Status};
 use crate::limits::{DRILL_LIFE_MS_MAX, DRILL_LIFE_MS_MIN, DRILL_PRE_ROLL_MARGIN_MS, DRILL_PRE_ROLL_MS_MAX, MOVED_SERVICES, SAFETY_SPAN_MS_MAX};
@@ -201,10 +201,8 @@ fn propose_run(world: &World, drills: &Drills, overrides: &Overrides, run: &Run,
             status.intent = Intent::Drain;
         }
     }
-    let mut moves = in_force.clone();
-    moves.moves.extend(next.moves.iter().copied());
-    moves.moves.sort_by_key(|moved| moved.at);
-    let mut forced: Vec<Hazard> = unsafe_of(&safe_before, &safe_after, &moved, &moves, now).into_iter().map(Hazard::Rule).collect();
+    let earlier = earlier(&in_force.moves, &next.moves, now);
+    let mut forced: Vec<Hazard> = unsafe_of(&safe_before, &safe_after, &moved, &earlier, now).into_iter().map(Hazard::Rule).collect();
     forced.extend(other_hazards(world, &after, &services, &run.without));
     if moved.clients > Permille(0) {
         remember(&mut next.moves, Move { at: now, share: moved.clients });

@@ -24,6 +24,8 @@ pub struct Over {
     pub before: Option<Arc<World>>,
     /// The world while it was played: as all was decided, or the last one; `None` if it never began.
     pub during: Option<Arc<World>>,
+    /// The last world in which it played; `None` if it never began.
+    pub last: Option<Arc<World>>,
 }
 
 /// The report. Times are in milliseconds from the start of the drill, shares in hundredths of a per cent unless a name says otherwise.
@@ -120,8 +122,11 @@ pub struct ServiceReport {
     pub rtt_us: [i64; 3],
     /// Mean price of a million requests before, during and after, in millionths of a US dollar.
     pub price_micro_usd: [i64; 3],
-    /// Loads where demand and capacity are declared.
+    /// Loads as they are to be expected, where demand and capacity are declared.
     pub loads: Vec<LoadRow>,
+    /// Loads as endpoints told them, where they do.
+    #[serde(default)]
+    pub told_loads: Vec<ToldLoad>,
 }
 
 /// Clients that moved.
@@ -136,7 +141,19 @@ pub struct Flow {
     pub clients_basis_points: u64,
 }
 
-/// The load of an endpoint.
+/// The load that an endpoint told, in thousandths of its capacity.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct ToldLoad {
+    /// The endpoint.
+    pub endpoint: String,
+    /// Before the drill; absent if that world is not known.
+    pub before_permille: Option<u16>,
+    /// When it ended.
+    pub end_permille: u16,
+}
+
+/// The load of an endpoint, reckoned from its service's `peak`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct LoadRow {
@@ -166,7 +183,8 @@ pub fn report(over: &Over, after: &World) -> Report {
             let name = service.name.to_string();
             let marks = record.services.iter().find(|one| *one.service == *name).map_or(Marks::default(), |one| one.marks);
             let worlds = [before, during, after].map(|world| side(world, service, &mix));
-            of_service(service, &marks, record.started.map(|started| (drill.made, started)), ended, &worlds, &mix)
+            let told = of_service(service, &marks, record.started.map(|started| (drill.made, started)), ended, &worlds, &mix);
+            ServiceReport { told_loads: told_loads(service, over), ..told }
         })
         .collect();
     told.sort_by_key(|one| (one.rto_ms.is_none(), std::cmp::Reverse(one.moved_basis_points)));
@@ -254,6 +272,7 @@ fn of_service(
         rtt_us: [there.rtt[0].0, there.rtt[1].0, back.rtt[1].0],
         price_micro_usd: [there.price[0].0, there.price[1].0, back.price[1].0],
         loads: loads(&there, &back),
+        told_loads: Vec::new(),
     }
 }
 
@@ -273,6 +292,23 @@ fn loads(there: &Shift, back: &Shift) -> Vec<LoadRow> {
         permille: [*before, *during, after(key)].map(|load| load.map(|load| load.0)),
     };
     there.loads.iter().map(row).collect()
+}
+
+/// What the endpoints of a service told of their load: before, and at the end, for clients and their load follow answers slowly.
+fn told_loads(service: &Service, over: &Over) -> Vec<ToldLoad> {
+    let Some(last) = over.last.as_deref() else { return Vec::new() };
+    let of = |world: &World, name: &str| {
+        let id = world.catalog.service_named(&service.name)?;
+        let mut endpoints = world.catalog.endpoints_of(world.catalog.service(id));
+        endpoints.find(|(_, endpoint)| &*endpoint.name == name).map(|(id, _)| world.status(id).load.0)
+    };
+    let Some(id) = last.catalog.service_named(&service.name) else { return Vec::new() };
+    let rows = last.catalog.endpoints_of(last.catalog.service(id)).map(|(id, endpoint)| ToldLoad {
+        endpoint: endpoint.name.to_string(),
+        before_permille: over.before.as_deref().and_then(|before| of(before, &endpoint.name)),
+        end_permille: last.status(id).load.0,
+    });
+    rows.filter(|row| row.end_permille > 0 || row.before_permille.is_some_and(|load| load > 0)).collect()
 }
 
 /// A share of all clients in hundredths of a per cent, rounded.

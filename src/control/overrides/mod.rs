@@ -4,7 +4,7 @@
 //! touches health; it sets [`Status::intent`](crate::health::Status::intent) and [`share`](crate::health::Status::share).
 //!
 //! ```text
-//! Wish ─► propose(world, overrides, now) ─► Refusal
+//! Wish ─► propose(world, overrides, moves of drills, now) ─► Refusal
 //!                     │
 //!                     ▼
 //!                 Proposal ─► written to disk ─► Event::Overridden ─► statuses, notes, Effects::intents
@@ -29,7 +29,7 @@ pub use intents::IntentChange;
 pub(super) use intents::{Intents, Shift};
 pub use moved::{Moved, ServiceMoved, Way, moved};
 pub use propose::{Clear, Proposal, Refusal, Set, Unsafe, Which, Wish, propose};
-pub(in crate::control) use propose::{in_the_end as with_overrides, unsafe_of};
+pub(in crate::control) use propose::{earlier, in_the_end as with_overrides, unsafe_of};
 pub use release::{NoReturn, Release, Released};
 pub(super) use safety::refuse_reload;
 pub use selector::{Selector, SelectorError};
@@ -38,7 +38,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::limits::{MOVES_MAX, OVERRIDE_LIFE_MS_MAX, OVERRIDE_LIFE_MS_MIN, OVERRIDE_WORDS_OCTETS_MAX, OVERRIDES_MAX};
+use crate::limits::{MARKS_MAX, MOVES_MAX, OVERRIDE_LIFE_MS_MAX, OVERRIDE_LIFE_MS_MIN, OVERRIDE_WORDS_OCTETS_MAX, OVERRIDES_MAX};
 use crate::units::{Moment, Permille};
 use crate::world::{Deed, Note};
 
@@ -96,6 +96,19 @@ pub struct Overrides {
     pub all: Vec<Override>,
     /// When overrides moved clients away and how many, earliest first, as far back as a rule may look.
     pub moves: Vec<Move>,
+    /// Services whose tiers were released and when, earliest first, as far back as a process that hands over may have been asked.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub releases: Vec<Mark>,
+}
+
+/// That an operator let the clients of a service return.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Mark {
+    /// When.
+    pub at: Moment,
+    /// The service's owner name.
+    pub service: Box<str>,
 }
 
 /// That an override moved clients away.
@@ -121,6 +134,12 @@ impl Overrides {
         self.all.iter().find(|one| one.id == id)
     }
 
+    /// Services that were released at this moment or later. Whoever took over from the process that did so knows of no other way that it was: it had
+    /// read what was latched before.
+    pub fn released_since(&self, moment: Moment) -> impl Iterator<Item = &str> {
+        self.releases.iter().filter(move |mark| mark.at >= moment).map(|mark| &*mark.service)
+    }
+
     /// Whether these could have come from here: numbers that grow, lives and shares within their limits. What was read from a file is asked.
     #[must_use]
     pub fn is_sound(&self) -> bool {
@@ -129,8 +148,10 @@ impl Overrides {
             let is_share = !matches!(one.action, Action::Weight(share) if share >= Permille::WHOLE);
             one.id <= self.last && (OVERRIDE_LIFE_MS_MIN..=OVERRIDE_LIFE_MS_MAX).contains(&life_ms) && is_share
         };
-        let (numbers_grow, times_grow) = (self.all.is_sorted_by(|one, next| one.id < next.id), self.moves.is_sorted_by_key(|moved| moved.at));
-        self.all.len() <= OVERRIDES_MAX && self.moves.len() <= MOVES_MAX && numbers_grow && times_grow && self.all.iter().all(is_one)
+        let numbers_grow = self.all.is_sorted_by(|one, next| one.id < next.id);
+        let times_grow = self.moves.is_sorted_by_key(|moved| moved.at) && self.releases.is_sorted_by_key(|mark| mark.at);
+        let are_few = self.all.len() <= OVERRIDES_MAX && self.moves.len() <= MOVES_MAX && self.releases.len() <= MARKS_MAX;
+        are_few && numbers_grow && times_grow && self.all.iter().all(is_one)
     }
 }
 

@@ -161,22 +161,32 @@ fn words(numbers: &[u64]) -> String {
     numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
-/// Tells which overrides would be in force if a wish were granted. `present` are those in force, as of this world.
+/// Tells which overrides would be in force if a wish were granted. `present` are those in force, as of this world; `drilled` is when drills moved clients, since
+/// rules count those with the others.
 ///
 /// # Errors
 /// [`Refusal`]; nothing changes in any case.
-pub fn propose(world: &World, present: &Overrides, wish: &Wish, now: Moment) -> Result<Proposal, Refusal> {
+pub fn propose(world: &World, present: &Overrides, drilled: &[Move], wish: &Wish, now: Moment) -> Result<Proposal, Refusal> {
     let mut present = present.in_force(now);
     present.moves.retain(|moved| now.millis_since(moved.at) <= u64::from(SAFETY_SPAN_MS_MAX));
+    let earlier = earlier(&present.moves, drilled, now);
     match wish {
-        Wish::Set(set) => propose_set(world, &present, set, now),
+        Wish::Set(set) => propose_set(world, &present, &earlier, set, now),
         Wish::Clear(clear) => propose_clear(world, &present, clear),
-        Wish::Release(release) => propose_release(world, &present, release, now),
+        Wish::Release(release) => propose_release(world, &present, &earlier, release, now),
     }
 }
 
+/// When clients were moved, by whatever, as far back as a rule may look: earliest first.
+pub(in crate::control) fn earlier(some: &[Move], others: &[Move], now: Moment) -> Vec<Move> {
+    let is_recent = |moved: &Move| now.millis_since(moved.at) <= u64::from(SAFETY_SPAN_MS_MAX);
+    let mut all: Vec<Move> = some.iter().chain(others).copied().filter(is_recent).collect();
+    all.sort_by_key(|moved| moved.at);
+    all
+}
+
 /// With one more.
-fn propose_set(world: &World, present: &Overrides, set: &Set, now: Moment) -> Result<Proposal, Refusal> {
+fn propose_set(world: &World, present: &Overrides, earlier: &[Move], set: &Set, now: Moment) -> Result<Proposal, Refusal> {
     if !(OVERRIDE_LIFE_MS_MIN..=OVERRIDE_LIFE_MS_MAX).contains(&set.life_ms) {
         return Err(Refusal::Life);
     }
@@ -208,7 +218,7 @@ fn propose_set(world: &World, present: &Overrides, set: &Set, now: Moment) -> Re
     let moved = moved(&before, &after);
     let mut forced = Vec::new();
     if before.statuses.of.iter().zip(&after.statuses.of).any(|(was, is)| restricts(is) < restricts(was)) {
-        forced = unsafe_of(&before, &after, &moved, present, now);
+        forced = unsafe_of(&before, &after, &moved, earlier, now);
         if moved.clients > Permille(0) {
             remember(&mut next.moves, Move { at: now, share: moved.clients });
         }
@@ -285,7 +295,7 @@ const fn restricts(status: &Status) -> u16 {
 }
 
 /// Every safety rule that a change breaks, the gravest first.
-pub(in crate::control) fn unsafe_of(before: &World, after: &World, moved: &Moved, present: &Overrides, now: Moment) -> Vec<Unsafe> {
+pub(in crate::control) fn unsafe_of(before: &World, after: &World, moved: &Moved, earlier: &[Move], now: Moment) -> Vec<Unsafe> {
     let catalog: &Catalog = &before.catalog;
     let mut classes = Classes::new(catalog, &before.geo);
     let mut found: Vec<Unsafe> = Vec::new();
@@ -300,22 +310,22 @@ pub(in crate::control) fn unsafe_of(before: &World, after: &World, moved: &Moved
         }
     }
     found.sort_by_key(|rule| !matches!(rule, Unsafe::LastEndpoint { .. }));
-    found.extend(pace(&catalog.safety, moved, present, now));
+    found.extend(pace(&catalog.safety, moved, earlier, now));
     found
 }
 
 /// Every safety rule about how many clients are moved and how soon after each other that a move breaks.
-pub(super) fn pace(safety: &Safety, moved: &Moved, present: &Overrides, now: Moment) -> Vec<Unsafe> {
+pub(super) fn pace(safety: &Safety, moved: &Moved, earlier: &[Move], now: Moment) -> Vec<Unsafe> {
     let mut found = Vec::new();
     if moved.clients == Permille(0) {
         return found;
     }
     let gate_ms = u64::from(safety.gate_ms);
-    let since = present.moves.last().map(|moved| now.millis_since(moved.at));
+    let since = earlier.last().map(|moved| now.millis_since(moved.at));
     found.extend(since.filter(|since| *since < gate_ms).map(|since| Unsafe::Gate { ago_s: since / 1_000, gate_s: gate_ms / 1_000 }));
     if let Some(most) = &safety.moved {
         let per_ms = u64::from(most.per_ms);
-        let counted = present.moves.iter().filter(|moved| now.millis_since(moved.at) < per_ms);
+        let counted = earlier.iter().filter(|moved| now.millis_since(moved.at) < per_ms);
         let already = Permille(counted.fold(0, |sum: u16, moved| sum.saturating_add(moved.share.0)));
         if already.0.saturating_add(moved.clients.0) > most.share.0 {
             found.push(Unsafe::TooMuchMoved { would: moved.clients, already, most: most.share, per_s: per_ms / 1_000 });

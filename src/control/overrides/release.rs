@@ -1,9 +1,10 @@
 //! Tiers that were left and are to be released: who would move, and why not. A voluntary move, so the pace that `[safety]` sets binds it.
 
 use super::propose::{Proposal, Refusal, pace};
-use super::{Move, Overrides, Words, moved, remember};
+use super::{Mark, Move, Overrides, Words, moved, remember};
 use crate::catalog::{Service, ServiceId, glob};
 use crate::control::failback::{is_manual, range, set, waiting_of};
+use crate::limits::{MARKS_MAX, MARKS_SPAN_MS};
 use crate::near::Hints;
 use crate::units::{Moment, Permille};
 use crate::world::World;
@@ -60,7 +61,7 @@ pub enum NoReturn {
 }
 
 /// With what was left released.
-pub(super) fn propose_release(world: &World, present: &Overrides, release: &Release, now: Moment) -> Result<Proposal, Refusal> {
+pub(super) fn propose_release(world: &World, present: &Overrides, earlier: &[Move], release: &Release, now: Moment) -> Result<Proposal, Refusal> {
     let catalog = &world.catalog;
     let word = &release.service;
     let is_named = |service: &Service| glob(word, &service.label) || glob(word, &service.name.to_string());
@@ -90,7 +91,7 @@ pub(super) fn propose_release(world: &World, present: &Overrides, release: &Rele
         return Err(failed.unwrap_or_else(|| NoReturn::Nothing(word.clone())).into());
     }
     let moved = moved(world, &after);
-    let forced = pace(&catalog.safety, &moved, present, now);
+    let forced = pace(&catalog.safety, &moved, earlier, now);
     if let Some(first) = forced.first().filter(|_| release.force.is_none()) {
         return Err(Refusal::Unsafe(first.clone()));
     }
@@ -98,5 +99,9 @@ pub(super) fn propose_release(world: &World, present: &Overrides, release: &Rele
     if moved.clients > Permille(0) {
         remember(&mut next.moves, Move { at: now, share: moved.clients });
     }
+    next.releases.retain(|mark| now.millis_since(mark.at) <= MARKS_SPAN_MS);
+    next.releases.extend(released.iter().map(|released| Mark { at: now, service: released.service.clone() }));
+    let too_many = next.releases.len().saturating_sub(MARKS_MAX);
+    next.releases.drain(..too_many);
     Ok(Proposal { next, made: None, endpoints: 0, gone: Vec::new(), released, moved, forced })
 }

@@ -2,40 +2,20 @@
 
 use std::sync::Arc;
 
-use aya_gslb::catalog::{Catalog, EndpointId};
-use aya_gslb::config::{SourceFile, compile};
-use aya_gslb::control::overrides::{Action, Clear, Override, Proposal, Refusal, Set, Which, Wish, Words, propose};
+use aya_gslb::catalog::EndpointId;
+use aya_gslb::control::overrides::{Action, Clear, Override, Proposal, Refusal, Set, Which, Wish, propose};
 use aya_gslb::control::{Controller, Effects, Event};
-use aya_gslb::geo::Geo;
 use aya_gslb::health::Status;
-use aya_gslb::steer::{Ask, Client, Family, Silent, decide};
 use aya_gslb::units::Moment;
 use aya_gslb::world::World;
 
-pub(crate) const START: Moment = Moment(1_700_000_000_000);
-pub(crate) const MINUTE: u64 = 60_000;
-pub(crate) const HOUR: u64 = 60 * MINUTE;
+use crate::small::{HOUR, START, answer, endpoint_id, loaded, two_countries, words};
 
 /// `api` serves Germans from the EU only: from Frankfurt, else from Ireland; `shop` serves anybody from anywhere. Clients of 20.0.0.0/8 are in
 /// Germany, those of 30.0.0.0/8 in the United States. Nothing is probed.
-pub(crate) const ZONE: &str = r#"
-zone = "gslb.example.com"
-[ns]
-ns1 = ["192.0.2.53"]
-ns2 = ["198.51.100.53"]
-[network.germany]
-prefixes = ["20.0.0.0/8"]
-country = "DE"
-at = [50.1, 8.7]
-[network.america]
-prefixes = ["30.0.0.0/8"]
-country = "US"
-at = [38.9, -77.0]
-[residency.eu-personal]
-clients = ["EU"]
-regions = ["EU"]
-unknown = "exempt"
-[service.api]
+pub(crate) const ZONE: &str = concat!(
+    two_countries!(),
+    r#"[service.api]
 residency = ["eu-personal"]
 [service.api.endpoint.aws-eu-west-1]
 a = ["192.0.2.1"]
@@ -49,21 +29,8 @@ a = ["192.0.2.11"]
 a = ["192.0.2.12"]
 [service.shop.endpoint.aws-us-east-1]
 a = ["192.0.2.13"]
-"#;
-
-pub(crate) const GERMAN: [u8; 4] = [20, 0, 0, 0];
-pub(crate) const AMERICAN: [u8; 4] = [30, 0, 0, 0];
-
-pub(crate) fn loaded(toml: &str) -> (Arc<Catalog>, Arc<Geo>) {
-    let source = SourceFile { name: "test.toml".into(), text: toml.into() };
-    let catalog = compile(vec![source], &|_, _| Err("there is none".into())).unwrap_or_else(|failure| panic!("{failure}: {:?}", failure.diagnostics)).catalog;
-    let geo = Geo::compile(&catalog, &[]).unwrap();
-    (Arc::new(catalog), Arc::new(geo))
-}
-
-pub(crate) fn words(text: &str) -> Words {
-    Words::parse(text).unwrap()
-}
+"#
+);
 
 /// A drain of this selector by anna for maintenance, for four hours, at once.
 pub(crate) fn drain(selector: &str) -> Set {
@@ -99,7 +66,7 @@ impl Desk {
 
     /// What would come of a wish; nothing changes.
     pub(crate) fn propose(&self, wish: &Wish) -> Result<Proposal, Refusal> {
-        propose(self.controller.world(), self.controller.overrides(), wish, self.now)
+        propose(self.controller.world(), self.controller.overrides(), &self.controller.drills().moves, wish, self.now)
     }
 
     /// Has a wish granted, as the edge does it.
@@ -129,9 +96,7 @@ impl Desk {
     }
 
     pub(crate) fn id(&self, service: &str, endpoint: &str) -> EndpointId {
-        let catalog = &self.world().catalog;
-        let service = catalog.services.iter().find(|known| &*known.label == service).unwrap();
-        catalog.endpoints_of(service).find(|(_, known)| &*known.name == endpoint).unwrap().0
+        endpoint_id(&self.world().catalog, service, endpoint)
     }
 
     pub(crate) fn status(&self, service: &str, endpoint: &str) -> Status {
@@ -140,13 +105,7 @@ impl Desk {
 
     /// The endpoint that a client gets, with whether the answer is moving.
     pub(crate) fn answer(&self, service: &str, client: [u8; 4]) -> (String, bool) {
-        let world = self.world();
-        let index = world.catalog.services.iter().position(|known| &*known.label == service).unwrap();
-        let service = aya_gslb::catalog::ServiceId(u32::try_from(index).unwrap());
-        let client = Client::at(client.into(), 24, &world.geo);
-        let chosen = decide(&Ask { service, client, family: Family::V4 }, world, &mut Silent).choose(&client, world);
-        let first = chosen.endpoints().first().map_or_else(|| "nothing".to_owned(), |id| world.catalog.endpoint(*id).name.to_string());
-        (first, chosen.moving)
+        answer(self.world(), service, client)
     }
 
     /// How many of a thousand German clients of the shop get each endpoint.
