@@ -127,7 +127,6 @@ pub fn spawn(start: Start) -> ControlHandle {
         .inspect_err(|error| tracing::error!(%error, "nothing is probed: there is no thread for it"))
         .ok();
     let bench = Bench { keeper, job: None, jobs: Vec::new(), entries: Vec::new(), overrides: tell_overrides, intents };
-    let drilling = Drilling::new(drills, tell_drills);
     let mut task = Task {
         controller,
         publisher,
@@ -144,7 +143,7 @@ pub fn spawn(start: Start) -> ControlHandle {
         unwritten: false,
         prober,
         bench,
-        drilling,
+        drilling: Drilling::new(drills, tell_drills),
     };
     task.carry_out_drill(notes);
     tokio::spawn(task.run(observed, asked, wished));

@@ -34,7 +34,7 @@ pub fn node(toml: &str, folder: Option<&Path>) -> Node {
 pub fn ask(node: &Node, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> (u16, String, String) {
     let mut stream = TcpStream::connect(node.admin_address().unwrap()).unwrap();
     stream.set_read_timeout(Some(PATIENCE)).unwrap();
-    let more: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let more = headers.iter().fold(String::new(), |more, (name, value)| more + name + ": " + value + "\r\n");
     let head = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{more}content-length: {}\r\n\r\n", body.len());
     stream.write_all((head + body).as_bytes()).unwrap();
     let mut answer = String::new();

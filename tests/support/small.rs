@@ -1,5 +1,14 @@
 //! A zone of two countries, and what an answer of it comes to: for tests that move a controller's clock by hand.
-#![allow(dead_code, unused_imports, unused_macros, missing_docs, unreachable_pub, clippy::missing_docs_in_private_items, clippy::unwrap_used, clippy::missing_panics_doc)] // a workshop of tests: each crate uses a part of it
+#![allow(
+    dead_code,
+    unused_imports,
+    unused_macros,
+    missing_docs,
+    unreachable_pub,
+    clippy::missing_docs_in_private_items,
+    clippy::unwrap_used,
+    clippy::missing_panics_doc
+)] // a workshop of tests: each crate uses a part of it
 
 use std::sync::Arc;
 
