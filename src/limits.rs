@@ -259,10 +259,6 @@ pub const SELECTOR_WORDS_MAX: usize = 8;
 pub const PROPOSALS_QUEUED_MAX: usize = 16;
 /// Moves of clients that are remembered for the safety rules; with more, the newest two are remembered as one.
 pub const MOVES_MAX: usize = 256;
-/// Releases of tiers that are remembered for a process that takes over; with more, the newest are.
-pub const MARKS_MAX: usize = 512;
-/// Milliseconds for which they are: longer than a process takes to become ready.
-pub const MARKS_SPAN_MS: u64 = 60 * 60 * 1000;
 /// Endpoints whose new intent is told one by one; more are counted.
 pub const INTENTS_TOLD_MAX: usize = 256;
 /// Octets of the file of overrides that are read: a full list has less than a third.
@@ -528,8 +524,6 @@ const _: () = assert!(1_000 % DRAIN_STEPS == 0, "steps of thousandths are even")
 const _: () = assert!(OVERRIDES_MAX < u16::MAX as usize, "the number of an override in force has 16 bits, and one is left for none");
 const _: () = assert!(SAFETY_REGIONS_MAX as usize <= ENDPOINTS_PER_SERVICE_MAX);
 const _: () = assert!(OVERRIDES_FILE_OCTETS_MAX >= (3 * OVERRIDES_MAX * (2 * OVERRIDE_WORDS_OCTETS_MAX + SELECTOR_OCTETS_MAX + 200)) as u64);
-const _: () =
-    assert!(OVERRIDES_FILE_OCTETS_MAX / 3 * 2 >= (MARKS_MAX * (5 * NAME_OCTETS_MAX + 60) + MOVES_MAX * 50) as u64, "and what is remembered fits beside it");
 const _: () = assert!(MOVED_PER_MS >= SAFETY_SPAN_MS_MIN && MOVED_PER_MS <= SAFETY_SPAN_MS_MAX);
 const _: () = assert!(ANSWERS_MAX <= CELL_CANDIDATES_MAX, "a fixed answer fits a cell");
 const _: () = assert!(LOCALITIES_MAX <= 1 << 16);

@@ -22,6 +22,7 @@ pub use worlds::{Publisher, Reader, Worlds};
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::task::JoinHandle;
@@ -79,8 +80,7 @@ pub fn spawn(start: Start) -> ControlHandle {
     for complaint in roots.complaints() {
         tracing::warn!(complaint, "trusted certificates");
     }
-    let started = clock.now();
-    let mut controller = Controller::new(catalog, geo, started);
+    let mut controller = Controller::new(catalog, geo, clock.now());
     let mut publisher = Publisher::new(Arc::clone(controller.world()));
     let keeper = overrides.as_deref().map(|folder| Arc::new(Keeper::new(folder)));
     let (known, lost) = recollect(state.as_deref(), keeper.as_deref());
@@ -119,6 +119,7 @@ pub fn spawn(start: Start) -> ControlHandle {
         shelf,
         lost,
         ready,
+        courted: Arc::default(),
     };
     let prober = Prober::new(clock.clone(), roots).with_commands(allowed);
     tokio::spawn(resolve::run(plan.clone(), events.clone(), name_servers, clock.clone(), seed, Arc::clone(&lookups)));
@@ -131,7 +132,7 @@ pub fn spawn(start: Start) -> ControlHandle {
         controller,
         publisher,
         clock,
-        started,
+        courted: Arc::clone(&handle.courted),
         plans,
         targets,
         lookups,
@@ -171,8 +172,8 @@ struct Task {
     publisher: Publisher,
     /// Tells the time.
     clock: Clock,
-    /// When the files of an earlier process were read.
-    started: Moment,
+    /// Whether a process that is to follow this one may have read its files already.
+    courted: Arc<AtomicBool>,
     /// Tells probes and look-ups what to ask. When it goes, they end.
     plans: watch::Sender<Plan>,
     /// Tells the probes what aliases were resolved to.
@@ -308,11 +309,7 @@ impl Task {
             }
             Some(Done::Read(overrides, drills)) => {
                 if let Some(overrides) = overrides.filter(|read| read.last >= self.controller.overrides().last) {
-                    // What was latched was read at the start: the process before this one may have been asked to release it since.
-                    let services = overrides.released_since(self.started).map(Box::from).collect();
-                    let why: Arc<str> = "as in the file".into();
-                    let overridden = Event::Overridden { overrides: Arc::new(overrides), why: Arc::clone(&why) };
-                    self.handle([overridden, Event::Released { services, why }]);
+                    self.handle([Event::Overridden { overrides: Arc::new(overrides), why: "as in the file".into() }]);
                 }
                 return self.take_read_drills(drills);
             }

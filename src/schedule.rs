@@ -67,6 +67,8 @@ pub struct Schedule {
     lanes: [Lane; 2],
     /// Entries whose turn has come, and whose alias has no address.
     parked: Vec<Key>,
+    /// Milliseconds within which turns are taken together.
+    together_ms: u64,
 }
 
 /// Probes that share room.
@@ -226,7 +228,14 @@ impl Schedule {
             due: BinaryHeap::new(),
             lanes: [room.max(1), room.clamp(1, EXECS_IN_FLIGHT_MAX)].map(Lane::new),
             parked: Vec::new(),
+            together_ms: 0,
         }
+    }
+
+    /// One that starts whatever is due within so many milliseconds as soon as anything is: who asks wakes once for many.
+    #[must_use]
+    pub fn taking_together(self, together_ms: u64) -> Self {
+        Self { together_ms, ..self }
     }
 
     /// Takes a new plan. Probes that were in the old one and are not to start afresh keep their turns; the others are due at once.
@@ -260,8 +269,11 @@ impl Schedule {
 
     /// The next probe to be asked now, if one is due and there is room. It counts as under way until [`Schedule::finish`].
     pub fn start(&mut self, now: Moment) -> Option<(Key, &ProbeSpec)> {
+        // Nothing is started early by itself, or a lone probe would always be.
+        let is_due = self.due.peek().is_some_and(|Reverse((due, _))| *due <= now);
+        let soon = if is_due { now.plus_millis(self.together_ms) } else { now };
         while let Some(&Reverse((due, key))) = self.due.peek()
-            && due <= now
+            && due <= soon
         {
             self.due.pop();
             self.lanes[key.lane.index()].ready.push_back(key);

@@ -116,6 +116,13 @@ impl fmt::Display for Permille {
     }
 }
 
+/// `1 zone`, `2 zones`: so many of what a regular noun names.
+#[must_use]
+pub fn counted(count: usize, noun: &str) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} {noun}{plural}")
+}
+
 /// `whole · numerator ÷ denominator`, rounded down, without overflow on the way; a denominator of 0 counts as 1, and what does not fit is the highest number.
 #[must_use]
 pub fn part(whole: u64, numerator: u64, denominator: u64) -> u64 {

@@ -389,7 +389,7 @@ async fn grant(context: &Context, wish: Wish, dry_run: bool) -> Result<DrilledVi
     if !dry_run {
         context.telemetry.count_drill_wish(match &outcome {
             Ok(_) => Wished::Granted,
-            Err(NotGranted::Refused(_) | NotGranted::Drill(_) | NotGranted::NoFolder | NotGranted::Busy) => Wished::Refused,
+            Err(NotGranted::Refused(_) | NotGranted::Drill(_) | NotGranted::NoFolder | NotGranted::Busy | NotGranted::Followed) => Wished::Refused,
             Err(NotGranted::Audit { .. } | NotGranted::Write(_) | NotGranted::Unwritten(_) | NotGranted::Ended) => Wished::Failed,
         });
     }

@@ -335,7 +335,7 @@ pub(super) async fn wish_for(context: &Context, wish: Wish, dry_run: bool) -> Re
     if !dry_run {
         context.telemetry.count_wish(match &outcome {
             Ok(_) => Wished::Granted,
-            Err(NotGranted::Refused(_) | NotGranted::Drill(_) | NotGranted::NoFolder | NotGranted::Busy) => Wished::Refused,
+            Err(NotGranted::Refused(_) | NotGranted::Drill(_) | NotGranted::NoFolder | NotGranted::Busy | NotGranted::Followed) => Wished::Refused,
             Err(NotGranted::Audit { .. } | NotGranted::Write(_) | NotGranted::Unwritten(_) | NotGranted::Ended) => Wished::Failed,
         });
     }
@@ -352,7 +352,7 @@ pub(super) fn problem(refused: &NotGranted) -> Problem {
         | NotGranted::Drill(Undrilled::Unprobed { .. } | Undrilled::OneAtATime(_) | Undrilled::Unsafe(_))
         | NotGranted::NoFolder => StatusCode::CONFLICT,
         NotGranted::Audit { .. } | NotGranted::Write(_) | NotGranted::Unwritten(_) => StatusCode::INTERNAL_SERVER_ERROR,
-        NotGranted::Busy | NotGranted::Ended => StatusCode::SERVICE_UNAVAILABLE,
+        NotGranted::Busy | NotGranted::Followed | NotGranted::Ended => StatusCode::SERVICE_UNAVAILABLE,
     };
     let mut detail = refused.to_string();
     if let Some(source) = std::error::Error::source(refused).filter(|_| status == StatusCode::INTERNAL_SERVER_ERROR) {

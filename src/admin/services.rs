@@ -197,11 +197,17 @@ pub(super) fn bad(detail: impl Into<String>) -> Problem {
 /// The service that is called so.
 pub(super) fn find_service<'w>(world: &'w World, name: &str) -> Result<(ServiceId, &'w Service), Problem> {
     let catalog = &world.catalog;
-    let found = name.parse::<Name>().ok().and_then(|name| catalog.service_named(&name));
+    let by_name = || name.parse::<Name>().ok().and_then(|name| catalog.service_named(&name));
+    // A label will do where one service alone has it.
+    let by_label = || {
+        let mut labelled = catalog.services.iter().zip((0..).map(ServiceId)).filter(|(service, _)| service.label.eq_ignore_ascii_case(name));
+        labelled.next().filter(|_| labelled.next().is_none()).map(|(_, id)| id)
+    };
+    let found = by_name().or_else(by_label);
     found.map(|id| (id, catalog.service(id))).ok_or_else(|| {
         let names: Vec<String> = catalog.services.iter().map(|service| service.name.to_string()).collect();
         let word = name.trim_end_matches('.').to_ascii_lowercase();
-        unknown("service", name, &word, names.iter().map(String::as_str))
+        unknown("service", name, &word, names.iter().map(String::as_str).chain(catalog.services.iter().map(|service| &*service.label)))
     })
 }
 

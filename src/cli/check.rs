@@ -8,6 +8,7 @@ use serde_json::json;
 use super::Exit;
 use super::draw::{as_json, draw};
 use crate::config::{Diagnostic, Failure, Loaded, MayRun, Severity, SourceFile, load_for};
+use crate::units::counted;
 
 /// What `aya check` is told.
 #[derive(Clone, Debug, clap::Args)]
@@ -151,10 +152,4 @@ impl Report {
         })
         .to_string()
     }
-}
-
-/// `1 zone`, `2 zones`.
-fn counted(count: usize, noun: &str) -> String {
-    let plural = if count == 1 { "" } else { "s" };
-    format!("{count} {noun}{plural}")
 }

@@ -23,6 +23,7 @@ use super::overrides::{Nodes, exit_of, moves, seconds, tell_all, who};
 use crate::admin::drills::{DrillView, DrilledView, ListView, RunRequest};
 use crate::control::drills::Report;
 use crate::limits::{CONTROL_TICK_MS, DRILL_ERRORS_PERMILLE, DRILL_LIFE_MS_MAX, DRILL_PRE_ROLL_MS_MAX};
+use crate::units::counted;
 
 /// How often a node is asked how far its drill is.
 const LOOK_AGAIN: Duration = Duration::from_millis(4 * CONTROL_TICK_MS);
@@ -327,7 +328,8 @@ fn pause() {
 fn abort(args: &AbortArgs) -> Exit {
     let Some(who) = who(args.who.as_deref()) else { return Exit::Error };
     let ask = |client: &Client| {
-        let id = newest(client, args.id)?;
+        let none = || ClientError::Refused { api: client.api().to_owned(), status: 404, detail: "no drill is announced or running".to_owned() };
+        let id = args.id.map_or_else(|| list(client)?.current.map(|one| one.id).ok_or_else(none), Ok)?;
         let body = client.delete(&format!("/v1/drills/{id}"), &[("who", &who), ("why", &args.why)])?;
         read::<DrilledView>(client, &body)
     };
@@ -340,7 +342,12 @@ fn told_drilled(drilled: &DrilledView) -> String {
     let DrillView { id, plays, selector, starts, starts_in_seconds, ends, why, .. } = &drilled.drill;
     let would = if drilled.dry_run { "would be announced: " } else { "announced: " };
     let _ = writeln!(text, "{would}drill {id}, {plays} {selector}: {why}");
-    let _ = writeln!(text, "  {} endpoints of {} services, from {starts} (in {starts_in_seconds} s) to {ends}", drilled.endpoints, drilled.services);
+    let _ = writeln!(
+        text,
+        "  {} of {}, from {starts} (in {starts_in_seconds} s) to {ends}",
+        counted(drilled.endpoints, "endpoint"),
+        counted(drilled.services, "service")
+    );
     if !drilled.unprobed.is_empty() {
         let _ = writeln!(text, "  not probed, so nothing can be played with them: {}", drilled.unprobed.join(", "));
     }

@@ -312,8 +312,9 @@ impl Prepared {
             (Some(path), Some(heirlooms)) => {
                 let _inside = runtime.enter();
                 let offer = Offer::new(&path, heirlooms, lineage.legacy())?;
+                let followed = control.clone();
                 Some(runtime.spawn(async move {
-                    let successor = offer.taken().await;
+                    let successor = offer.taken(|is_followed| followed.be_followed(is_followed)).await;
                     tell.send_replace(true);
                     successor
                 }))

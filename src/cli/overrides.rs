@@ -21,6 +21,7 @@ use super::client::{Client, ClientError, Reach};
 use super::{Exit, chain, tell_error};
 use crate::admin::overrides::{GrantedView, ListView, MovedView, OverrideView, SetRequest};
 use crate::config::duration_ms;
+use crate::units::counted;
 
 /// What `aya override` is told.
 #[derive(Debug, Args)]
@@ -152,12 +153,23 @@ pub(super) fn seconds(text: &str) -> Result<u64, String> {
 /// Who does it: as told, or the user of this system.
 #[expect(clippy::print_stderr, reason = "this is where people are told")]
 pub(super) fn who(told: Option<&str>) -> Option<String> {
-    let user = || ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok()).filter(|user| !user.is_empty());
-    let who = told.map(str::to_owned).or_else(user);
+    let user = || ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok().filter(|user| !user.is_empty()));
+    // In a container neither is set.
+    let listed = || name_of(rustix::process::getuid().as_raw(), &std::fs::read_to_string("/etc/passwd").ok()?);
+    let who = told.map(str::to_owned).or_else(user).or_else(listed);
     if who.is_none() {
         eprintln!("aya: nobody knows who you are: say it with --who NAME");
     }
     who
+}
+
+/// The name of a user in the system's list of them, passwd(5).
+fn name_of(user: u32, list: &str) -> Option<String> {
+    let mut names = list.lines().filter_map(|line| {
+        let mut fields = line.split(':');
+        Some((fields.next()?, fields.nth(1)?.parse::<u32>().ok()?))
+    });
+    names.find(|(name, id)| *id == user && !name.is_empty()).map(|(name, _)| name.to_owned())
 }
 
 /// Runs `aya override`.
@@ -352,7 +364,13 @@ fn told(granted: &GrantedView) -> String {
 /// Who moves, in words.
 pub(super) fn moves(moved: &MovedView, verb: &str) -> String {
     let mut text = String::new();
-    let _ = writeln!(text, "{} % of the clients {verb} ({} endpoints of {} services)", moved.clients_percent, moved.endpoints, moved.services);
+    let _ = writeln!(
+        text,
+        "{} % of the clients {verb} ({} of {})",
+        moved.clients_percent,
+        counted(moved.endpoints, "endpoint"),
+        counted(moved.services, "service")
+    );
     for service in &moved.most {
         let nowhere = || "no answer".to_owned();
         let ways: Vec<String> = service
@@ -365,4 +383,16 @@ pub(super) fn moves(moved: &MovedView, verb: &str) -> String {
         let _ = writeln!(text, "  {}: {} % ({}{more})", service.service, service.clients_percent, ways.join(", "));
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_has_no_name_in_the_environment_has_one_in_the_list_of_users() {
+        let list = "root:x:0:0:root:/root:/bin/bash\n\n# no user\n:x:7:7::/:/bin/false\nanna:x:1000:1000:Anna:/home/anna:/bin/sh\n";
+        assert_eq!((name_of(0, list).as_deref(), name_of(1_000, list).as_deref()), (Some("root"), Some("anna")));
+        assert_eq!((name_of(7, list), name_of(1, list)), (None, None));
+    }
 }

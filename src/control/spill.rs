@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::EndpointName;
-use crate::catalog::{Catalog, RegionId, ServiceId};
+use crate::catalog::{Catalog, EndpointId, RegionId, ServiceId};
 use crate::demand::{Fit, Mix, Orders, fit};
 use crate::geo::Geo;
 use crate::health::{Health, Status};
@@ -81,6 +81,11 @@ impl Spill {
         let capacity = endpoint.capacity?.max(1);
         let load = Permille(u16::try_from(u128::from(rps) * 1000 / u128::from(capacity)).unwrap_or(u16::MAX));
         (load.0.abs_diff(published.0) >= LOAD_DEAD_BAND_PERMILLE).then_some(load)
+    }
+
+    /// What an endpoint reported last, in requests per second, if that still counts.
+    pub(super) fn reported(&self, id: EndpointId) -> Option<u64> {
+        self.reports.get(id.index()).copied().flatten().map(|report| report.rps)
     }
 
     /// The endpoints whose reports are too old to count; they count no more.
@@ -216,7 +221,7 @@ fn opened(world: &World, id: ServiceId) -> Option<Box<[Permille]>> {
 
 /// What each endpoint keeps for other reasons than its capacity.
 fn ramps(world: &World, id: ServiceId) -> Vec<Permille> {
-    world.statuses_of(world.catalog.service(id)).iter().map(|status| Status { room: Permille::WHOLE, ..*status }.keeps()).collect()
+    world.statuses_of(world.catalog.service(id)).iter().map(Status::keeps_but_for_load).collect()
 }
 
 /// The load of the fullest endpoint, in thousandths of its capacity.

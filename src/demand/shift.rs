@@ -30,7 +30,8 @@ impl Side {
             world.catalog.endpoints_of(written).map(|(_, endpoint)| endpoint.capacity.map(|capacity| capacity * SPILL_DECLARED_PERMILLE / 1000)).collect();
         let range = written.endpoints.start as usize..written.endpoints.end as usize;
         let fit = written.peak.filter(|_| limits.iter().any(Option::is_some)).map(|peak| {
-            let keeps: Vec<Permille> = world.statuses_of(written).iter().map(crate::health::Status::keeps).collect();
+            // A node has fitted it already: that is no reason to turn less away.
+            let keeps: Vec<Permille> = world.statuses_of(written).iter().map(crate::health::Status::keeps_but_for_load).collect();
             fit(&Orders::of(&Orders::opened(&world), service, mix), peak, &limits, &keeps)
         });
         if let Some(fit) = &fit {

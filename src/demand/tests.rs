@@ -230,6 +230,24 @@ fn the_same_world_twice_moves_nobody() {
 }
 
 #[test]
+fn what_a_node_has_fitted_already_is_fitted_to_the_same() {
+    let mut catalog = (*world().catalog).clone();
+    let id = service(&world(), "near");
+    catalog.services[id.index()].peak = Some(2_700);
+    let fresh = World { catalog: std::sync::Arc::new(catalog), ..world() };
+    let mut fitted = fresh.clone();
+    let mix = Mix::of_addresses(&fresh.geo);
+    for (index, room) in [300, 700, 1_000].into_iter().enumerate() {
+        fitted.statuses.of[fresh.catalog.service(id).endpoints.start as usize + index].room = Permille(room);
+    }
+    let [fresh, fitted] = [fresh, fitted].map(|world| Side::of(&world, id, &mix));
+    let shift = shift(&fresh, &fitted, &mix);
+    assert_eq!((shift.moved, fresh.factor()), (0, fitted.factor()));
+    assert!(shift.loads.iter().all(|(_, before, after)| before == after), "{:?}", shift.loads);
+    assert!(shift.loads.iter().any(|(_, load, _)| load.is_some_and(|load| load > Permille(500))), "{:?}", shift.loads);
+}
+
+#[test]
 fn whoever_loses_the_last_lawful_answer_moves_to_none() {
     let before = world();
     let mut after = before.clone();

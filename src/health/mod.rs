@@ -151,6 +151,12 @@ impl Status {
         Permille(u16::try_from(ramp * room * share / (whole * whole)).unwrap_or(Permille::WHOLE.0))
     }
 
+    /// As [`Status::keeps`], but for what load leaves: what there is to be fitted.
+    #[must_use]
+    pub fn keeps_but_for_load(&self) -> Permille {
+        Self { room: Permille::WHOLE, ..*self }.keeps()
+    }
+
     /// Whether eligibility counts it as down: it or something that it depends on is measured so, and no operator says otherwise.
     #[must_use]
     pub const fn is_down(&self) -> bool {

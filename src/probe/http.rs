@@ -3,10 +3,12 @@
 //! hyper's connection and nothing around it: a probe knows its address, follows nothing and shares its connection with nobody, so that a client's resolver, pool
 //! and layers would only cost it. The connection is driven by whoever asks on it, in the same task; between two turns it lies still.
 
+use std::future::poll_fn;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
 
 use hyper::body::{Body as _, Incoming};
 use hyper::client::conn::http1::{self, Connection, SendRequest};
@@ -67,8 +69,30 @@ struct Line {
     connection: Option<Connection<TokioIo<Box<dyn Stream>>, String>>,
     /// The request.
     request: Request<String>,
-    /// When the certificate that was shown ends.
+    /// When the certificate that was shown ends; `None` without TLS, too.
     expires: Option<Moment>,
+    /// Whether it is over TLS.
+    is_tls: bool,
+    /// Whether it may be asked on once more: it is to be kept, both sides have left it open, and nothing of an answer is left in it.
+    serves_again: bool,
+}
+
+/// What came of an answer that passed.
+struct Heard {
+    /// What is amiss.
+    warning: Option<ProbeWarning>,
+    /// Whether it was read to its end.
+    is_whole: bool,
+}
+
+/// Says goodbye over TLS, so that the server logs no broken connection; as far as that is possible at once.
+impl Drop for Line {
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.take().filter(|_| self.is_tls) {
+            let mut stream = connection.into_parts().io.into_inner();
+            let _ = Pin::new(&mut stream).poll_shutdown(&mut Context::from_waker(Waker::noop()));
+        }
+    }
 }
 
 /// Asks, and holds the answer against what the probe expects. `kind` is [`ProbeKind::Http`].
@@ -86,16 +110,17 @@ pub(super) async fn ask(
     if let Some(mut old) = kept.take().filter(|old| old.is_good(target, now)) {
         match old.line.ask(kind, watch).await {
             Ok(answer) => {
-                *kept = Some(old);
+                *kept = Some(old).filter(|old| old.line.serves_again);
                 return Ok(answer);
             }
-            Err(ProbeFailure::Broken) => {}
+            // A server that closes an idle connection may say so (RFC 9110 §15.5.9).
+            Err(ProbeFailure::Broken | ProbeFailure::Status(408)) => {}
             Err(failure) => return Err(failure),
         }
     }
     let mut line = Line::new(target, kind, config).await?;
     let answer = line.ask(kind, watch).await?;
-    if kind.is_kept() {
+    if line.serves_again {
         *kept = Some(Kept::new(line, target, now));
     }
     Ok(answer)
@@ -117,32 +142,39 @@ impl Line {
         };
         let made = http1::Builder::new().max_buf_size(PROBE_HEAD_OCTETS_MAX).handshake(TokioIo::new(stream)).await;
         let (sender, connection) = made.map_err(|error| failure_of(&error))?;
-        Ok(Self { sender, connection: Some(connection), request, expires })
+        Ok(Self { sender, connection: Some(connection), request, expires, is_tls: *tls, serves_again: false })
     }
 
     /// Asks on it.
     async fn ask(&mut self, kind: &ProbeKind, watch: Stopwatch) -> Result<Answer, ProbeFailure> {
-        let Self { sender, connection, request, expires } = self;
+        let Heard { warning, is_whole } = self.drive(kind, watch).await?;
+        self.serves_again = kind.is_kept() && is_whole && self.connection.is_some() && !self.sender.is_closed();
+        Ok(Answer { expires: self.expires, warning })
+    }
+
+    /// Asks, and drives the connection meanwhile.
+    async fn drive(&mut self, kind: &ProbeKind, watch: Stopwatch) -> Result<Heard, ProbeFailure> {
+        let Self { sender, connection, request, .. } = self;
         let mut asking = pin!(ask_by(sender, request.clone(), kind, watch));
-        let answer = std::future::poll_fn(|context| {
+        poll_fn(|context| {
             loop {
-                if let done @ std::task::Poll::Ready(_) = asking.as_mut().poll(context) {
+                if let done @ Poll::Ready(_) = asking.as_mut().poll(context) {
                     return done;
                 }
                 // What ended it is told to whoever waits for the answer.
-                let Some(moving) = connection else { return std::task::Poll::Pending };
+                let Some(moving) = connection else { return Poll::Pending };
                 if Pin::new(moving).poll(context).is_pending() {
-                    return std::task::Poll::Pending;
+                    return Poll::Pending;
                 }
                 *connection = None;
             }
-        });
-        answer.await.map(|warning| Answer { expires: *expires, warning })
+        })
+        .await
     }
 }
 
 /// Asks by a sender whose connection somebody drives; says what is amiss with an answer that passes.
-async fn ask_by(sender: &mut SendRequest<String>, request: Request<String>, kind: &ProbeKind, watch: Stopwatch) -> Result<Option<ProbeWarning>, ProbeFailure> {
+async fn ask_by(sender: &mut SendRequest<String>, request: Request<String>, kind: &ProbeKind, watch: Stopwatch) -> Result<Heard, ProbeFailure> {
     let ProbeKind::Http { statuses, contains, json, first_byte_ms, keep_alive, .. } = kind else {
         return Err(ProbeFailure::NotAsked("no probe over HTTP".into()));
     };
@@ -158,7 +190,7 @@ async fn ask_by(sender: &mut SendRequest<String>, request: Request<String>, kind
     let is_short = response.body().size_hint().exact().is_some_and(|octets| octets <= PROBE_BODY_OCTETS_MAX as u64);
     let is_heard_out = is_short || *keep_alive;
     if !is_judged && !is_heard_out && *first_byte_ms == 0 {
-        return Ok(None);
+        return Ok(Heard { warning: None, is_whole: false });
     }
     let mut body = Body::default();
     body.read(&mut response).await?;
@@ -168,7 +200,7 @@ async fn ask_by(sender: &mut SendRequest<String>, request: Request<String>, kind
         body.judge(&mut response, contains.as_deref(), json).await?;
     }
     while is_heard_out && body.read(&mut response).await? {}
-    Ok(is_late.then_some(ProbeWarning::Late(after)))
+    Ok(Heard { warning: is_late.then_some(ProbeWarning::Late(after)), is_whole: body.is_over })
 }
 
 /// The request. The `Host` header says exactly what the specification says.
@@ -238,7 +270,7 @@ impl Body {
             return Ok(false);
         }
         let body = response.body_mut();
-        match std::future::poll_fn(|context| Pin::new(&mut *body).poll_frame(context)).await {
+        match poll_fn(|context| Pin::new(&mut *body).poll_frame(context)).await {
             None => self.is_over = true,
             Some(frame) => {
                 // What is no data are trailers, behind which nothing comes.
@@ -287,4 +319,15 @@ fn judge_json(document: &Value, pointer: &str, expected: &str) -> Result<(), Pro
     let found = document.pointer(pointer).ok_or_else(|| ProbeFailure::Body(words(&format!("nothing at {pointer}"))))?;
     let expected: Value = serde_json::from_str(expected).map_err(|error| ProbeFailure::NotAsked(words(&error)))?;
     if *found == expected { Ok(()) } else { Err(ProbeFailure::Body(words(&format!("{pointer} is {found}, not {expected}")))) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_sent_as_it_is_written_but_for_what_may_not_stand_there() {
+        assert_eq!(target_of("/a/../b?c=%20d&e='f'").map(|uri| uri.to_string()), Ok("/a/../b?c=%20d&e='f'".to_owned()));
+        assert_eq!(target_of("/{\"q\":<1>|`\\^}").map(|uri| uri.to_string()), Ok("/%7B%22q%22:%3C1%3E%7C%60%5C%5E%7D".to_owned()));
+    }
 }

@@ -41,7 +41,7 @@ pub(crate) async fn run(
     seed: u64,
     meter: Arc<dyn Meter>,
 ) {
-    let schedule = Schedule::new(seed, PROBES_IN_FLIGHT_MAX);
+    let schedule = Schedule::new(seed, PROBES_IN_FLIGHT_MAX).taking_together(PROBE_TICK_MS);
     let mut desk = Desk { schedule, tasks: JoinSet::new(), keys: HashMap::new(), idle: HashMap::new(), events, prober, clock, meter };
     desk.schedule.replan(&plans.borrow_and_update().clone(), desk.clock.now());
     loop {
@@ -89,9 +89,9 @@ struct Desk {
 }
 
 impl Desk {
-    /// Starts what is due, or will be in a moment.
+    /// Starts what is due.
     fn start(&mut self, targets: &Targets) {
-        while let Some((key, spec)) = self.schedule.start(self.clock.now().plus_millis(PROBE_TICK_MS)) {
+        while let Some((key, spec)) = self.schedule.start(self.clock.now()) {
             let aimed = if let ProbeHost::Address(address) = spec.target.host {
                 self.schedule.aim(key, &[address])
             } else {

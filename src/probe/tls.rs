@@ -102,9 +102,18 @@ impl TlsConfigs {
 
 /// Connects and shakes hands, as a client that wants `host`.
 pub(super) async fn connect(target: SocketAddr, host: &str, config: &Arc<ClientConfig>) -> Result<TlsStream<TcpStream>, ProbeFailure> {
-    let name = ServerName::try_from(host.to_owned()).map_err(|error| ProbeFailure::NotAsked(words(&error)))?;
+    let name = ServerName::try_from(name_in(host).to_owned()).map_err(|error| ProbeFailure::NotAsked(words(&error)))?;
     let stream = tcp::ask(target).await?;
     TlsConnector::from(Arc::clone(config)).connect(name, stream).await.map_err(|error| failure_of(&error))
+}
+
+/// The name or address in what may be a `Host` header: without a port, and without the brackets of an IPv6 address (RFC 9110 §7.2).
+fn name_in(host: &str) -> &str {
+    match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, _)) => address,
+        None if host.matches(':').count() == 1 => host.split_once(':').map_or(host, |(name, _)| name),
+        None => host,
+    }
 }
 
 /// When the certificate ends that the server has shown.
@@ -158,5 +167,20 @@ impl ServerCertVerifier for Anybody {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn certificates_are_held_against_the_name_in_a_host_header() {
+        let hosts = [("api.example.com", "api.example.com"), ("api.example.com:8443", "api.example.com"), ("192.0.2.1:8443", "192.0.2.1")];
+        let literals = [("[2001:db8::1]:8443", "2001:db8::1"), ("[2001:db8::1]", "2001:db8::1"), ("2001:db8::1", "2001:db8::1")];
+        for (host, name) in hosts.into_iter().chain(literals) {
+            assert_eq!(name_in(host), name);
+            assert!(ServerName::try_from(name).is_ok(), "{name}");
+        }
     }
 }

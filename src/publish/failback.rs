@@ -1,6 +1,7 @@
 //! Tiers that clients are let return to: in force, then written, then acknowledged.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use tokio::sync::oneshot;
 
@@ -21,8 +22,14 @@ impl Task {
         let moves = Event::Overridden { overrides: Arc::new(proposal.next.clone()), why: Arc::clone(&told) };
         self.handle([moves, Event::Released { services, why: told }]);
         let generation = self.controller.world().generation;
+        let courted = Arc::clone(&self.courted);
         self.write_state_then(move |written| {
-            let granted = written.map(|()| Granted { proposal, generation }).map_err(NotGranted::Unwritten);
+            let granted = match written {
+                // It may have read the state before this was written.
+                Ok(()) if courted.load(Ordering::Acquire) => Err(NotGranted::Followed),
+                Ok(()) => Ok(Granted { proposal, generation }),
+                Err(error) => Err(NotGranted::Unwritten(error)),
+            };
             if let Some(reply) = reply {
                 // Whoever asked may have gone away meanwhile.
                 let _ = reply.send(granted);

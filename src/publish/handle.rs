@@ -1,6 +1,7 @@
 //! The rest of the program's hold on the controller's task, and what it may ask of it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 
@@ -42,6 +43,8 @@ pub struct ControlHandle {
     pub(super) lost: bool,
     /// Tells when the first round of probes is complete.
     pub(super) ready: watch::Receiver<bool>,
+    /// Whether a process that is to follow this one may have read its files already.
+    pub(super) courted: Arc<AtomicBool>,
 }
 
 /// Something that is asked of the controller and answered.
@@ -158,6 +161,9 @@ impl ControlHandle {
     /// # Errors
     /// [`NotGranted`]: nothing has changed.
     pub async fn wish(&self, wish: Wish, dry_run: bool) -> Result<Granted, NotGranted> {
+        if matches!(wish, Wish::Release(_)) && !dry_run && self.courted.load(Ordering::Acquire) {
+            return Err(NotGranted::Followed);
+        }
         let (reply, answer) = oneshot::channel();
         self.wish_for(Wished { wish: AnyWish::Override(wish), dry_run, reply: Reply::Override(reply) })?;
         answer.await.map_err(|_| NotGranted::Ended)?
@@ -169,6 +175,12 @@ impl ControlHandle {
             mpsc::error::TrySendError::Full(_) => NotGranted::Busy,
             mpsc::error::TrySendError::Closed(_) => NotGranted::Ended,
         })
+    }
+
+    /// Tells that a process that is to follow this one is about to read its files, or that it has ended. Overrides and drills are read from their files
+    /// when it has taken over; what is latched is not, since it has been at work on that itself: meanwhile nothing is released here.
+    pub fn be_followed(&self, is_followed: bool) {
+        self.courted.store(is_followed, Ordering::Release);
     }
 
     /// Has the files of overrides and of the drill read again: the process before this one may have written to it until it was relieved.

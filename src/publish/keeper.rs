@@ -48,6 +48,9 @@ pub enum NotGranted {
     /// It is in force, and would be forgotten with the process.
     #[error("clients return, but the state cannot be written: if this process ends now, the next one holds them off again")]
     Unwritten(#[source] StateFileError),
+    /// Another process is about to take over, and would know nothing of it.
+    #[error("another process is taking over, and what waits is released there: try again when it has")]
+    Followed,
     /// The controller has ended.
     #[error("the controller has ended")]
     Ended,
@@ -174,9 +177,12 @@ impl Keeper {
     /// Grants a wish, or tells why not; when this returns what is granted is on the disk.
     fn grant(&self, wish: &Wish, Case { world, present, drills, now }: &Case) -> Result<Proposal, NotGranted> {
         let (present, now) = (&**present, *now);
+        // The process before this one may have played a drill since.
+        let newer = self.newer_drills(drills);
+        let drilled = &newer.as_ref().unwrap_or(drills).moves;
         // The file comes first: while nodes hand over, the process before this one may have written to it.
         let read = state_file::read::<Overrides>(&self.path).ok().flatten().filter(|read| read.is_sound() && read.last >= present.last);
-        let proposal = match propose(world, read.as_ref().unwrap_or(present), &drills.moves, wish, now) {
+        let proposal = match propose(world, read.as_ref().unwrap_or(present), drilled, wish, now) {
             Ok(proposal) => proposal,
             Err(refusal) => {
                 self.tell(&[Entry::refused(wish, &refusal, now)]);

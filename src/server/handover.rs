@@ -155,7 +155,8 @@ impl Offer {
     }
 
     /// Gives the sockets to whoever asks; returns when one of them has taken over. What is returned is to be kept until all is drained.
-    pub async fn taken(self) -> Successor {
+    /// `followed` is told before somebody gets them, who will read this node's files next, and when that one has ended without having taken over.
+    pub async fn taken(self, followed: impl Fn(bool)) -> Successor {
         let legacy = self.legacy;
         let sockets = std::sync::Arc::new(self.sockets);
         loop {
@@ -163,21 +164,27 @@ impl Offer {
                 tokio::time::sleep(Duration::from_millis(HANDOVER_MS)).await;
                 continue;
             };
+            followed(true);
             let sockets = std::sync::Arc::clone(&sockets);
             let gave = tokio::task::spawn_blocking(move || give(stream.into_std()?, &sockets, &legacy)).await;
             let stream = match gave {
                 Ok(Ok(stream)) => stream,
                 Ok(Err(error)) => {
                     tracing::warn!(%error, "the sockets were not handed over");
+                    followed(false);
                     continue;
                 }
-                Err(_) => continue,
+                Err(_) => {
+                    followed(false);
+                    continue;
+                }
             };
             tracing::info!("a new process has the sockets, too; answering until it has taken over");
             if let Some(successor) = taken_by(stream).await {
                 return successor;
             }
             tracing::warn!("the new process has ended before it took over; answering as before");
+            followed(false);
         }
     }
 }
@@ -254,16 +261,19 @@ mod tests {
         let legacy = Lineage::after(None).unwrap().legacy();
         let offer = runtime.block_on(async { Offer::new(&path, sockets, legacy).unwrap() });
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
-        let taken = runtime.spawn(offer.taken());
+        let (tell, told) = std::sync::mpsc::channel();
+        let taken = runtime.spawn(offer.taken(move |is_followed| tell.send(is_followed).unwrap()));
 
         // One that gives up changes nothing.
         drop(take_over(&path).unwrap().unwrap());
+        assert_eq!((told.recv(), told.recv()), (Ok(true), Ok(false)));
         let (predecessor, mut given) = take_over(&path).unwrap().unwrap();
         assert_eq!(given.addresses().len(), 71);
         let socket = given.take_udp(last).pop().unwrap();
         assert_eq!(socket.recv(&mut [0; 16]).unwrap(), b"waiting".len());
         assert_eq!(given.take_tcp(of_tcp).len(), 1);
         assert!(!taken.is_finished() && predecessor.legacy() == legacy);
+        assert_eq!(told.recv(), Ok(true), "and the one that has the sockets now is known");
         let leaving = predecessor.relieve().unwrap();
         let successor = runtime.block_on(taken).unwrap();
         let gone = runtime.spawn(leaving.gone());

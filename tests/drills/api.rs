@@ -24,6 +24,18 @@ fn drain(more: &str) -> String {
 }
 
 #[test]
+fn an_override_so_soon_after_a_drill_that_moved_clients_is_refused() {
+    let folder = folder("api-gate");
+    let node = node(&format!("{}\n[safety]\ngate = \"10m\"\n", unprobed()), Some(&folder));
+    assert_eq!(json(&node, "POST", "/v1/drills", &drain("")).0, 201);
+    assert_eq!(json(&node, "DELETE", "/v1/drills/1?who=anna&why=enough", "").0, 200);
+    let wish = r#"{"selector": "service:shop region:gcp-*", "action": "drain", "why": "maintenance", "who": "anna"}"#;
+    let (status, problem) = json(&node, "POST", "/v1/overrides", wish);
+    assert_eq!((status, problem["detail"].as_str().unwrap().contains("`gate` wants 600 s")), (409, true), "{problem}");
+    node.stop();
+}
+
+#[test]
 fn a_drill_is_announced_shown_explained_aborted_and_reported() {
     let folder = folder("api");
     let node = node(&unprobed(), Some(&folder));

@@ -43,15 +43,23 @@ fn catalog(spec: ProbeSpec) -> Arc<Catalog> {
     Build::default().zone("example.com").service("api").endpoint("east", 1, &[spec]).finish()
 }
 
+/// Reads the head of a request; says whether there was one.
+async fn is_asked(stream: &mut TcpStream) -> bool {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        match stream.read_u8().await {
+            Ok(octet) => head.push(octet),
+            Err(_) => return false,
+        }
+    }
+    true
+}
+
 /// Answers requests on a connection: so many, then it closes it without a word.
 async fn answer(mut stream: TcpStream, most: usize, answered: Arc<AtomicUsize>) {
     for _ in 0..most {
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            match stream.read_u8().await {
-                Ok(octet) => head.push(octet),
-                Err(_) => return,
-            }
+        if !is_asked(&mut stream).await {
+            return;
         }
         answered.fetch_add(1, Ordering::SeqCst);
         // The text is found in the first chunk; what follows must be read all the same for the connection to serve again.
@@ -103,6 +111,25 @@ async fn a_kept_connection_that_the_server_closed_is_replaced_and_no_failure() {
     assert_eq!((world.status(EndpointId(0)).health, world.status(EndpointId(0)).moving), (Health::Up, false));
     assert_eq!(changes.try_recv().map(|change| change.to).ok(), Some(Health::Up));
     assert!(changes.try_recv().is_err(), "nothing else ever changed");
+    handle.stop().await;
+}
+
+#[tokio::test]
+async fn a_body_too_long_to_be_heard_out_passes_and_its_connection_is_not_asked_on_again() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let handle = start(catalog(http(address, false)), None, Arc::new(Count::default()));
+    let mut held = Vec::new();
+    for _ in 0..3 {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        assert!(is_asked(&mut stream).await);
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\nwell").await.unwrap();
+        // Of what follows as much is taken as is looked at; then nobody reads it any more.
+        let _ = stream.write_all(&[b'.'; 100_000]).await;
+        held.push(stream);
+    }
+    let world = handle.worlds().load();
+    assert_eq!((world.status(EndpointId(0)).health, world.status(EndpointId(0)).moving), (Health::Up, false));
     handle.stop().await;
 }
 

@@ -1,6 +1,6 @@
 //! When which probe is asked.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use aya_gslb::catalog::{Catalog, ProbeSpec};
@@ -61,6 +61,32 @@ fn everything_is_asked_at_once_at_start_and_spread_afterwards() {
     }
     assert_eq!(tenths.iter().sum::<i32>(), 100, "all within one interval");
     assert!(tenths.iter().all(|&tenth| (1..=30).contains(&tenth)), "spread over it: {tenths:?}");
+}
+
+#[test]
+fn turns_that_are_due_within_a_moment_are_taken_together_early_rather_than_late() {
+    let specs: Vec<ProbeSpec> = (0..100).map(tcp).collect();
+    let second_turns = |together_ms| {
+        let mut schedule = Schedule::new(7, 512).taking_together(together_ms);
+        schedule.replan(&plan(1, &specs), START);
+        while let Some((key, _)) = schedule.start(START) {
+            schedule.finish(key, &ProbeOutcome::Passed, START.plus_millis(10)).unwrap();
+        }
+        let mut turns = BTreeMap::new();
+        while let Some(now) = schedule.wake() {
+            while let Some((key, _)) = schedule.start(now) {
+                turns.insert(schedule.place(key).unwrap().1.0, now);
+            }
+        }
+        turns
+    };
+    let (alone, together) = (second_turns(0), second_turns(50));
+    let moments = |turns: &BTreeMap<u32, Moment>| turns.values().collect::<HashSet<_>>().len();
+    assert!(moments(&together) * 2 < moments(&alone), "{} and {}", moments(&together), moments(&alone));
+    for (probe, due) in &alone {
+        assert!(together[probe] <= *due && due.millis_since(together[probe]) <= 50);
+    }
+    assert_eq!(together.values().min(), alone.values().min(), "nothing is early by itself");
 }
 
 #[test]

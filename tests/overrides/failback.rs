@@ -91,20 +91,19 @@ fn what_waits_is_told_everywhere_and_released_for_good() {
 }
 
 #[test]
-fn what_the_process_before_releases_while_it_hands_over_is_released_for_the_next_one() {
+fn nothing_is_released_while_another_process_takes_over_which_would_not_know_of_it() {
     let folder = folder("failback-handover");
     left(&folder);
-    let (old, new) = (node(DATABASE, Some(&folder)), node(DATABASE, Some(&folder)));
-    assert_eq!(post(&old, r#"{"service": "db", "why": "synced", "who": "anna"}"#).0, 200);
-    old.stop();
-    assert_eq!(answered(&new), "aws-eu-west-1", "it had read its files before");
-    // As it is done when the old process is gone.
-    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(new.control().read_overrides());
-    assert!((0..1_000).any(|_| answered(&new) == "gcp-europe-west3"));
-    new.stop();
-    let later = node(DATABASE, Some(&folder));
-    assert_eq!(answered(&later), "gcp-europe-west3");
-    later.stop();
+    let node = node(DATABASE, Some(&folder));
+    let release = r#"{"service": "db", "why": "synced", "who": "anna"}"#;
+    node.control().be_followed(true);
+    let (status, problem) = post(&node, release);
+    assert_eq!((status, problem["detail"].as_str().unwrap().contains("another process is taking over")), (503, true), "{problem}");
+    assert_eq!(answered(&node), "aws-eu-west-1");
+    assert_eq!(post(&node, &release.replace('}', r#", "dry-run": true}"#)).0, 200, "to ask changes nothing");
+    node.control().be_followed(false);
+    assert_eq!(post(&node, release).0, 200, "the other one has ended");
+    node.stop();
 }
 
 #[test]

@@ -30,8 +30,8 @@ pub(super) struct Stage {
     before: Option<Arc<World>>,
     /// The world in which all was decided.
     during: Option<Arc<World>>,
-    /// The last world in which it played.
-    last: Option<Arc<World>>,
+    /// What endpoints of its services told of their load before it began and at its end, in requests per second.
+    told: [Vec<(EndpointName, u64)>; 2],
     /// Workers' counts as they were looked at last.
     counted: Option<Answers>,
     /// Services whose load did not fit before it began.
@@ -206,6 +206,7 @@ impl Controller {
         if is_first {
             self.stage.overloaded = self.world.outlook.overload.iter().map(|(id, _)| *id).collect();
             self.stage.before = Some(Arc::clone(&self.world));
+            self.stage.told[0] = self.told_loads(&rehearsal);
         }
         self.stage.rehearsal = Some(Arc::new(Rehearsal { running: true, ..(*rehearsal).clone() }));
         self.stage.stirred = true;
@@ -395,8 +396,9 @@ impl Controller {
     /// Ends the drill: observations and intents are real again in this very event.
     fn close(&mut self, over: Outcome, now: Moment, effects: &mut Effects) {
         let cause = if over.ceased == Ceased::Time { Cause::Happened } else { Cause::Known };
-        self.stage.last = self.stage.rehearsal.as_ref().filter(|drill| drill.running).map(|_| Arc::clone(&self.world));
-        self.stage.during = self.stage.during.take().or_else(|| self.stage.last.clone());
+        let is_running = self.stage.rehearsal.as_ref().is_some_and(|drill| drill.running);
+        self.stage.during = self.stage.during.take().or_else(|| is_running.then(|| Arc::clone(&self.world)));
+        self.stage.told[1] = self.stage.rehearsal.as_deref().map(|drill| self.told_loads(drill)).unwrap_or_default();
         self.stage.record(|record, _| record.over = Some(over));
         self.leave(cause, now, effects);
         self.tell_over(effects);
@@ -420,11 +422,17 @@ impl Controller {
         self.touched = true;
     }
 
+    /// What endpoints of the drill's services tell of their load.
+    fn told_loads(&self, drill: &Rehearsal) -> Vec<(EndpointName, u64)> {
+        let endpoints = drill.services.iter().flat_map(|id| self.catalog.endpoints_of(self.catalog.service(*id)));
+        endpoints.filter_map(|(id, _)| Some((EndpointName::of(&self.catalog, id), self.spill.reported(id)?))).collect()
+    }
+
     /// Hands over what is to be reported, and forgets the drill.
     fn tell_over(&mut self, effects: &mut Effects) {
         let stage = std::mem::take(&mut self.stage);
         if let Some(under_way) = stage.drills.now.clone() {
-            effects.drill.push(DrillNews::Over(Box::new(Over { under_way, before: stage.before, during: stage.during, last: stage.last })));
+            effects.drill.push(DrillNews::Over(Box::new(Over { under_way, before: stage.before, during: stage.during, told: stage.told })));
         }
         self.stage.drills = Arc::new(Drills { now: None, ..(*stage.drills).clone() });
     }
@@ -435,7 +443,7 @@ impl Controller {
         let Some(one) = self.stage.drills.current() else { return };
         let rehearsal = one.drill.rehearsal(&self.catalog, before.running);
         if rehearsal.endpoints.is_empty() {
-            self.stage.rehearsal = Some(Arc::new(Rehearsal { endpoints: [].into(), ..(*before).clone() }));
+            self.stage.rehearsal = Some(Arc::new(Rehearsal { endpoints: [].into(), services: [].into(), ..(*before).clone() }));
             self.stage.pasts.clear();
             return self.close(Outcome { at: now, ceased: Ceased::Gone }, now, effects);
         }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{Flow, LoadRow, Report, ServiceReport, ToldLoad};
-use crate::units::{MicroUsd, Micros};
+use crate::units::{MicroUsd, Micros, counted};
 
 /// In Markdown.
 impl fmt::Display for Report {
@@ -16,7 +16,7 @@ impl fmt::Display for Report {
         }
         writeln!(f, "- announced {announced}")?;
         match &self.started {
-            Some(started) => writeln!(f, "- started   {started}, with {} endpoints of {} services", self.endpoints, self.services)?,
+            Some(started) => writeln!(f, "- started   {started}, with {} of {}", counted(self.endpoints, "endpoint"), counted(self.services, "service"))?,
             None => writeln!(f, "- never started")?,
         }
         writeln!(f, "- over      {ended} after {}: {ceased}", seconds(self.played_ms))?;
@@ -24,7 +24,12 @@ impl fmt::Display for Report {
             return Ok(());
         }
         if self.restarts > 0 {
-            writeln!(f, "- restarted {} times meanwhile{}", self.restarts, if self.reckoned_before { "; what was before is reckoned, not seen" } else { "" })?;
+            writeln!(
+                f,
+                "- restarted meanwhile, {}{}",
+                counted(self.restarts as usize, "time"),
+                if self.reckoned_before { "; what was before is reckoned, not seen" } else { "" }
+            )?;
         }
         self.timeline(f)?;
         writeln!(f, "\nAnswers of these services meanwhile: {}, of which {} for want of anything that is up.", self.answers, self.wanting)?;
@@ -59,7 +64,7 @@ impl Report {
     /// How recovery was measured, or why it was not.
     const fn measured(&self) -> &'static str {
         match (self.recovery_ms, self.last_answer_ms) {
-            (None, _) => "There was no recovery: endpoints of the drill were given clients all the while.",
+            (None, _) => "There was no recovery: endpoints of the drill were given clients all the while. What is only slow or lossy may do, and need not go.",
             (Some(_), None) => {
                 "No worker was seen to name one of them: recovery is when the new world was swapped in. A worker finds it with its next query, and looks \
                  every 250 ms without one."
@@ -96,7 +101,7 @@ impl fmt::Display for ServiceReport {
         writeln!(f, "| a million requests | {} |", prices.join(" | "))?;
         self.loads.iter().try_for_each(|row| row.fmt(f))?;
         if !self.told_loads.is_empty() {
-            writeln!(f, "\n| load as the endpoint told it | before | at the end |\n|---|---|---|")?;
+            writeln!(f, "\n| load as told, in requests per second | before | at the end |\n|---|---|---|")?;
             self.told_loads.iter().try_for_each(|row| row.fmt(f))?;
         }
         Ok(())
@@ -114,7 +119,7 @@ impl fmt::Display for Flow {
 /// A row of a table.
 impl fmt::Display for LoadRow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let told = self.permille.map(share);
+        let told = self.permille.map(|load| load.map_or_else(|| "–".to_owned(), |load| format!("{}.{} %", load / 10, load % 10)));
         writeln!(f, "| load of {} | {} |", self.endpoint, told.join(" | "))
     }
 }
@@ -122,13 +127,9 @@ impl fmt::Display for LoadRow {
 /// A row of a table.
 impl fmt::Display for ToldLoad {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "| {} | {} | {} |", self.endpoint, share(self.before_permille), share(Some(self.end_permille)))
+        let told = [self.before_rps, self.end_rps].map(|rps| rps.map_or_else(|| "–".to_owned(), |rps| rps.to_string()));
+        writeln!(f, "| {} | {} |", self.endpoint, told.join(" | "))
     }
-}
-
-/// Thousandths, if they are known.
-fn share(permille: Option<u16>) -> String {
-    permille.map_or_else(|| "–".to_owned(), |load| format!("{}.{} %", load / 10, load % 10))
 }
 
 /// Milliseconds in seconds, to the hundredth.

@@ -205,7 +205,8 @@ fn propose_run(world: &World, drills: &Drills, overrides: &Overrides, run: &Run,
     let mut forced: Vec<Hazard> = unsafe_of(&safe_before, &safe_after, &moved, &earlier, now).into_iter().map(Hazard::Rule).collect();
     forced.extend(other_hazards(world, &after, &services, &run.without));
     if moved.clients > Permille(0) {
-        remember(&mut next.moves, Move { at: now, share: moved.clients });
+        // Clients move when it begins, not when it is announced.
+        remember(&mut next.moves, Move { at: starts, share: moved.clients });
     }
     if let Some(first) = forced.first() {
         drill.forced.clone_from(&run.force);
@@ -225,7 +226,10 @@ fn propose_abort(world: &World, drills: &Drills, abort: &Abort, now: Moment) -> 
     let drill = one.drill.clone();
     let ceased = Ceased::Aborted { who: abort.who.as_str().into(), why: abort.why.as_str().into() };
     let record = Record { over: Some(Outcome { at: now, ceased }), ..one.record.clone() };
-    let next = Drills { now: Some(UnderWay { drill: drill.clone(), record }), ..drills.clone() };
+    let mut next = Drills { now: Some(UnderWay { drill: drill.clone(), record }), ..drills.clone() };
+    if one.record.started.is_none() {
+        next.moves.retain(|moved| moved.at < drill.starts);
+    }
     let (able, unable) = drill.endpoints(&world.catalog);
     let unprobed = unable.iter().map(|id| EndpointName::of(&world.catalog, *id)).collect();
     Ok(Proposal { next, drill, endpoints: able.len(), services: 0, unprobed, moved: Moved::default(), forced: Vec::new() })

@@ -2,12 +2,14 @@
 //!
 //! Reckoning it asks the code that answers for every group of clients in three worlds, so it is done beside the controller.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Marks, Played, UnderWay};
+use super::{Marks, Played, Plays, UnderWay};
 use crate::catalog::{Catalog, Service, ServiceId};
+use crate::control::EndpointName;
 use crate::demand::{Mix, Shift, Side, shift};
 use crate::health::{Health, Intent};
 use crate::limits::DRILL_SERVICES_TOLD;
@@ -24,8 +26,8 @@ pub struct Over {
     pub before: Option<Arc<World>>,
     /// The world while it was played: as all was decided, or the last one; `None` if it never began.
     pub during: Option<Arc<World>>,
-    /// The last world in which it played; `None` if it never began.
-    pub last: Option<Arc<World>>,
+    /// What endpoints of its services told of their load before it began and at its end, in requests per second.
+    pub told: [Vec<(EndpointName, u64)>; 2],
 }
 
 /// The report. Times are in milliseconds from the start of the drill, shares in hundredths of a per cent unless a name says otherwise.
@@ -141,16 +143,16 @@ pub struct Flow {
     pub clients_basis_points: u64,
 }
 
-/// The load that an endpoint told, in thousandths of its capacity.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// The load that an endpoint told, in requests per second. Absent where it told nothing, or nothing that still counts.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub struct ToldLoad {
     /// The endpoint.
     pub endpoint: String,
-    /// Before the drill; absent if that world is not known.
-    pub before_permille: Option<u16>,
+    /// Before the drill.
+    pub before_rps: Option<u64>,
     /// When it ended.
-    pub end_permille: u16,
+    pub end_rps: Option<u64>,
 }
 
 /// The load of an endpoint, reckoned from its service's `peak`.
@@ -183,8 +185,8 @@ pub fn report(over: &Over, after: &World) -> Report {
             let name = service.name.to_string();
             let marks = record.services.iter().find(|one| *one.service == *name).map_or(Marks::default(), |one| one.marks);
             let worlds = [before, during, after].map(|world| side(world, service, &mix));
-            let told = of_service(service, &marks, record.started.map(|started| (drill.made, started)), ended, &worlds, &mix);
-            ServiceReport { told_loads: told_loads(service, over), ..told }
+            let told = of_service(service, drill.plays, &marks, record.started.map(|started| (drill.made, started)), ended, &worlds, &mix);
+            ServiceReport { told_loads: told_loads(&name, &over.told), ..told }
         })
         .collect();
     told.sort_by_key(|one| (one.rto_ms.is_none(), std::cmp::Reverse(one.moved_basis_points)));
@@ -234,6 +236,7 @@ fn side(world: &World, service: &Service, mix: &Mix) -> Option<Side> {
 /// What a drill did to one service. `began` is when it was announced and when it started.
 fn of_service(
     service: &Service,
+    plays: Plays,
     marks: &Marks,
     began: Option<(Moment, Moment)>,
     ended: Moment,
@@ -249,7 +252,9 @@ fn of_service(
     let recovery_ms = since(marks.recovered());
     let rto_ms = service.rto_ms.map(u64::from);
     // A service that had not recovered when it was all over failed if it was to by then; before that nobody knows.
-    let missed = |rto: u64| began.is_some_and(|(_, started)| ended.millis_since(started) >= rto && marks.detected.is_some());
+    // What is only slow or lossy may stay in service, and then there is nothing to recover from.
+    let must_go = matches!(plays, Plays::Fail | Plays::Drain);
+    let missed = |rto: u64| must_go && began.is_some_and(|(_, started)| ended.millis_since(started) >= rto && marks.detected.is_some());
     let within_rto = rto_ms.and_then(|rto| recovery_ms.map_or_else(|| missed(rto).then_some(false), |recovery| Some(recovery <= rto)));
     let flows = there.flows.iter().map(|flow| Flow {
         from: flow.from.as_ref().map(ToString::to_string),
@@ -295,20 +300,17 @@ fn loads(there: &Shift, back: &Shift) -> Vec<LoadRow> {
 }
 
 /// What the endpoints of a service told of their load: before, and at the end, for clients and their load follow answers slowly.
-fn told_loads(service: &Service, over: &Over) -> Vec<ToldLoad> {
-    let Some(last) = over.last.as_deref() else { return Vec::new() };
-    let of = |world: &World, name: &str| {
-        let id = world.catalog.service_named(&service.name)?;
-        let mut endpoints = world.catalog.endpoints_of(world.catalog.service(id));
-        endpoints.find(|(_, endpoint)| &*endpoint.name == name).map(|(id, _)| world.status(id).load.0)
+fn told_loads(service: &str, [before, end]: &[Vec<(EndpointName, u64)>; 2]) -> Vec<ToldLoad> {
+    let mut rows: BTreeMap<String, ToldLoad> = BTreeMap::new();
+    let mut tell = |told: &[(EndpointName, u64)], put: fn(&mut ToldLoad, u64)| {
+        for (name, rps) in told.iter().filter(|(name, _)| &*name.service == service) {
+            let row = rows.entry(name.endpoint.to_string()).or_default();
+            put(row, *rps);
+        }
     };
-    let Some(id) = last.catalog.service_named(&service.name) else { return Vec::new() };
-    let rows = last.catalog.endpoints_of(last.catalog.service(id)).map(|(id, endpoint)| ToldLoad {
-        endpoint: endpoint.name.to_string(),
-        before_permille: over.before.as_deref().and_then(|before| of(before, &endpoint.name)),
-        end_permille: last.status(id).load.0,
-    });
-    rows.filter(|row| row.end_permille > 0 || row.before_permille.is_some_and(|load| load > 0)).collect()
+    tell(before, |row, rps| row.before_rps = Some(rps));
+    tell(end, |row, rps| row.end_rps = Some(rps));
+    rows.into_iter().map(|(endpoint, row)| ToldLoad { endpoint, ..row }).collect()
 }
 
 /// A share of all clients in hundredths of a per cent, rounded.

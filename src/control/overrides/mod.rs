@@ -38,7 +38,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::limits::{MARKS_MAX, MOVES_MAX, OVERRIDE_LIFE_MS_MAX, OVERRIDE_LIFE_MS_MIN, OVERRIDE_WORDS_OCTETS_MAX, OVERRIDES_MAX};
+use crate::limits::{MOVES_MAX, OVERRIDE_LIFE_MS_MAX, OVERRIDE_LIFE_MS_MIN, OVERRIDE_WORDS_OCTETS_MAX, OVERRIDES_MAX};
 use crate::units::{Moment, Permille};
 use crate::world::{Deed, Note};
 
@@ -96,19 +96,6 @@ pub struct Overrides {
     pub all: Vec<Override>,
     /// When overrides moved clients away and how many, earliest first, as far back as a rule may look.
     pub moves: Vec<Move>,
-    /// Services whose tiers were released and when, earliest first, as far back as a process that hands over may have been asked.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub releases: Vec<Mark>,
-}
-
-/// That an operator let the clients of a service return.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct Mark {
-    /// When.
-    pub at: Moment,
-    /// The service's owner name.
-    pub service: Box<str>,
 }
 
 /// That an override moved clients away.
@@ -134,12 +121,6 @@ impl Overrides {
         self.all.iter().find(|one| one.id == id)
     }
 
-    /// Services that were released at this moment or later. Whoever took over from the process that did so knows of no other way that it was: it had
-    /// read what was latched before.
-    pub fn released_since(&self, moment: Moment) -> impl Iterator<Item = &str> {
-        self.releases.iter().filter(move |mark| mark.at >= moment).map(|mark| &*mark.service)
-    }
-
     /// Whether these could have come from here: numbers that grow, lives and shares within their limits. What was read from a file is asked.
     #[must_use]
     pub fn is_sound(&self) -> bool {
@@ -148,15 +129,14 @@ impl Overrides {
             let is_share = !matches!(one.action, Action::Weight(share) if share >= Permille::WHOLE);
             one.id <= self.last && (OVERRIDE_LIFE_MS_MIN..=OVERRIDE_LIFE_MS_MAX).contains(&life_ms) && is_share
         };
-        let numbers_grow = self.all.is_sorted_by(|one, next| one.id < next.id);
-        let times_grow = self.moves.is_sorted_by_key(|moved| moved.at) && self.releases.is_sorted_by_key(|mark| mark.at);
-        let are_few = self.all.len() <= OVERRIDES_MAX && self.moves.len() <= MOVES_MAX && self.releases.len() <= MARKS_MAX;
-        are_few && numbers_grow && times_grow && self.all.iter().all(is_one)
+        let (numbers_grow, times_grow) = (self.all.is_sorted_by(|one, next| one.id < next.id), self.moves.is_sorted_by_key(|moved| moved.at));
+        self.all.len() <= OVERRIDES_MAX && self.moves.len() <= MOVES_MAX && numbers_grow && times_grow && self.all.iter().all(is_one)
     }
 }
 
-/// Remembers that clients were moved.
+/// Remembers that clients were moved. Clocks of two processes differ: a move that comes earlier than the last one counts as one at its time, and the order stays.
 pub(in crate::control) fn remember(moves: &mut Vec<Move>, moved: Move) {
+    let moved = Move { at: moves.last().map_or(moved.at, |last| last.at.max(moved.at)), ..moved };
     if moves.len() < MOVES_MAX {
         moves.push(moved);
     } else if let Some(last) = moves.last_mut() {

@@ -1,10 +1,9 @@
 //! Tiers that were left and are to be released: who would move, and why not. A voluntary move, so the pace that `[safety]` sets binds it.
 
 use super::propose::{Proposal, Refusal, pace};
-use super::{Mark, Move, Overrides, Words, moved, remember};
+use super::{Move, Overrides, Words, moved, remember};
 use crate::catalog::{Service, ServiceId, glob};
 use crate::control::failback::{is_manual, range, set, waiting_of};
-use crate::limits::{MARKS_MAX, MARKS_SPAN_MS};
 use crate::near::Hints;
 use crate::units::{Moment, Permille};
 use crate::world::World;
@@ -99,9 +98,5 @@ pub(super) fn propose_release(world: &World, present: &Overrides, earlier: &[Mov
     if moved.clients > Permille(0) {
         remember(&mut next.moves, Move { at: now, share: moved.clients });
     }
-    next.releases.retain(|mark| now.millis_since(mark.at) <= MARKS_SPAN_MS);
-    next.releases.extend(released.iter().map(|released| Mark { at: now, service: released.service.clone() }));
-    let too_many = next.releases.len().saturating_sub(MARKS_MAX);
-    next.releases.drain(..too_many);
     Ok(Proposal { next, made: None, endpoints: 0, gone: Vec::new(), released, moved, forced })
 }

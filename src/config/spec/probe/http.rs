@@ -11,6 +11,9 @@ use crate::config::diagnostic::{Code, Finding};
 use crate::config::leaf::{Millis, Text};
 use crate::config::walk::Table;
 
+/// Headers that say where a request ends, or what the connection becomes after it (RFC 9112 §6, RFC 9110 §7.8, §10.1.1): a wrong one spoils the requests after it.
+const FRAMING: [&str; 6] = ["content-length", "expect", "te", "trailer", "transfer-encoding", "upgrade"];
+
 /// Reads one, over TLS or not.
 pub(super) fn read(mut probe: Table<'_, '_>, tls: bool) -> Option<ProbeForm> {
     for key in ["verify", "expiry-warning"] {
@@ -70,11 +73,14 @@ fn headers(probe: &mut Table<'_, '_>) -> Box<[(Box<str>, Box<str>)]> {
     let mut headers = Vec::new();
     for (name, value) in probe.named("headers") {
         let Some(text) = probe.leaf::<Box<str>>(&name.value, &value) else { continue };
-        if is_token(&name.value) && text.value.is_ascii() {
+        if FRAMING.iter().any(|framing| name.value.eq_ignore_ascii_case(framing)) {
+            let message = format!("{}: the header \"{}\" says how a request is framed", probe.subject(), name.value);
+            probe.report(Finding::at(Code::BadProbe, name.place, message).label("it is set by what the request is"));
+        } else if is_token(&name.value) && text.value.bytes().all(|octet| octet == b'\t' || (b' '..=b'~').contains(&octet)) {
             headers.push((name.value, text.value));
         } else {
             let message = format!("{}: the header \"{}\" cannot be sent so", probe.subject(), name.value.escape_default());
-            probe.report(Finding::at(Code::BadProbe, name.place, message).label("only ASCII, and no spaces in the name"));
+            probe.report(Finding::at(Code::BadProbe, name.place, message).label("only ASCII without control characters, and no spaces in the name"));
         }
     }
     headers.into()
