@@ -117,6 +117,10 @@ pub const SIMULATION_REPORT_MS: u64 = 20_000;
 pub const SIMULATION_SEEDS_MAX: u32 = 10_000;
 /// Events, and again expectations, of one scenario.
 pub const SCENARIO_LINES_MAX: usize = 10_000;
+/// Lines of a recording of clients: each is decided for whenever its answer may have changed. The largest of a busy service are in it.
+pub const RECORDING_LINES_MAX: usize = 100_000;
+/// Octets of a recording of clients.
+pub const RECORDING_OCTETS_MAX: u64 = 8 << 20;
 /// Octets from which a block of memory is the system's own and goes back to it when it is freed; as the C library begins with.
 pub const LARGE_BLOCK_OCTETS: i32 = 128 * 1024;
 /// Crowds that the client mix tells apart; smaller ones count with the largest of their country.
@@ -541,3 +545,5 @@ const _: () = assert!(ADMIN_BUCKETS.is_power_of_two());
 const _: () = assert!(LOAD_REPORTED_RPS_MAX.checked_mul(1_000 * ENDPOINTS_PER_SERVICE_MAX as u64).is_some());
 const _: () = assert!(WORKER_RESTART_MS <= 100, "nobody waits longer for a worker that died");
 const _: () = assert!(TCP_UNSENT_OCTETS_MAX >= 2 * TCP_MESSAGE_MAX, "the largest reply fits behind what waits already");
+const _: () =
+    assert!(RECORDING_OCTETS_MAX >= (RECORDING_LINES_MAX * (43 + 1 + 20 + 2)) as u64, "the longest lines fit: a prefix, a weight, what is between and behind");

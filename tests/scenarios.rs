@@ -9,8 +9,9 @@ use std::process::Command;
 use std::sync::Arc;
 
 use aya_gslb::config::scenario::{ScenarioFile, read_scenario};
+use aya_gslb::demand::{Clients, Recorded};
 use aya_gslb::geo::Geo;
-use aya_gslb::simulate::{Expectation, Expected, Ground, Report, Scenario, What, run};
+use aya_gslb::simulate::{Expectation, Expected, Ground, Happening, How, Report, Scenario, Target, What, run};
 
 fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/scenarios")
@@ -60,7 +61,7 @@ fn every_scenario_of_the_library_holds_with_several_seeds() {
     let mut names: Vec<PathBuf> = std::fs::read_dir(folder()).unwrap().map(|entry| entry.unwrap().path()).collect();
     names.retain(|path| path.extension().is_some_and(|extension| extension == "toml"));
     names.sort();
-    assert!(names.len() >= 18, "{names:?}");
+    assert!(names.len() >= 21, "{names:?}");
     for path in names {
         let (scenario, grounds) = load(&path);
         assert!(!scenario.expectations.is_empty(), "{} expects nothing", path.display());
@@ -146,6 +147,51 @@ fn a_node_that_is_cut_off_from_everything_says_that_it_doubts_itself() {
     let told: Vec<u64> = report.timeline.iter().filter(|entry| entry.kind == "stale").map(|entry| entry.at_ms / 1_000).collect();
     assert!(matches!(*told, [60..=70, 300..=308]), "from when all is silent until the first answer: {told:?}");
     assert!(!report.timeline.iter().any(|entry| entry.kind == "health" && entry.at_ms > 60_000), "{:?}", report.timeline);
+}
+
+#[test]
+fn a_node_that_loses_a_share_of_what_it_asks_finds_trouble_only_meanwhile() {
+    let (lossy, grounds) = load(&folder().join("lossy-vantage.toml"));
+    let mut well = lossy.clone();
+    well.happenings = Box::default();
+    for seed in 1..=3 {
+        let [lossy, well] = [&lossy, &well].map(|scenario| run(scenario, &grounds, seed, &mut |_| {}).unwrap());
+        let changes = |report: &Report| report.timeline.iter().filter(|entry| entry.kind == "health").map(|entry| entry.at_ms).collect::<Vec<u64>>();
+        assert_eq!(changes(&well), Vec::<u64>::new(), "seed {seed}");
+        let changes = changes(&lossy);
+        assert!(!changes.is_empty() && changes.iter().all(|at| (60_000..=480_000).contains(at)), "seed {seed}: {changes:?}");
+        assert_eq!(lossy.failures, [], "clients reach everything");
+    }
+}
+
+#[test]
+fn clients_that_were_recorded_weigh_as_they_were() {
+    let (recorded, grounds) = load(&folder().join("recorded-clients.toml"));
+    let mut others = recorded.clone();
+    others.clients = Clients::Addresses;
+    assert_eq!(run(&recorded, &grounds, 1, &mut |_| {}).unwrap().breaches, []);
+    let broken = run(&others, &grounds, 1, &mut |_| {}).unwrap().breaches;
+    assert!(broken.iter().any(|breach| breach.who.starts_with("api.example.com/frankfurt is at 8")), "half of the addresses are German: {broken:?}");
+}
+
+#[test]
+fn resolvers_move_as_a_whole() {
+    let (mut few, grounds) = load(&folder().join("few-resolvers.toml"));
+    few.expectations = Box::default();
+    let lost = |clients: &Clients, endpoint: &str| {
+        let mut scenario = Scenario { clients: clients.clone(), ..few.clone() };
+        let target = Target::Endpoint(endpoint.into());
+        scenario.happenings = [Happening { at_ms: 60_000, what: What::Down { target, how: How::Refused } }].into();
+        let report = run(&scenario, &grounds, 1, &mut |_| {}).unwrap();
+        (report.failures[0].flows.iter().map(|flow| flow.ppm).sum::<u64>(), report.moves_per_hour)
+    };
+    let everywhere = Clients::Recorded([Recorded { prefix: "0.0.0.0/0".parse().unwrap(), weight: 1 }].into());
+    // Of four resolvers with 40, 30, 20 and 10 % each endpoint has whole ones, and all of them move at once; clients who are spread move by weight.
+    let moved = |clients: &Clients| ["frankfurt", "ireland", "virginia"].map(|endpoint| lost(clients, endpoint));
+    assert_eq!(moved(&few.clients), [(300_000, 1_000), (700_000, 1_000), (0, 0)]);
+    let spread = moved(&everywhere);
+    assert_eq!(spread.map(|(clients, _)| clients), [450_000, 450_000, 100_000]);
+    assert!(spread.iter().all(|(clients, moves)| moves.abs_diff(clients / 1_000) <= 1), "{spread:?}");
 }
 
 #[test]
@@ -256,6 +302,29 @@ fn every_mistake_of_a_scenario_is_told_with_its_place() {
         assert!(error.contains(told), "{told}\n{error}");
     }
     assert!(error.contains(".toml:2:7"), "{error}");
+}
+
+#[test]
+fn every_mistake_of_recorded_clients_is_told_with_its_place() {
+    let recording = Written::new("mix", "20.0.0.0/9 12\n20.128.0.1/10 5\n20.192.0.0/10\n");
+    let file = recording.0.file_name().unwrap().to_string_lossy().into_owned();
+    let written = Written::new("recorded", &format!("zones = \"WORLD\"\nfor = \"1min\"\nclients = \"{file}\"\n[[expect]]\nresidency = \"broken\"\n"));
+    let (out, error, code) = written.run(&[]);
+    assert_eq!((out.as_str(), code), ("", Some(2)), "{error}");
+    for told in [
+        "a line must begin with a prefix",
+        &format!("{file}:2:1"),
+        "did you mean \"20.128.0.0/10\"?",
+        "20.192.0.0/10 has no weight",
+        &format!("{file}:3:1"),
+        "`residency` must be one of",
+    ] {
+        assert!(error.contains(told), "{told}\n{error}");
+    }
+    let (_, error, code) = Written::new("unrecorded", "zones = \"WORLD\"\nfor = \"1min\"\nclients = \"nowhere.csv\"\n").run(&[]);
+    assert!(error.contains("nowhere.csv cannot be read") && error.contains(".toml:3:11") && code == Some(2), "{error}");
+    let (_, error, code) = Written::new("numbered", "zones = \"WORLD\"\nfor = \"1min\"\nclients = 5\n").run(&[]);
+    assert!(error.contains("`clients` must be a table of countries or the path of a recording") && error.contains(".toml:3:11") && code == Some(2), "{error}");
 }
 
 #[test]

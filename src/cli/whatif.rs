@@ -1,18 +1,20 @@
 //! `aya whatif` and `aya diff`: who would move, before it happens.
 //!
-//! Both compare two worlds by the path that answers queries, for the clients of a mix: as many at each place as there are addresses, or countries with
-//! declared weights. Loads are fitted to capacities on both sides, as a node would do.
+//! Both compare two worlds by the path that answers queries, for the clients of a mix: as many at each place as there are addresses, countries with
+//! declared weights, or recorded prefixes. Loads are fitted to capacities on both sides, as a node would do.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
-use super::load::{Content, LoadError, Loaded};
+use super::load::{Content, LoadError, Loaded, drawn};
 use super::{Exit, tell_error};
 use crate::catalog::{RegionSet, ServiceId, glob};
-use crate::demand::{Mix, Shift, Side, shift};
+use crate::config::Failure;
+use crate::config::recording::read_recording;
+use crate::demand::{Clients, Mix, Shift, Side, shift};
 use crate::explain::{as_if_measured_up, regions_named, with_regions_down};
 use crate::geo::Code;
 use crate::steer::ALL_CLIENTS;
@@ -28,9 +30,9 @@ struct Common {
     /// Services to tell of: owner names or labels, or globs such as api-*; all by default.
     #[arg(long, value_name = "GLOB")]
     service: Option<String>,
-    /// The client mix, as in DE=40,US=60: countries and their weights. By default clients are where addresses are.
-    #[arg(long, value_name = "COUNTRY=WEIGHT", value_delimiter = ',', value_parser = country_weight)]
-    clients: Vec<(Code, u64)>,
+    /// The client mix: countries and their weights, as in DE=40,US=60, or a file of lines "PREFIX WEIGHT". By default clients are where addresses are.
+    #[arg(long, value_name = "COUNTRY=WEIGHT|FILE", value_delimiter = ',', value_parser = asking)]
+    clients: Vec<Asking>,
     /// Exit with 1 when more than so many per cent of the clients of any service move.
     #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=100))]
     fail_above: Option<u8>,
@@ -82,12 +84,45 @@ enum WhatifError {
     /// Nobody asks.
     #[error("the geography knows no address of the countries in --clients")]
     NoClients,
+    /// The recorded clients have mistakes.
+    #[error("{}", drawn(.0))]
+    Recording(Box<Failure>),
+    /// Clients are said in two ways.
+    #[error("--clients takes countries, or one file")]
+    TwoMixes,
 }
 
-/// Reads `DE=40`.
-fn country_weight(text: &str) -> Result<(Code, u64), String> {
-    let parsed = text.split_once('=').and_then(|(country, weight)| Some((Code::parse(country)?, weight.parse().ok()?)));
+/// One part of `--clients`.
+#[derive(Clone, Debug)]
+enum Asking {
+    /// A country and its weight.
+    Country(Code, u64),
+    /// Where clients are recorded.
+    Recorded(PathBuf),
+}
+
+/// Reads `DE=40`, or a path: whatever has no `=`, or a `/`.
+fn asking(text: &str) -> Result<Asking, String> {
+    let Some((country, weight)) = text.split_once('=').filter(|_| !text.contains('/')) else { return Ok(Asking::Recorded(text.into())) };
+    let parsed = Code::parse(country).and_then(|country| Some(Asking::Country(country, weight.parse().ok()?)));
     parsed.ok_or_else(|| "not a country and a whole number, as in DE=40".to_owned())
+}
+
+/// Who asks.
+fn clients(parts: &[Asking]) -> Result<Clients, WhatifError> {
+    let (mut countries, mut files): (Vec<(Code, u64)>, Vec<&Path>) = (Vec::new(), Vec::new());
+    for part in parts {
+        match part {
+            Asking::Country(country, weight) => countries.push((*country, *weight)),
+            Asking::Recorded(path) => files.push(path),
+        }
+    }
+    match (countries.is_empty(), &*files) {
+        (true, []) => Ok(Clients::Addresses),
+        (false, []) => Ok(Clients::Countries(countries.into())),
+        (true, [file]) => read_recording(file).map(Clients::Recorded).map_err(|failure| WhatifError::Recording(failure.into())),
+        _ => Err(WhatifError::TwoMixes),
+    }
 }
 
 /// A service on both sides.
@@ -150,7 +185,7 @@ fn tell(common: &Common, worlds: impl FnOnce() -> Result<[World; 2], WhatifError
 
 /// Compares every service that is meant.
 fn compare(before: &World, after: &World, common: &Common) -> Result<Vec<Told>, WhatifError> {
-    let mix = if common.clients.is_empty() { Mix::of_addresses(&before.geo) } else { Mix::of_countries(&before.geo, &common.clients) };
+    let mix = Mix::of(&before.geo, &clients(&common.clients)?);
     if mix.groups().is_empty() {
         return Err(WhatifError::NoClients);
     }

@@ -163,13 +163,17 @@ impl Leaf for IpNet {
     const EXPECTED: &'static str = "a prefix such as \"192.0.2.0/24\"";
 
     fn read(value: &DeValue<'_>) -> Result<Self, Wrong> {
-        let text = text(value)?;
-        let prefix = text.parse::<Self>().or_else(|_| text.parse::<IpAddr>().map(Self::from)).map_err(|_| Wrong::What("no prefix".into()))?;
-        if prefix != prefix.trunc() {
-            return Err(Wrong::What(format!("has bits behind its length; did you mean \"{}\"?", prefix.trunc())));
-        }
-        Ok(prefix)
+        prefix(text(value)?).map_err(Wrong::What)
     }
+}
+
+/// Reads a prefix, or an address, which is one of its full length; or what is wrong with it.
+pub(super) fn prefix(text: &str) -> Result<IpNet, String> {
+    let prefix = text.parse::<IpNet>().or_else(|_| text.parse::<IpAddr>().map(IpNet::from)).map_err(|_| "no prefix".to_owned())?;
+    if prefix != prefix.trunc() {
+        return Err(format!("has bits behind its length; did you mean \"{}\"?", prefix.trunc()));
+    }
+    Ok(prefix)
 }
 
 /// Where a probe goes: an address, with or without a port.

@@ -11,6 +11,7 @@
 //! | `compile` | links, judges, lints; canonical order and digest |
 //! | `records` | master files and record data |
 //! | `scenario` | scenario files → what is simulated |
+//! | `recording` | recorded clients: prefixes and weights |
 //! | `diagnostic`, `source` | findings and their places |
 //!
 //! Invariants
@@ -26,6 +27,7 @@ pub mod keys;
 mod leaf;
 mod load;
 mod quantity;
+pub mod recording;
 pub mod records;
 pub mod scenario;
 mod source;

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{Fit, Mix, Orders, fit};
+use super::{Fit, Group, Mix, Orders, fit};
 use crate::catalog::{EndpointId, ServiceId};
 use crate::limits::SPILL_DECLARED_PERMILLE;
-use crate::steer::{ALL_CLIENTS, Ask, Decision, Family, Silent, Verdict, decide};
+use crate::steer::{ALL_CLIENTS, Ask, Client, Family, Silent, decide};
 use crate::units::{MicroUsd, Micros, Permille, part};
 use crate::world::World;
 
@@ -21,7 +21,7 @@ pub struct Side {
 }
 
 impl Side {
-    /// Fits the service's declared load in this world.
+    /// Fits the service's declared load in this world. As a node does, which knows no lots, it takes all clients as spread.
     #[must_use]
     pub fn of(world: &World, service: ServiceId, mix: &Mix) -> Self {
         let mut world = world.clone();
@@ -32,7 +32,7 @@ impl Side {
         let fit = written.peak.filter(|_| limits.iter().any(Option::is_some)).map(|peak| {
             // A node has fitted it already: that is no reason to turn less away.
             let keeps: Vec<Permille> = world.statuses_of(written).iter().map(crate::health::Status::keeps_but_for_load).collect();
-            fit(&Orders::of(&Orders::opened(&world), service, mix), peak, &limits, &keeps)
+            fit(&Orders::of(&Orders::opened(&world), service, &mix.in_world(&world)), peak, &limits, &keeps)
         });
         if let Some(fit) = &fit {
             for (status, room) in world.statuses.of[range].iter_mut().zip(&fit.rooms) {
@@ -48,10 +48,9 @@ impl Side {
         self.fit.as_ref().map_or(1000, |fit| fit.factor)
     }
 
-    /// What the clients of a group get: endpoints and shares of the group, in parts of [`ALL_CLIENTS`]. Empty where they get nothing.
-    fn shares(&self, client: crate::steer::Client) -> Vec<(EndpointId, u64)> {
-        let decision: Decision = decide(&Ask { service: self.service, client, family: Family::Any }, &self.world, &mut Silent);
-        if decision.verdict == Verdict::Serve { decision.shares(&self.world) } else { Vec::new() }
+    /// What the clients of a group get, who are this one here: endpoints and shares of the group, in parts of [`ALL_CLIENTS`]. Empty where they get nothing.
+    fn shares(&self, group: &Group, client: Client) -> Vec<(EndpointId, u64)> {
+        given(group, &Ask { service: self.service, client, family: Family::Any }, &self.world)
     }
 
     /// What an endpoint is known by on both sides: its region and its name.
@@ -60,13 +59,13 @@ impl Side {
         Key { region: self.world.catalog.region(endpoint.region).name.clone(), endpoint: endpoint.name.clone() }
     }
 
-    /// Every endpoint's load as a share of its capacity, where both are known.
-    fn loads(&self) -> Vec<(Key, Permille)> {
-        let Some(fit) = &self.fit else { return Vec::new() };
+    /// Every endpoint's load as a share of its capacity, where both are known, if these shares of the clients have landed there.
+    fn loads(&self, landed: &BTreeMap<EndpointId, u64>) -> Vec<(Key, Permille)> {
         let written = self.world.catalog.service(self.service);
-        let endpoints = self.world.catalog.endpoints_of(written).zip(&fit.loads);
-        let loads = endpoints.filter_map(|((id, endpoint), load)| {
-            let load = load / endpoint.capacity?.max(1);
+        let Some(peak) = written.peak.filter(|_| self.fit.is_some()) else { return Vec::new() };
+        let loads = self.world.catalog.endpoints_of(written).filter_map(|(id, endpoint)| {
+            let share = landed.get(&id).copied().unwrap_or(0);
+            let load = part(share, peak.saturating_mul(1000), ALL_CLIENTS) / endpoint.capacity?.max(1);
             Some((self.key(id), Permille(u16::try_from(load).unwrap_or(u16::MAX))))
         });
         loads.collect()
@@ -123,7 +122,7 @@ struct Sums {
 
 impl Sums {
     /// Adds what a part of a group gets.
-    fn add(&mut self, side: &Side, client: crate::steer::Client, id: EndpointId, share: u64) {
+    fn add(&mut self, side: &Side, client: Client, id: EndpointId, share: u64) {
         let endpoint = side.world.catalog.endpoint(id);
         let rtt = side.world.geo.rtt(client.place.locality, endpoint.region);
         self.served += u128::from(share);
@@ -145,15 +144,17 @@ impl Sums {
 pub fn shift(before: &Side, after: &Side, mix: &Mix) -> Shift {
     let mut flows: Moves<Key> = Moves::new();
     let mut sums = [Sums::default(), Sums::default()];
+    let mut landed = [BTreeMap::new(), BTreeMap::new()];
     for group in mix.groups() {
         let mut both: BTreeMap<Option<Key>, [u64; 2]> = BTreeMap::new();
         for (side, what) in [before, after].into_iter().enumerate() {
             let client = group.client.in_world(&what.world);
-            let shares = what.shares(client);
+            let shares = what.shares(group, client);
             for (id, share) in &shares {
                 let share = part(group.share, *share, ALL_CLIENTS);
                 both.entry(Some(what.key(*id))).or_default()[side] += share;
                 sums[side].add(what, client, *id, share);
+                *landed[side].entry(*id).or_default() += share;
             }
             if shares.is_empty() {
                 both.entry(None).or_default()[side] += group.share;
@@ -169,7 +170,7 @@ pub fn shift(before: &Side, after: &Side, mix: &Mix) -> Shift {
         flows,
         rtt: [rtt_before, rtt_after],
         price: [price_before, price_after],
-        loads: loads(before, after),
+        loads: loads(&before.loads(&landed[0]), &after.loads(&landed[1])),
         factors: [before.factor(), after.factor()],
     }
 }
@@ -197,17 +198,22 @@ pub fn moves(service: ServiceId, before: &World, after: &World, mix: &Mix) -> Mo
     for group in mix.groups() {
         let mut both: BTreeMap<Option<EndpointId>, [u64; 2]> = BTreeMap::new();
         for (side, world) in [before, after].into_iter().enumerate() {
-            let decision = decide(&Ask { service, client: group.client, family: Family::Any }, world, &mut Silent);
-            for (id, share) in decision.shares(world) {
-                both.entry(Some(id)).or_default()[side] += part(group.share, share, ALL_CLIENTS);
+            let shares = given(group, &Ask { service, client: group.client, family: Family::Any }, world);
+            for (id, share) in &shares {
+                both.entry(Some(*id)).or_default()[side] += part(group.share, *share, ALL_CLIENTS);
             }
-            if decision.verdict != Verdict::Serve {
+            if shares.is_empty() {
                 both.entry(None).or_default()[side] += group.share;
             }
         }
         couple(&both, &mut moves);
     }
     moves
+}
+
+/// Decides for a group, and tells what it gets; as [`Group::given`].
+fn given(group: &Group, ask: &Ask, world: &World) -> Vec<(EndpointId, u64)> {
+    group.given(&decide(ask, world, &mut Silent), &ask.client, world)
 }
 
 /// From where to where how many go.
@@ -232,13 +238,13 @@ fn couple<K: Clone + Ord>(both: &BTreeMap<Option<K>, [u64; 2]>, flows: &mut Move
 }
 
 /// Loads by endpoint, both sides together.
-fn loads(before: &Side, after: &Side) -> Vec<(Key, Option<Permille>, Option<Permille>)> {
+fn loads(before: &[(Key, Permille)], after: &[(Key, Permille)]) -> Vec<(Key, Option<Permille>, Option<Permille>)> {
     let mut loads: BTreeMap<Key, (Option<Permille>, Option<Permille>)> = BTreeMap::new();
-    for (key, load) in before.loads() {
-        loads.entry(key).or_default().0 = Some(load);
+    for (key, load) in before {
+        loads.entry(key.clone()).or_default().0 = Some(*load);
     }
-    for (key, load) in after.loads() {
-        loads.entry(key).or_default().1 = Some(load);
+    for (key, load) in after {
+        loads.entry(key.clone()).or_default().1 = Some(*load);
     }
     let any = |load: Option<Permille>| load.is_some_and(|load| load.0 > 0);
     loads.into_iter().filter(|(_, (before, after))| any(*before) || any(*after)).map(|(key, (before, after))| (key, before, after)).collect()

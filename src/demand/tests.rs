@@ -261,3 +261,113 @@ fn whoever_loses_the_last_lawful_answer_moves_to_none() {
     let [flow] = &*shift.flows else { panic!("{:?}", shift.flows) };
     assert_eq!((flow.from.as_deref(), flow.to.as_deref(), flow.share * 100 / ALL_CLIENTS), (Some("gcp-europe-west3"), None, 50));
 }
+
+/// A recording of these prefixes and weights.
+fn recorded(entries: &[(&str, u64)]) -> Vec<Recorded> {
+    entries.iter().map(|(prefix, weight)| Recorded { prefix: prefix.parse().expect("a prefix"), weight: *weight }).collect()
+}
+
+#[test]
+fn a_recording_counts_what_was_recorded_the_largest_first_and_places_each_prefix() {
+    let world = world();
+    let code = |text: &str| Code::parse(text).expect("a code");
+    let entries = [("20.192.0.0/24", 10), ("20.0.0.0/16", 30), ("20.192.0.0/24", 40), ("2001:db8::/48", 5), ("2001:db8:0:100::/56", 5), ("20.128.0.1/32", 10)];
+    let mix = Mix::of_prefixes(&world.geo, &recorded(&entries));
+    let told: Vec<_> = mix.groups().iter().map(|group| (group.country, (group.share * 100).div_ceil(ALL_CLIENTS), group.is_one)).collect();
+    assert_eq!(
+        told,
+        [
+            (Some(code("JP")), 50, true),
+            (Some(code("DE")), 30, false),
+            (Some(code("US")), 10, true),
+            // Whom no geography knows asks all the same.
+            (None, 5, false),
+            (None, 5, true),
+        ]
+    );
+}
+
+#[test]
+fn a_recording_of_huge_counts_is_not_too_much() {
+    let entries = [("20.0.0.0/24", u64::MAX), ("20.128.0.0/24", u64::MAX), ("20.192.0.0/24", 1)];
+    let mix = Mix::of_prefixes(&world().geo, &recorded(&entries));
+    // What is less than a client of all has no share.
+    assert_eq!(mix.groups().iter().map(|group| group.share).collect::<Vec<_>>(), [ALL_CLIENTS / 2 - 1, ALL_CLIENTS / 2 - 1]);
+}
+
+#[test]
+fn whoever_draws_one_lot_is_given_the_endpoint_that_answers_give_it_and_all_of_it_moves() {
+    let before = world();
+    let id = service(&before, "shared");
+    let first = before.catalog.service(id).endpoints.start;
+    let mix = Mix::of_prefixes(&before.geo, &recorded(&[("20.0.1.0/24", 1), ("20.0.2.7/32", 1), ("20.0.3.0/24", 1), ("20.0.4.0/24", 1)]));
+    for lost in 0..3 {
+        let mut after = before.clone();
+        after.statuses.of[(first + lost) as usize].health = Health::Down;
+        let mut to_move = 0;
+        for group in mix.groups() {
+            let [answered, instead] = [&before, &after].map(|world| {
+                let decision = decide(&Ask { service: id, client: group.client, family: Family::Any }, world, &mut Silent);
+                let answered = decision.choose(&group.client, world).endpoints()[0];
+                assert_eq!(group.given(&decision, &group.client, world), [(answered, ALL_CLIENTS)]);
+                answered
+            });
+            to_move += if answered == instead { 0 } else { group.share };
+        }
+        assert_eq!(moves(id, &before, &after, &mix).values().sum::<u64>(), to_move);
+        let shift = shift(&Side::of(&before, id, &mix), &Side::of(&after, id, &mix), &mix);
+        assert_eq!((shift.moved, to_move % (ALL_CLIENTS / 4)), (to_move, 0), "only whole resolvers move");
+    }
+}
+
+#[test]
+fn a_short_prefix_is_spread_over_those_that_draw_lots_in_it() {
+    let world = world();
+    let mix = Mix::of_prefixes(&world.geo, &recorded(&[("20.0.0.0/16", 1)]));
+    let group = mix.groups()[0];
+    let decision = decide(&Ask { service: service(&world, "shared"), client: group.client, family: Family::Any }, &world, &mut Silent);
+    let shares: Vec<u64> = group.given(&decision, &group.client, &world).into_iter().map(|(_, share)| share * 100 / ALL_CLIENTS).collect();
+    assert_eq!(shares, [33; 3]);
+}
+
+#[test]
+fn load_lands_where_resolvers_do() {
+    let source = SourceFile {
+        name: "zone".into(),
+        text: ZONE.replace("[service.near.endpoint.ireland]", "[service.near]\npeak = \"1500 rps\"\n[service.near.endpoint.ireland]").into(),
+    };
+    let loaded = compile(vec![source], &|_, _| Err("no master files here".into())).expect("it reads");
+    let geo = Geo::without_databases(&loaded.catalog);
+    let mut world = World::unmeasured(1, Arc::new(loaded.catalog), Arc::new(geo));
+    world.statuses.of.fill(Status::UP);
+    let id = service(&world, "near");
+    let loads = |entries: &[(&str, u64)]| {
+        let mix = Mix::of_prefixes(&world.geo, &recorded(entries));
+        let side = Side::of(&world, id, &mix);
+        let loads = shift(&side, &side, &mix).loads;
+        loads.into_iter().map(|(key, before, _)| (key.endpoint, before.map(|load| load.0.div_ceil(10)))).collect::<Vec<_>>()
+    };
+    // Spread, a tenth more than fits goes to the next; in one piece, none of it or all of it does.
+    let spread = loads(&[("20.0.0.0/16", 2), ("20.128.0.0/16", 1)]);
+    let at = |loads: &[(Box<str>, Option<u16>)], name: &str| loads.iter().find(|(endpoint, _)| **endpoint == *name).and_then(|(_, load)| *load).unwrap_or(0);
+    assert_eq!((at(&spread, "frankfurt"), at(&spread, "ireland"), at(&spread, "virginia")), (84, 16, 50), "{spread:?}");
+    let lumps = loads(&[("20.0.0.0/24", 2), ("20.128.0.0/24", 1)]);
+    let german = [at(&lumps, "frankfurt"), at(&lumps, "ireland")];
+    assert!(matches!(german, [100, 0] | [0, 100]), "{lumps:?}");
+    assert_eq!(at(&lumps, "virginia"), 50, "{lumps:?}");
+}
+
+#[test]
+fn clients_are_placed_by_the_geography_of_the_world_that_a_load_is_fitted_in() {
+    let before = world();
+    // Nobody is known there, so places of the other geography mean nothing.
+    let text = ZONE.split("[network.germans]").next().expect("a head").to_owned()
+        + "[service.near]\npeak = \"1500 rps\"\n[service.near.endpoint.ireland]\nregion = \"aws-eu-west-1\"\na = [\"192.0.2.1\"]\ncapacity = \"1000 rps\"\n";
+    let loaded = compile(vec![SourceFile { name: "zone".into(), text: text.into() }], &|_, _| Err("no master files here".into())).expect("it reads");
+    let geo = Geo::without_databases(&loaded.catalog);
+    let mut after = World::unmeasured(1, Arc::new(loaded.catalog), Arc::new(geo));
+    after.statuses.of.fill(Status::UP);
+    let mix = Mix::of_addresses(&before.geo);
+    let sides = [Side::of(&before, service(&before, "near"), &mix), Side::of(&after, service(&after, "near"), &mix)];
+    assert_eq!(shift(&sides[0], &sides[1], &mix).flows.iter().map(|flow| flow.to.as_deref()).collect::<Vec<_>>(), [Some("aws-eu-west-1"); 2]);
+}

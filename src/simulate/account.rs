@@ -9,7 +9,7 @@ use crate::catalog::{Bits, Catalog, EndpointId, Selector, Service, ServiceId, Un
 use crate::demand::{Group, Mix};
 use crate::geo::Geo;
 use crate::limits::{SIMULATION_ENTRIES_MAX, SIMULATION_SETTLE_MS};
-use crate::steer::{ALL_CLIENTS, Ask, Client, Family, Silent, Verdict, decide};
+use crate::steer::{ALL_CLIENTS, Ask, Client, Family, Silent, decide};
 use crate::units::{Moment, part};
 use crate::world::World;
 
@@ -124,7 +124,7 @@ pub(super) fn ppm(share: u64) -> u64 {
 impl<'s> Account<'s> {
     /// Opens the accounts. `demands` are those of the services, as they really are.
     pub(super) fn new(scenario: &'s Scenario, seed: u64, world: &World, demands: &[Option<u64>], start: Moment) -> Self {
-        let mix = if scenario.clients.is_empty() { Mix::of_addresses(&world.geo) } else { Mix::of_countries(&world.geo, &scenario.clients) };
+        let mix = Mix::of(&world.geo, &scenario.clients);
         let mut account = Self {
             scenario,
             start,
@@ -270,7 +270,7 @@ impl<'s> Account<'s> {
         let mut moved_often = Vec::new();
         for (index, group) in self.mix.groups().iter().enumerate() {
             let decision = decide(&Ask { service: id, client: self.clients[index], family: Family::Any }, world, &mut Silent);
-            let shares = if decision.verdict == Verdict::Serve { decision.shares(world) } else { Vec::new() };
+            let shares = group.given(&decision, &self.clients[index], world);
             let ttl_ms = 1000 * u64::from(if decision.moving { service.ttl_moving.0 } else { service.ttl_steady.0 });
             let saviours = served.lawful[index] & service.lineup.able & !down;
             let mut given = Vec::with_capacity(shares.len());

@@ -26,8 +26,8 @@ pub(super) struct Reality {
     probes: HashMap<ProbeSpec, usize>,
     /// Which of them are references.
     references: Vec<bool>,
-    /// Until when the node does not reach its references.
-    cut: Moment,
+    /// What the node's way to its references loses.
+    way: Way,
 }
 
 /// What is the matter with an endpoint.
@@ -43,14 +43,33 @@ struct Condition {
     lossy: u16,
     /// It comes and goes.
     flap: Option<Flap>,
-    /// Until when the node does not reach it.
-    cut: Moment,
+    /// What the node's way to it loses.
+    way: Way,
 }
 
 /// It is well.
 impl Default for Condition {
     fn default() -> Self {
-        Self { down: None, slow_ms: 0, expires: None, lossy: 0, flap: None, cut: Moment(0) }
+        Self { down: None, slow_ms: 0, expires: None, lossy: 0, flap: None, way: Way::OPEN }
+    }
+}
+
+/// What the node's own network does to what it asks.
+#[derive(Clone, Copy, Debug)]
+struct Way {
+    /// Until when it loses anything.
+    until: Moment,
+    /// So many of a thousand probes.
+    loses: u16,
+}
+
+impl Way {
+    /// Nothing is lost.
+    const OPEN: Self = Self { until: Moment(0), loses: 0 };
+
+    /// Whether a probe that drew this lot of a thousand is lost.
+    fn takes(&self, lot: usize, now: Moment) -> bool {
+        now < self.until && lot < usize::from(self.loses)
     }
 }
 
@@ -99,7 +118,7 @@ impl Reality {
             asked,
             probes: catalog.probes.iter().cloned().zip(0..).collect(),
             references: (0..).map(ProbeId).take(catalog.probes.len()).map(|probe| catalog.references.contains(&probe)).collect(),
-            cut: Moment(0),
+            way: Way::OPEN,
         }
     }
 
@@ -122,12 +141,12 @@ impl Reality {
             What::Certificate { target, ends_in_ms } => (target, Box::new(move |condition| condition.expires = Some(now.plus_millis(*ends_in_ms)))),
             What::Lossy { target, share } => (target, Box::new(|condition| condition.lossy = share.0)),
             What::Flap { target, .. } => (target, Box::new(move |condition| condition.flap = flap(what, now))),
-            What::Cut { target, references, for_ms } => {
-                let until = now.plus_millis(*for_ms);
+            What::Cut { target, share, references, for_ms } => {
+                let way = Way { until: now.plus_millis(*for_ms), loses: share.0 };
                 if *references {
-                    self.cut = until;
+                    self.way = way;
                 }
-                (target, Box::new(move |condition| condition.cut = until))
+                (target, Box::new(move |condition| condition.way = way))
             }
             What::Surge { .. } | What::Failback { .. } | What::Reload(_) | What::Restart | What::Stale { .. } => return,
         };
@@ -155,10 +174,12 @@ impl Reality {
         let after = |outcome, ms: u64| (outcome, ms, Micros::from_millis(i64::try_from(ms).unwrap_or(i64::MAX)));
         let timed_out = || after(ProbeOutcome::Failed(ProbeFailure::TimedOut), timeout);
         // Drawn in any case, so that a draw more or less never shifts all that follow.
-        let (takes, lot) = (ANSWER_MS.0 + random.below(ANSWER_MS.1 + 1) as u64, random.below(1000));
+        let (takes, lots) = (ANSWER_MS.0 + random.below(ANSWER_MS.1 + 1) as u64, random.below(1_000_000));
+        // What the way loses has nothing to do with what endpoints leave unanswered.
+        let (lot, of_way) = (lots / 1000, lots % 1000);
         let conditions = || self.asked(probe).iter().map(|id| &self.conditions[id.index()]);
         let is_reference = self.references.get(probe).copied().unwrap_or(false);
-        if is_reference && now < self.cut || conditions().any(|condition| now < condition.cut) {
+        if is_reference && self.way.takes(of_way, now) || conditions().any(|condition| condition.way.takes(of_way, now)) {
             return timed_out();
         }
         if conditions().any(|condition| matches!(condition.down, Some(How::BlackHole))) {
@@ -196,4 +217,69 @@ fn shown(spec: &ProbeSpec, end: Moment, now: Moment) -> Option<ProbeOutcome> {
 pub(super) fn flap(what: &What, now: Moment) -> Option<Flap> {
     let What::Flap { up_ms, down_ms, for_ms, .. } = what else { return None };
     Some(Flap { since: now, until: now.plus_millis(*for_ms), up_ms: *up_ms, down_ms: *down_ms })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{SourceFile, compile};
+    use crate::simulate::Target;
+    use crate::units::Permille;
+
+    const ZONE: &str = r#"
+zone = "example.com"
+[ns]
+ns1 = ["192.0.2.53"]
+ns2 = ["198.51.100.53"]
+[vantage]
+reference = ["192.0.2.251:53"]
+[service.api.probe.tcp]
+port = 443
+[service.api.endpoint.frankfurt]
+region = "gcp-europe-west3"
+a = ["192.0.2.1"]
+[service.api.endpoint.ireland]
+region = "aws-eu-west-1"
+a = ["192.0.2.2"]
+"#;
+
+    /// How many of ten thousand probes of the reference, of Frankfurt and of Ireland nobody answers from this moment on.
+    fn lost(catalog: &Catalog, reality: &Reality, now: Moment) -> [usize; 3] {
+        let asking = |id: u32| &catalog.probes[catalog.endpoints[id as usize].probes[0].index()];
+        let reference = &catalog.probes[catalog.references[0].index()];
+        [reference, asking(0), asking(1)].map(|spec| {
+            let mut random = Random::new(1);
+            let outcomes = (0..10_000).map(|_| reality.outcome(spec, now, &mut random).0);
+            outcomes.filter(|outcome| matches!(outcome, ProbeOutcome::Failed(ProbeFailure::TimedOut))).count()
+        })
+    }
+
+    #[test]
+    fn a_lossy_vantage_loses_a_share_of_what_it_asks_for_a_while_and_clients_lose_nothing() {
+        let source = SourceFile { name: "zone".into(), text: ZONE.into() };
+        let catalog = compile(vec![source], &|_, _| Err("no master files here".into())).expect("it reads").catalog;
+        let (start, target) = (Moment(1_000_000), Target::Endpoint("frankfurt".into()));
+        let play = |share, references| {
+            let mut reality = Reality::new(&catalog);
+            reality.happen(&catalog, &What::Cut { target: target.clone(), share: Permille(share), references, for_ms: 60_000 }, start);
+            assert!((0..2).all(|id| !reality.is_down(EndpointId(id), start)), "clients reach all of them");
+            [lost(&catalog, &reality, start), lost(&catalog, &reality, start.plus_millis(60_000))]
+        };
+        let [[reference, frankfurt, ireland], after] = play(200, true);
+        assert!((1_900..2_100).contains(&reference) && (1_900..2_100).contains(&frankfurt) && ireland == 0, "{reference} {frankfurt} {ireland}");
+        assert_eq!(after, [0; 3]);
+        assert_eq!(play(1_000, false)[0], [0, 10_000, 0]);
+    }
+
+    #[test]
+    fn what_the_way_loses_comes_on_top_of_what_endpoints_leave_unanswered() {
+        let source = SourceFile { name: "zone".into(), text: ZONE.into() };
+        let catalog = compile(vec![source], &|_, _| Err("no master files here".into())).expect("it reads").catalog;
+        let (now, target) = (Moment(1_000_000), Target::Region("*".into()));
+        let mut reality = Reality::new(&catalog);
+        reality.happen(&catalog, &What::Lossy { target: target.clone(), share: Permille(500) }, now);
+        reality.happen(&catalog, &What::Cut { target, share: Permille(500), references: false, for_ms: 1_000 }, now);
+        let [_, frankfurt, _] = lost(&catalog, &reality, now);
+        assert!((7_400..7_600).contains(&frankfurt), "three quarters: {frankfurt}");
+    }
 }

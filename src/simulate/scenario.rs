@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use crate::catalog::{Catalog, EndpointId, Service, glob};
-use crate::geo::Code;
+use crate::demand::Clients;
 use crate::units::Permille;
 
 /// A scenario.
@@ -16,8 +16,8 @@ pub struct Scenario {
     pub step_ms: u64,
     /// What draws are made from.
     pub seed: u64,
-    /// Countries and weights of the clients; none: clients are where addresses are.
-    pub clients: Box<[(Code, u64)]>,
+    /// Who asks.
+    pub clients: Clients,
     /// Demands that replace those of the zones.
     pub demands: Box<[Demand]>,
     /// By how many thousandths what is asked differs from what the controller believes.
@@ -108,11 +108,13 @@ pub enum What {
         /// Thousandths of the demand without any surge.
         factor: u32,
     },
-    /// The node does not reach endpoints any more, whom clients reach as before: what it asks them is never answered.
+    /// The node does not get through to endpoints any more, whom clients reach as before: a share of what it asks them is never answered.
     Cut {
         /// Which.
         target: Target,
-        /// Whether the node's references are cut off, too.
+        /// The share; all of it where the node is cut off.
+        share: Permille,
+        /// Whether the same holds of the node's references.
         references: bool,
         /// For how long, in milliseconds.
         for_ms: u64,
@@ -243,8 +245,14 @@ impl fmt::Display for What {
             Self::Lossy { target, share } => write!(f, "{target} loses {}.{} %", share.0 / 10, share.0 % 10),
             Self::Flap { target, up_ms, down_ms, .. } => write!(f, "{target} flaps: {} down, {} up", seconds(down_ms), seconds(up_ms)),
             Self::Surge { service, factor } => write!(f, "{service} is asked for {}.{} % of its demand", factor / 10, factor % 10),
-            Self::Cut { target, references: false, for_ms } => write!(f, "the node does not reach {target} for {}", seconds(for_ms)),
-            Self::Cut { target, references: true, for_ms } => write!(f, "the node reaches neither {target} nor its references for {}", seconds(for_ms)),
+            Self::Cut { target, share: Permille::WHOLE, references: false, for_ms } => write!(f, "the node does not reach {target} for {}", seconds(for_ms)),
+            Self::Cut { target, share: Permille::WHOLE, references: true, for_ms } => {
+                write!(f, "the node reaches neither {target} nor its references for {}", seconds(for_ms))
+            }
+            Self::Cut { target, share, references, for_ms } => {
+                let also = if *references { " and its references" } else { "" };
+                write!(f, "the node loses {}.{} % of what it asks {target}{also} for {}", share.0 / 10, share.0 % 10, seconds(for_ms))
+            }
             Self::Failback { service } => write!(f, "an operator lets the clients of {service} return"),
             Self::Reload(_) => f.write_str("other zones are loaded"),
             Self::Restart => f.write_str("the node is started again"),

@@ -125,7 +125,7 @@ async fn a_body_too_long_to_be_heard_out_passes_and_its_connection_is_not_asked_
         assert!(is_asked(&mut stream).await);
         stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\nwell").await.unwrap();
         // Of what follows as much is taken as is looked at; then nobody reads it any more.
-        let _ = stream.write_all(&[b'.'; 100_000]).await;
+        let _ = stream.write_all(&vec![b'.'; 100_000]).await;
         held.push(stream);
     }
     let world = handle.worlds().load();

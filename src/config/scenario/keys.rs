@@ -15,7 +15,12 @@ pub const FILE: Section = Section {
         key("for", "duration", "required", "How long it lasts."),
         key("seed", "number", "1", "What draws, and the turns of probes, are made from; `--seed` says another."),
         key("step", "duration", "250 ms", "How often the controller looks at its clock while something is going on; a node does it every 250 ms."),
-        key("clients", "table", "as many as addresses", "Who asks: countries and weights, as in `DE = 40`."),
+        key(
+            "clients",
+            "table or path",
+            "as many as addresses",
+            "Who asks: countries and weights, as in `DE = 40`; or a recording, a file of lines `PREFIX WEIGHT`.",
+        ),
         key("demand", "table", "", "What is asked for, instead of `peak` of the zones."),
         key("event", "list of tables", "", "What happens."),
         key("expect", "list of tables", "", "What must hold; exit code 1 when it does not."),
@@ -46,7 +51,12 @@ pub const EVENT: Section = Section {
         key("certificate", "table", "", "The certificates of some end soon; a certificate is seen by probes of https and tls."),
         key("lossy", "table", "", "Some leave a share of what they are asked unanswered."),
         key("flap", "table", "", "Some come and go; they begin by going."),
-        key("cut", "table", "", "The node does not reach some, whom clients reach as before: another node may see otherwise."),
+        key(
+            "cut",
+            "table",
+            "",
+            "The node does not reach some, or loses a share of what it asks; clients reach them as before, and another node may see otherwise.",
+        ),
         key("failback", "name", "", "An operator lets the clients of a service return to tiers that they left; an owner name or a label, with or without `*`."),
         key("surge", "table", "", "A service is asked for more, or less; the controller is not told."),
         key("reload", "path or list", "", "These zones are loaded: another price, another rule."),
@@ -91,11 +101,12 @@ pub const FLAP: Section = Section {
 /// `event.cut`.
 pub const CUT: Section = Section {
     path: "event.cut",
-    about: "A node that is cut off from endpoints: its probes of them are never answered.",
+    about: "A node that is cut off from endpoints, or whose network is lossy: so many of its probes of them are never answered.",
     keys: &[
         key("what", "target", "required", "Which."),
         key("for", "duration", "required", "For how long."),
-        key("references", "yes or no", "false", "Whether it is cut off from its `vantage.reference`, too."),
+        key("share", "share", "100%", "Of how many."),
+        key("references", "yes or no", "false", "Whether the same holds of its `vantage.reference`."),
     ],
 };
 

@@ -11,6 +11,7 @@ use crate::config::source::At;
 use crate::config::walk::Table;
 use crate::limits::{SCENARIO_LINES_MAX, SIMULATION_SETTLE_MS};
 use crate::simulate::{Expectation, Expected, Happening, How, Target, What};
+use crate::units::Permille;
 
 /// The keys of an event of which it has one.
 const HAPPENINGS: &[&str] = &["down", "up", "slow", "certificate", "lossy", "flap", "cut", "failback", "surge", "reload", "restart", "stale"];
@@ -118,9 +119,10 @@ fn event(table: &mut Table<'_, '_>, draft: &mut Draft, folder: &Path) -> Option<
     }
     if let Some(mut cut) = table.table("cut", &keys::CUT, format!("cut of {subject}")) {
         let (what, length) = (target(cut.need("what"), draft), cut.need::<Millis>("for"));
+        let share = cut.take::<Share>("share").map_or(Permille::WHOLE, |share| share.0);
         let references = cut.take("references").unwrap_or(false);
         cut.done();
-        return Some(What::Cut { target: what?, references, for_ms: length?.value.0.into() });
+        return Some(What::Cut { target: what?, share, references, for_ms: length?.value.0.into() });
     }
     if let Some(service) = table.take_at::<Box<str>>("failback") {
         draft.words.push((service.place, Word::Service(service.value.clone())));

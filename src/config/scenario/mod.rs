@@ -12,10 +12,11 @@ use super::leaf::{Deviation, Millis, Rate, Ratio};
 use super::load::{folder_of, load, read};
 use super::source::{At, Place, SourceFile};
 use super::walk::{Leaf, Table};
-use super::{Failure, unreadable};
+use super::{Failure, recording, unreadable};
 use crate::catalog::{Catalog, glob, known};
+use crate::demand::Clients;
 use crate::geo::Code as Country;
-use crate::limits::{CONTROL_TICK_MS, TOML_FILE_OCTETS_MAX};
+use crate::limits::{CONTROL_TICK_MS, RECORDING_OCTETS_MAX, TOML_FILE_OCTETS_MAX};
 use crate::simulate::{Amount, Demand, Scenario, Target};
 
 /// A scenario, and what it plays on.
@@ -48,6 +49,8 @@ struct Draft {
     zones: Vec<Vec<PathBuf>>,
     /// Paths of geography.
     geoip: Vec<PathBuf>,
+    /// The path of recorded clients.
+    recording: Option<At<PathBuf>>,
     /// Words and where they stand.
     words: Vec<(Place, Word)>,
 }
@@ -63,7 +66,17 @@ pub fn read_scenario(path: &Path) -> Result<ScenarioFile, Failure> {
         String::new()
     });
     let source = SourceFile { name: path.display().to_string().into(), text: text.into() };
-    let draft = if findings.has_error() { Draft::default() } else { draft(&findings, &source, folder_of(path)) };
+    let mut draft = if findings.has_error() { Draft::default() } else { draft(&findings, &source, folder_of(path)) };
+    let mut sources = vec![source];
+    if let Some(At { value: path, place }) = draft.recording.take() {
+        match read(&path, RECORDING_OCTETS_MAX) {
+            Ok(text) => {
+                draft.scenario.clients = Clients::Recorded(recording::entries(&findings, 1, &text));
+                sources.push(SourceFile { name: path.display().to_string().into(), text: text.into() });
+            }
+            Err(why) => findings.add(Finding::at(Code::Unreadable, place, format!("{} cannot be read", path.display())).label(why)),
+        }
+    }
     let (mut catalogs, mut failures) = (Vec::new(), Vec::new());
     for zones in draft.zones.iter().filter(|zones| !zones.is_empty()) {
         match load(zones) {
@@ -75,7 +88,6 @@ pub fn read_scenario(path: &Path) -> Result<ScenarioFile, Failure> {
         draft.words.iter().for_each(|(place, word)| look_up(&findings, *place, word, &catalogs));
     }
     let is_wrong = findings.has_error() || !failures.is_empty();
-    let mut sources = vec![source];
     let (mut diagnostics, mut more) = findings.finish(&sources);
     for failure in failures {
         diagnostics.extend(failure.diagnostics);
@@ -105,7 +117,7 @@ fn draft(findings: &Findings, source: &SourceFile, folder: &Path) -> Draft {
     draft.scenario.length_ms = length.map_or(0, |at| u64::from(at.value.0));
     draft.scenario.seed = top.whole("seed", 0..=u32::MAX).map_or(1, u64::from);
     draft.scenario.step_ms = step(&mut top);
-    draft.scenario.clients = clients(&mut top).into();
+    clients(&mut top, &mut draft, folder);
     demand(&mut top, &mut draft);
     lines::events(&mut top, &mut draft, folder);
     lines::expectations(&mut top, &mut draft);
@@ -122,10 +134,28 @@ fn step(top: &mut Table<'_, '_>) -> u64 {
     u64::from(at.value.0)
 }
 
-/// Reads who asks.
-fn clients(top: &mut Table<'_, '_>) -> Vec<(Country, u64)> {
+/// Reads who asks: countries, or where they are recorded.
+fn clients(top: &mut Table<'_, '_>, draft: &mut Draft, folder: &Path) {
+    let Some((place, value)) = top.raw("clients") else { return };
+    if matches!(value.get_ref(), toml::de::DeValue::String(_)) {
+        draft.recording = top.leaf::<Box<str>>("clients", &value).map(|at| At { value: folder.join(&*at.value), place: at.place });
+    } else if matches!(value.get_ref(), toml::de::DeValue::Table(_)) {
+        let named = top.open("clients", place, value, &keys::FILE, String::new()).map(Table::into_named).unwrap_or_default();
+        let countries = countries(top, named);
+        if !countries.is_empty() {
+            draft.scenario.clients = Clients::Countries(countries.into());
+        }
+    } else if !value.span().is_empty() {
+        let place = Place::new(0, value.span());
+        let message = "the file: `clients` must be a table of countries or the path of a recording";
+        top.report(Finding::at(Code::WrongValue, place, message).label("neither"));
+    }
+}
+
+/// Reads countries and their weights.
+fn countries(top: &Table<'_, '_>, named: Vec<(At<Box<str>>, toml::Spanned<toml::de::DeValue<'_>>)>) -> Vec<(Country, u64)> {
     let mut clients = Vec::new();
-    for (country, value) in top.named("clients") {
+    for (country, value) in named {
         let weight = top.leaf::<i64>(&country.value, &value);
         let Some(code) = Country::parse(&country.value).filter(|code| known::country(code.as_str()).is_some()) else {
             let message = format!("clients: there is no country \"{}\"", country.value.escape_default());
