@@ -87,6 +87,23 @@ fn what_a_drill_moved_counts_for_the_overrides_after_it() {
 }
 
 #[test]
+fn what_a_drill_moves_counts_from_its_start_and_not_at_all_if_it_is_aborted_before() {
+    let mut desk = Desk::new(ZONE);
+    let mut run = fail("service:api region:gcp-*");
+    run.pre_roll_ms = Some(MINUTE);
+    let starts = desk.run(&run).drill.starts;
+    let moves = |desk: &Desk| desk.controller.drills().moves.iter().map(|moved| moved.at).collect::<Vec<_>>();
+    assert_eq!(moves(&desk), [starts]);
+    desk.abort();
+    assert_eq!(moves(&desk), []);
+    run.pre_roll_ms = Some(0);
+    desk.run(&run);
+    desk.pass(SECOND);
+    desk.abort();
+    assert_eq!(moves(&desk).len(), 1);
+}
+
+#[test]
 fn what_is_down_already_and_a_node_that_sees_nothing_are_no_place_to_practise() {
     let mut desk = Desk::new(ZONE);
     desk.dead.insert(1);

@@ -152,3 +152,13 @@ fn what_a_lossy_endpoint_is_given_after_it_came_back_is_no_wrong_answer() {
     assert!(marks.published.unwrap() < marks.again.unwrap(), "{marks:?}");
     assert!(marks.recovered().unwrap() < marks.again.unwrap(), "{marks:?}");
 }
+
+#[test]
+fn a_lossy_drill_whose_failures_come_by_chance_is_held_to_no_rto() {
+    let mut desk = Desk::new(ZONE);
+    desk.run(&play("region:gcp-europe-west3 service:api", Plays::Lossy(Permille(200))));
+    desk.pass(MINUTE);
+    let report = told(&desk);
+    assert_eq!((report.told[0].rto_ms, report.told[0].within_rto), (Some(5_000), None), "{report}");
+    assert!(!report.to_string().contains("MISSED"), "{report}");
+}

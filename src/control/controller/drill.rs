@@ -145,8 +145,11 @@ impl Controller {
         }
         if let Some(id) = known {
             match &drills.now {
-                // It was aborted: this process has measured it.
-                Some(UnderWay { drill, record: Record { over: Some(over), .. } }) if drill.id == id => return self.close(over.clone(), now, effects),
+                // It was aborted: this process has measured it. Whether clients were moved at all, who aborted it knows.
+                Some(UnderWay { drill, record: Record { over: Some(over), .. } }) if drill.id == id => {
+                    self.stage.drills = Arc::new(Drills { moves: drills.moves.clone(), ..(*self.stage.drills).clone() });
+                    return self.close(over.clone(), now, effects);
+                }
                 // Another process has ended it, and reports it.
                 _ => self.leave(Cause::Known, now, effects),
             }

@@ -14,7 +14,7 @@ use crate::demand::{Mix, Shift, Side, shift};
 use crate::health::{Health, Intent};
 use crate::limits::DRILL_SERVICES_TOLD;
 use crate::steer::ALL_CLIENTS;
-use crate::units::Moment;
+use crate::units::{Moment, Permille};
 use crate::world::World;
 
 /// A drill that is over, and the worlds that tell what it did.
@@ -252,10 +252,11 @@ fn of_service(
     let recovery_ms = since(marks.recovered());
     let rto_ms = service.rto_ms.map(u64::from);
     // A service that had not recovered when it was all over failed if it was to by then; before that nobody knows.
-    // What is only slow or lossy may stay in service, and then there is nothing to recover from.
+    // What is only slow may stay in service, and then there is nothing to recover from; what loses some goes when chance has it, which is no time to measure from.
+    let is_partial = matches!(plays, Plays::Lossy(share) if share < Permille::WHOLE);
     let must_go = matches!(plays, Plays::Fail | Plays::Drain);
     let missed = |rto: u64| must_go && began.is_some_and(|(_, started)| ended.millis_since(started) >= rto && marks.detected.is_some());
-    let within_rto = rto_ms.and_then(|rto| recovery_ms.map_or_else(|| missed(rto).then_some(false), |recovery| Some(recovery <= rto)));
+    let within_rto = rto_ms.filter(|_| !is_partial).and_then(|rto| recovery_ms.map_or_else(|| missed(rto).then_some(false), |recovery| Some(recovery <= rto)));
     let flows = there.flows.iter().map(|flow| Flow {
         from: flow.from.as_ref().map(ToString::to_string),
         to: flow.to.as_ref().map(ToString::to_string),

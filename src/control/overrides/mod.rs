@@ -240,4 +240,14 @@ mod tests {
         assert_eq!(overrides.moves.len(), MOVES_MAX);
         assert_eq!(overrides.moves.iter().map(|moved| usize::from(moved.share.0)).sum::<usize>(), 2 * MOVES_MAX);
     }
+
+    #[test]
+    fn a_clock_that_runs_behind_that_of_the_process_before_loses_nothing() {
+        let mut overrides = Overrides::default();
+        for at in [Moment(2_000), Moment(1_500), Moment(2_500)] {
+            remember(&mut overrides.moves, Move { at, share: Permille(1) });
+        }
+        assert!(overrides.is_sound(), "{overrides:?}");
+        assert_eq!(overrides.moves.len(), 3);
+    }
 }
