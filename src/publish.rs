@@ -119,7 +119,7 @@ pub fn spawn(start: Start) -> ControlHandle {
         shelf,
         lost,
         ready,
-        courted: Arc::default(),
+        followed: Arc::default(),
     };
     let prober = Prober::new(clock.clone(), roots).with_commands(allowed);
     tokio::spawn(resolve::run(plan.clone(), events.clone(), name_servers, clock.clone(), seed, Arc::clone(&lookups)));
@@ -132,7 +132,7 @@ pub fn spawn(start: Start) -> ControlHandle {
         controller,
         publisher,
         clock,
-        courted: Arc::clone(&handle.courted),
+        followed: Arc::clone(&handle.followed),
         plans,
         targets,
         lookups,
@@ -173,7 +173,7 @@ struct Task {
     /// Tells the time.
     clock: Clock,
     /// Whether a process that is to follow this one may have read its files already.
-    courted: Arc<AtomicBool>,
+    followed: Arc<AtomicBool>,
     /// Tells probes and look-ups what to ask. When it goes, they end.
     plans: watch::Sender<Plan>,
     /// Tells the probes what aliases were resolved to.

@@ -170,7 +170,7 @@ pub const SAFETY: Section = Section {
     keys: &[
         key("min-regions", "number", "", "Regions that each service keeps for every class of clients: lawful, not drained, out or down. Binds reloads, too."),
         key("gate", "duration", "", "Least time between two overrides that move clients away; at most 24h."),
-        key("max-moved", "share", "", "Share of all clients that overrides may move in a time."),
+        key("max-moved", "share", "", "Share of all clients that overrides, drills and releases of tiers may move in a time."),
         key("per", "duration", "1h", "That time; from 1min to 24h."),
     ],
 };

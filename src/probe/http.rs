@@ -15,6 +15,7 @@ use hyper::client::conn::http1::{self, Connection, SendRequest};
 use hyper::header::{ACCEPT, CONNECTION, HOST, HeaderMap, HeaderName, HeaderValue, USER_AGENT};
 use hyper::{Method, Request, Response, Uri};
 use hyper_util::rt::TokioIo;
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 use rustls::ClientConfig;
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -232,23 +233,12 @@ fn request(kind: &ProbeKind) -> Result<Request<String>, ProbeFailure> {
     Ok(request)
 }
 
-/// A path and query as a request has it: the few octets that may not stand there (RFC 3986 §2.2 to §2.3) are percent-encoded.
+/// What may not stand in a path or query (RFC 3986 §2.2, §2.3).
+const UNSENDABLE: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'\\').add(b'^').add(b'`').add(b'{').add(b'|').add(b'}');
+
+/// A path and query as a request has it.
 fn target_of(path: &str) -> Result<Uri, ProbeFailure> {
-    let encoded: String = path
-        .chars()
-        .map(|letter| match letter {
-            '"' => "%22".to_owned(),
-            '<' => "%3C".to_owned(),
-            '>' => "%3E".to_owned(),
-            '`' => "%60".to_owned(),
-            '{' => "%7B".to_owned(),
-            '}' => "%7D".to_owned(),
-            '\\' => "%5C".to_owned(),
-            '^' => "%5E".to_owned(),
-            '|' => "%7C".to_owned(),
-            _ => letter.to_string(),
-        })
-        .collect();
+    let encoded = utf8_percent_encode(path, UNSENDABLE).to_string();
     encoded.parse().map_err(|error: hyper::http::uri::InvalidUri| ProbeFailure::NotAsked(words(&error)))
 }
 

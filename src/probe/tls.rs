@@ -7,6 +7,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use hyper::http::uri::Authority;
 use rustls::client::Resumption;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, aws_lc_rs, verify_tls12_signature, verify_tls13_signature};
@@ -102,18 +103,15 @@ impl TlsConfigs {
 
 /// Connects and shakes hands, as a client that wants `host`.
 pub(super) async fn connect(target: SocketAddr, host: &str, config: &Arc<ClientConfig>) -> Result<TlsStream<TcpStream>, ProbeFailure> {
-    let name = ServerName::try_from(name_in(host).to_owned()).map_err(|error| ProbeFailure::NotAsked(words(&error)))?;
+    let name = ServerName::try_from(name_in(host)).map_err(|error| ProbeFailure::NotAsked(words(&error)))?;
     let stream = tcp::ask(target).await?;
     TlsConnector::from(Arc::clone(config)).connect(name, stream).await.map_err(|error| failure_of(&error))
 }
 
 /// The name or address in what may be a `Host` header: without a port, and without the brackets of an IPv6 address (RFC 9110 §7.2).
-fn name_in(host: &str) -> &str {
-    match host.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
-        Some((address, _)) => address,
-        None if host.matches(':').count() == 1 => host.split_once(':').map_or(host, |(name, _)| name),
-        None => host,
-    }
+fn name_in(host: &str) -> String {
+    let authority = host.parse::<Authority>();
+    authority.as_ref().map_or(host, Authority::host).trim_matches(['[', ']']).to_owned()
 }
 
 /// When the certificate ends that the server has shown.

@@ -22,11 +22,11 @@ impl Task {
         let moves = Event::Overridden { overrides: Arc::new(proposal.next.clone()), why: Arc::clone(&told) };
         self.handle([moves, Event::Released { services, why: told }]);
         let generation = self.controller.world().generation;
-        let courted = Arc::clone(&self.courted);
+        let followed = Arc::clone(&self.followed);
         self.write_state_then(move |written| {
             let granted = match written {
                 // It may have read the state before this was written.
-                Ok(()) if courted.load(Ordering::Acquire) => Err(NotGranted::Followed),
+                Ok(()) if followed.load(Ordering::Acquire) => Err(NotGranted::Followed),
                 Ok(()) => Ok(Granted { proposal, generation }),
                 Err(error) => Err(NotGranted::Unwritten(error)),
             };

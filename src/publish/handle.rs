@@ -44,7 +44,7 @@ pub struct ControlHandle {
     /// Tells when the first round of probes is complete.
     pub(super) ready: watch::Receiver<bool>,
     /// Whether a process that is to follow this one may have read its files already.
-    pub(super) courted: Arc<AtomicBool>,
+    pub(super) followed: Arc<AtomicBool>,
 }
 
 /// Something that is asked of the controller and answered.
@@ -161,7 +161,7 @@ impl ControlHandle {
     /// # Errors
     /// [`NotGranted`]: nothing has changed.
     pub async fn wish(&self, wish: Wish, dry_run: bool) -> Result<Granted, NotGranted> {
-        if matches!(wish, Wish::Release(_)) && !dry_run && self.courted.load(Ordering::Acquire) {
+        if matches!(wish, Wish::Release(_)) && !dry_run && self.followed.load(Ordering::Acquire) {
             return Err(NotGranted::Followed);
         }
         let (reply, answer) = oneshot::channel();
@@ -180,7 +180,7 @@ impl ControlHandle {
     /// Tells that a process that is to follow this one is about to read its files, or that it has ended. Overrides and drills are read from their files
     /// when it has taken over; what is latched is not, since it has been at work on that itself: meanwhile nothing is released here.
     pub fn be_followed(&self, is_followed: bool) {
-        self.courted.store(is_followed, Ordering::Release);
+        self.followed.store(is_followed, Ordering::Release);
     }
 
     /// Has the files of overrides and of the drill read again: the process before this one may have written to it until it was relieved.

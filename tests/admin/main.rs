@@ -11,3 +11,6 @@ mod guarded;
 mod node;
 mod refusals;
 mod told;
+
+#[path = "../support/small.rs"]
+mod small;

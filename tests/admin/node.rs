@@ -11,24 +11,17 @@ use aya_gslb::admin::access::AccessFiles;
 use aya_gslb::admin::tokens::{NewToken, Role};
 use aya_gslb::cli::load::{Content, Loaded};
 use aya_gslb::cli::node::{Node, Options};
-use aya_gslb::config::{SourceFile, compile};
-use aya_gslb::geo::Geo;
 use serde_json::Value;
+
+use crate::small::{loaded, two_countries};
 
 /// Long enough for anything that is going to happen at all.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Two services; nothing is probed. The Frankfurt endpoint of `api` has a capacity.
-pub const ZONE: &str = r#"
-zone = "gslb.example.com"
-[ns]
-ns1 = ["192.0.2.53"]
-ns2 = ["198.51.100.53"]
-[network.germany]
-prefixes = ["20.0.0.0/8"]
-country = "DE"
-at = [50.1, 8.7]
-[service.api.endpoint.aws-eu-west-1]
+pub const ZONE: &str = concat!(
+    two_countries!(),
+    r#"[service.api.endpoint.aws-eu-west-1]
 a = ["192.0.2.1"]
 capacity = "1000 rps"
 [service.api.endpoint.gcp-europe-west3]
@@ -38,7 +31,8 @@ capacity = "1000 rps"
 a = ["192.0.2.11"]
 [service.shop.endpoint.gcp-europe-west3]
 a = ["192.0.2.12"]
-"#;
+"#
+);
 
 /// A folder of this test's own, empty.
 pub fn folder(name: &str) -> PathBuf {
@@ -69,9 +63,7 @@ pub fn tokens(folder: &Path) -> Tokens {
 /// What a node of [`ZONE`] that keeps its state in this folder is to be.
 pub fn options(folder: &Path) -> Options {
     let make = || {
-        let source = SourceFile { name: "test.toml".into(), text: ZONE.into() };
-        let catalog = Arc::new(compile(vec![source], &|_, _| Err("there is none".into())).unwrap_or_else(|failure| panic!("{failure}")).catalog);
-        let geo = Arc::new(Geo::compile(&catalog, &[]).unwrap());
+        let (catalog, geo) = loaded(ZONE);
         Ok(Loaded { catalog, geo, lints: Vec::new() })
     };
     let any: SocketAddr = "127.0.0.1:0".parse().unwrap();

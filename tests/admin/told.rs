@@ -40,6 +40,11 @@ fn endpoints_and_services_are_told_page_by_page() {
     assert_eq!((names(&rest["services"], "service"), rest.get("next")), (vec!["shop.gslb.example.com"], None));
     let one = ask("/v1/services/Api.GSLB.example.com.");
     assert_eq!((one["service"].as_str(), one["endpoints"].as_u64(), one["of"].as_array().unwrap().len()), (Some("api.gslb.example.com"), Some(2), 2));
+    // A label will do where one service alone has it.
+    assert_eq!(ask("/v1/services/API")["service"].as_str(), Some("api.gslb.example.com"));
+    assert_eq!(names(&ask("/v1/status?service=shop")["endpoints"], "service"), ["shop.gslb.example.com"; 2]);
+    let unknown = get("/v1/services/shopp").with(&tokens.viewer).ask(&node);
+    assert_eq!((unknown.status, unknown.detail().ends_with("did you mean shop?")), (404, true), "{unknown:?}");
     let digest = ask("/v1/digest");
     assert_eq!((digest["digest"].as_str(), digest["not-up"].as_u64(), digest["overrides"].as_u64()), (whole["digest"].as_str(), Some(0), Some(0)));
     node.stop();

@@ -45,6 +45,8 @@ fn a_drill_is_announced_listed_aborted_and_reported() {
     assert_eq!((code, err.contains("one at a time")), (1, true), "{err}");
     let (code, out, _) = aya(&["abort", "--why", "enough"], &nodes);
     assert_eq!((code, out.as_str()), (0, "aborted: drill 1 drain region:aws-us-east-1 service:shop\n"));
+    let (code, _, err) = aya(&["abort", "--why", "enough"], &nodes);
+    assert_eq!((code, err.contains("no drill is announced or running")), (1, true), "{err}");
     let (_, report, _) = (0..100).map(|_| aya(&["report", "1"], &nodes)).find(|told| told.0 == 0).unwrap();
     assert!(report.starts_with("# Drill 1: drain ") && report.contains("aborted by anna: enough") && report.contains("never started"), "{report}");
     let (code, out, _) = aya(&["show", "--json"], &nodes);

@@ -4,19 +4,12 @@ use aya_gslb::control::drills::{Guard, Plays, Run};
 use aya_gslb::control::{Event, waiting};
 
 use crate::desk::{Desk, fail, play};
-use crate::small::{AMERICAN, MINUTE, SECOND};
+use crate::small::{AMERICAN, MINUTE, SECOND, two_countries};
 
 /// A database in three tiers, seen through a probe every second, and what stands on it. Both wait for their operator.
-const ZONE: &str = r#"
-zone = "gslb.example.com"
-[ns]
-ns1 = ["192.0.2.53"]
-ns2 = ["198.51.100.53"]
-[network.america]
-prefixes = ["30.0.0.0/8"]
-country = "US"
-at = [38.9, -77.0]
-[probe.region.tcp]
+const ZONE: &str = concat!(
+    two_countries!(),
+    r#"[probe.region.tcp]
 port = 5432
 interval = "1s"
 timeout = "500ms"
@@ -48,7 +41,8 @@ ramp = "0s"
 a = ["192.0.2.11"]
 [service.app.endpoint.aws-eu-west-1]
 a = ["192.0.2.12"]
-"#;
+"#
+);
 
 const FIRST: &str = "gcp-europe-west3";
 const SECOND_TIER: &str = "aws-eu-west-1";

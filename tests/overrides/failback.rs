@@ -10,18 +10,12 @@ use serde_json::Value;
 use crate::cli::{api, aya};
 use crate::durable::folder;
 use crate::node::{get, node, request};
+use crate::small::two_countries;
 
 /// A database in two places that nobody probes; clients of 20.0.0.0/8 are in Germany.
-const DATABASE: &str = r#"
-zone = "gslb.example.com"
-[ns]
-ns1 = ["192.0.2.53"]
-ns2 = ["198.51.100.53"]
-[network.germany]
-prefixes = ["20.0.0.0/8"]
-country = "DE"
-at = [50.1, 8.7]
-[service.db]
+const DATABASE: &str = concat!(
+    two_countries!(),
+    r#"[service.db]
 tiers = [["gcp-europe-west3"], ["aws-eu-west-1"]]
 failback = "manual"
 ramp = "0s"
@@ -35,7 +29,8 @@ tiers = [["gcp-europe-west3"], ["aws-eu-west-1"]]
 a = ["192.0.2.11"]
 [service.shop.endpoint.aws-eu-west-1]
 a = ["192.0.2.12"]
-"#;
+"#
+);
 
 /// What a process leaves behind that saw the first tier fail.
 fn left(folder: &Path) {
