@@ -15,6 +15,9 @@ pub struct Hints {
 /// regions, each compared with those of all known clouds.
 const STEPS_MAX: usize = 20_000_000;
 
+/// Characters of the shortest word of which the rest may be guessed.
+const BEGIN_MIN: usize = 3;
+
 /// Characters of the longest word that hints are looked for.
 const WORD_MAX: usize = 255;
 
@@ -25,8 +28,8 @@ impl Hints {
         self.nearest(word, candidates).map(|near| format!("did you mean \"{near}\"?"))
     }
 
-    /// The nearest candidate by edit distance; none when all are too far: more than a third of the word, at least one edit. None, too, when
-    /// the steps are used up.
+    /// The nearest candidate by edit distance; if all are too far, more than a third of the word and more than one edit, the only one that begins with the word, which
+    /// has three characters at least. None, too, when the steps are used up.
     #[must_use]
     pub fn nearest<'a>(&self, word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
         let word: Vec<char> = word.chars().take(WORD_MAX + 1).collect();
@@ -35,7 +38,12 @@ impl Hints {
         }
         let most = (word.len() / 3).max(1);
         let mut near = None;
+        let (mut begun, mut begins) = (None, 0);
         for candidate in candidates {
+            let is_cut_off = word.len() >= BEGIN_MIN && candidate.chars().zip(&word).take_while(|(one, other)| one == *other).count() == word.len();
+            if is_cut_off && begun != Some(candidate) {
+                (begun, begins) = (Some(candidate), begins + 1);
+            }
             // What is longer than this is too far, whatever it says.
             let other: Vec<char> = candidate.chars().take(word.len() + most + 1).collect();
             let comparable = word.len().abs_diff(other.len()) <= most;
@@ -48,8 +56,14 @@ impl Hints {
                 near = Some(near.map_or((edits, candidate), |nearest: (usize, &str)| nearest.min((edits, candidate))));
             }
         }
-        near.map(|(_, candidate)| candidate)
+        near.map(|(_, candidate)| candidate).or(begun.filter(|_| begins == 1))
     }
+}
+
+/// What was probably meant, as the end of an error's text.
+#[must_use]
+pub fn or_near(near: Option<&str>) -> String {
+    near.map(|near| format!("; did you mean {near}?")).unwrap_or_default()
 }
 
 /// Edits (insert, delete, replace, swap neighbours) that turn one word into the other; `None` when more than `most`.
@@ -82,6 +96,9 @@ mod tests {
         assert_eq!(hints.nearest("aws-eu-wset-1", regions), Some("aws-eu-west-1"));
         assert_eq!(hints.nearest("ttl", ["tll", "tier"]), Some("tll"));
         assert_eq!(hints.nearest("moon", regions), None);
+        assert_eq!(hints.nearest("gcp", regions), Some("gcp-europe-west3"), "cut off");
+        assert_eq!(hints.nearest("aws", ["aws-eu-west-1", "aws-eu-west-1"]), Some("aws-eu-west-1"));
+        assert_eq!((hints.nearest("aws", regions), hints.nearest("gc", regions)), (None, None), "two begin so, and two letters begin a lot");
         assert_eq!(hints.nearest("spread", ["spreads", "sprea", "spreed"]), Some("sprea"), "of the equally near, the first by name");
         assert_eq!(hints.did_you_mean("spraed", ["spread"]).as_deref(), Some("did you mean \"spread\"?"));
         assert_eq!(hints.nearest(&"a".repeat(256), [&*"a".repeat(256)]), None, "nobody mistypes such a word");

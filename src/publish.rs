@@ -231,6 +231,7 @@ impl Task {
                         world: Arc::clone(self.controller.world()),
                         present: Arc::clone(self.controller.overrides()),
                         drills: Arc::clone(self.controller.drills()),
+                        reloads: self.controller.moves().into(),
                         now: self.clock.now(),
                     };
                     let job = match wish {

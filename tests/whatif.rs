@@ -35,6 +35,27 @@ fn resolvers_that_were_recorded_move_as_a_whole() {
 }
 
 #[test]
+fn a_name_that_is_not_quite_right_is_answered_with_the_one_that_was_probably_meant() {
+    let zones = ["--zones", "world"];
+    let told = |verb: &[&str]| {
+        let (out, error, code) = aya(&[verb, &zones].concat());
+        (out + &error, code)
+    };
+    let (error, code) = told(&["whatif", "--down", "gcp-europe-wset3"]);
+    assert!(error.contains("no region is called \"gcp-europe-wset3\"; did you mean gcp-europe-west3?") && code == Some(2), "{error}");
+    let (error, _) = told(&["whatif", "--down", "cloud:gpc"]);
+    assert!(error.contains("did you mean cloud:gcp?"), "{error}");
+    let (error, code) = told(&["whatif", "--down", "gcp-europe-west3", "--service", "bnak"]);
+    assert!(error.contains("no service is called \"bnak\"; did you mean bank?") && code == Some(2), "{error}");
+    let (error, code) = told(&["explain", "bnak.example.com", "--client", "192.0.2.1"]);
+    assert!(error.contains("bnak.example.com is not steered; did you mean bank.example.com?") && code == Some(1), "{error}");
+    let (error, code) = told(&["explain", "bnak", "--client", "192.0.2.1"]);
+    assert!(error.contains("bnak is in no zone here; did you mean bank?") && code == Some(1), "{error}");
+    let (out, code) = told(&["explain", "bank", "--client", "192.0.2.1"]);
+    assert!(out.starts_with("bank.example.com") && code == Some(0), "a label will do: {out}");
+}
+
+#[test]
 fn what_is_wrong_with_recorded_clients_is_told() {
     let diff = |clients: &str| aya(&["diff", "world", "world", "--clients", clients]);
     let (_, error, code) = diff("few-resolvers.toml");

@@ -50,7 +50,7 @@ pub(super) async fn explain(State(context): State<Context>, headers: HeaderMap, 
     let request = explain::Request { name: &query.name, client: &query.client, qtype: query.qtype.as_deref(), down: &down };
     let explanation = explain::explain_request(&request, &context.worlds.load()).map_err(|error| {
         let status = match error {
-            RequestError::NotSteered(_) | RequestError::NotOurs(_) => StatusCode::NOT_FOUND,
+            RequestError::NotSteered { .. } | RequestError::NotOurs { .. } => StatusCode::NOT_FOUND,
             _ => StatusCode::BAD_REQUEST,
         };
         Problem::new(status, error.to_string())

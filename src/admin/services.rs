@@ -12,10 +12,10 @@ use super::Context;
 use super::api::{Guarded, Named, Reading};
 use super::problem::{Nothing, Params, Part, Problem};
 use super::status::EndpointStatus;
-use crate::catalog::{By, EndpointId, Name, Service, ServiceId};
+use crate::catalog::{By, EndpointId, Service, ServiceId};
 use crate::health::Health;
 use crate::limits;
-use crate::near::Hints;
+use crate::near::{Hints, or_near};
 use crate::world::World;
 
 /// The paths.
@@ -197,18 +197,8 @@ pub(super) fn bad(detail: impl Into<String>) -> Problem {
 /// The service that is called so.
 pub(super) fn find_service<'w>(world: &'w World, name: &str) -> Result<(ServiceId, &'w Service), Problem> {
     let catalog = &world.catalog;
-    let by_name = || name.parse::<Name>().ok().and_then(|name| catalog.service_named(&name));
-    // A label will do where one service alone has it.
-    let by_label = || {
-        let mut labelled = catalog.services.iter().zip((0..).map(ServiceId)).filter(|(service, _)| service.label.eq_ignore_ascii_case(name));
-        labelled.next().filter(|_| labelled.next().is_none()).map(|(_, id)| id)
-    };
-    let found = by_name().or_else(by_label);
-    found.map(|id| (id, catalog.service(id))).ok_or_else(|| {
-        let names: Vec<String> = catalog.services.iter().map(|service| service.name.to_string()).collect();
-        let word = name.trim_end_matches('.').to_ascii_lowercase();
-        unknown("service", name, &word, names.iter().map(String::as_str).chain(catalog.services.iter().map(|service| &*service.label)))
-    })
+    let found = catalog.service_called(name);
+    found.map(|id| (id, catalog.service(id))).ok_or_else(|| unknown("service", name, catalog.service_nearly_called(name).as_deref()))
 }
 
 /// The endpoint that is called so.
@@ -216,12 +206,14 @@ pub(super) fn find_endpoint(world: &World, service: &str, endpoint: &str) -> Res
     let (_, service) = find_service(world, service)?;
     let all = || world.catalog.endpoints_of(service);
     let found = all().find(|(_, one)| *one.name == *endpoint).map(|(id, _)| id);
-    found.ok_or_else(|| unknown(&format!("endpoint of {}", service.name), endpoint, endpoint, all().map(|(_, one)| &*one.name)))
+    found.ok_or_else(|| {
+        let near = Hints::default().nearest(endpoint, all().map(|(_, one)| &*one.name));
+        unknown(&format!("endpoint of {}", service.name), endpoint, near)
+    })
 }
 
 /// That something of this kind is not there, and what was probably meant.
-fn unknown<'a>(kind: &str, told: &str, word: &str, names: impl Iterator<Item = &'a str>) -> Problem {
-    let near = Hints::default().nearest(word, names).map(|near| format!("; did you mean {near}?")).unwrap_or_default();
+fn unknown(kind: &str, told: &str, near: Option<&str>) -> Problem {
     let told: String = told.chars().take(limits::NAME_OCTETS_MAX).collect();
-    Problem::new(StatusCode::NOT_FOUND, format!("there is no {kind} called {told:?}{near}"))
+    Problem::new(StatusCode::NOT_FOUND, format!("there is no {kind} called {told:?}{}", or_near(near)))
 }

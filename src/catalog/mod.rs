@@ -39,6 +39,8 @@ pub use safety::{MovedMax, Safety};
 pub use service::{AnswerKind, By, Endpoint, Failback, Families, GeoRule, HttpsTemplate, Load, Price, Requirement, Service, WhenAllDown, WhenNoneLeft};
 pub use zone::{Soa, Zone};
 
+use crate::near::Hints;
+
 /// Declares an index into one of the catalog's lists.
 macro_rules! index {
     ($(#[$doc:meta])* $name:ident($inner:ty)) => {
@@ -127,6 +129,17 @@ pub struct Catalog {
 }
 
 impl Catalog {
+    /// Whether another catalog has the same regions, rules, latencies and networks, so that what services refer to by number is the same.
+    #[must_use]
+    pub fn has_frame_of(&self, other: &Self) -> bool {
+        let Self { regions, residencies, client_sets, latencies, networks, .. } = self;
+        *regions == other.regions
+            && *residencies == other.residencies
+            && *client_sets == other.client_sets
+            && *latencies == other.latencies
+            && *networks == other.networks
+    }
+
     /// The service of this index.
     #[must_use]
     pub fn service(&self, id: ServiceId) -> &Service {
@@ -182,5 +195,28 @@ impl Catalog {
             Content::Service { service, .. } => Some(service),
             _ => None,
         }
+    }
+
+    /// The service that people mean: by its owner name, or by its label where it alone has that.
+    #[must_use]
+    pub fn service_called(&self, text: &str) -> Option<ServiceId> {
+        let by_label = || {
+            let is_meant = |(service, _): &(&Service, ServiceId)| service.label.eq_ignore_ascii_case(text);
+            let mut labelled = self.services.iter().zip((0..).map(ServiceId)).filter(is_meant);
+            labelled.next().filter(|_| labelled.next().is_none()).map(|(_, id)| id)
+        };
+        text.parse().ok().and_then(|name| self.service_named(&name)).or_else(by_label)
+    }
+
+    /// The service that was probably meant where [`Self::service_called`] finds none.
+    #[must_use]
+    pub fn service_nearly_called(&self, text: &str) -> Option<String> {
+        let text = text.trim_end_matches('.').to_ascii_lowercase();
+        let hints = Hints::default();
+        let label = hints.nearest(&text, self.services.iter().map(|service| &*service.label)).map(str::to_owned);
+        label.or_else(|| {
+            let names: Vec<String> = self.services.iter().map(|service| service.name.to_string()).collect();
+            hints.nearest(&text, names.iter().map(String::as_str)).map(str::to_owned)
+        })
     }
 }

@@ -59,6 +59,12 @@ impl<'a> Profile<'a> {
 }
 
 impl Profiles {
+    /// Whether two services have one profile. Of two catalogs that means something only where [`Catalog::has_frame_of`](super::Catalog::has_frame_of) holds.
+    #[must_use]
+    pub fn are_one(service: &Service, other: &Service) -> bool {
+        Profile::of(service) == Profile::of(other)
+    }
+
     /// Finds them.
     #[must_use]
     pub fn of(services: &[Service]) -> Self {
@@ -76,9 +82,15 @@ impl Profiles {
         Self { of: of.collect(), sizes: sizes.into() }
     }
 
+    /// The profile of the service of this index: a number of this catalog.
+    #[must_use]
+    pub fn of_service(&self, service: ServiceId) -> Option<u32> {
+        self.of.get(service.index()).copied()
+    }
+
     /// The profile of the service of this index, if any other service has it.
     #[must_use]
     pub fn shared(&self, service: ServiceId) -> Option<u32> {
-        self.of.get(service.index()).copied().filter(|profile| self.sizes[*profile as usize] > 1)
+        self.of_service(service).filter(|profile| self.sizes[*profile as usize] > 1)
     }
 }

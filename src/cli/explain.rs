@@ -6,13 +6,13 @@ use std::path::PathBuf;
 use super::client::{ClientError, Reach};
 use super::load::{Content, LoadError};
 use super::{Exit, chain};
-use crate::explain::{Explanation, Request, RequestError, as_if_measured_up, explain_request};
+use crate::explain::{Explanation, Request, RequestError, explain_request};
 use crate::world::World;
 
 /// What `aya explain` is told.
 #[derive(Clone, Debug, clap::Args)]
 pub struct ExplainArgs {
-    /// The service's name, for instance api.gslb.example.com.
+    /// The service: its name, for instance api.gslb.example.com, or its label where no other has it, as in api.
     #[arg(value_name = "NAME")]
     name: String,
     /// The client: an address, or a prefix such as 192.0.2.0/24.
@@ -71,7 +71,7 @@ pub fn run(args: &ExplainArgs) -> Exit {
         Err(error) => {
             eprintln!("aya: {}", chain(&error));
             match error {
-                ExplainError::Request(RequestError::NotSteered(_) | RequestError::NotOurs(_))
+                ExplainError::Request(RequestError::NotSteered { .. } | RequestError::NotOurs { .. })
                 | ExplainError::Node(ClientError::Refused { status: 404, .. }) => Exit::Negative,
                 _ => Exit::Error,
             }
@@ -82,7 +82,7 @@ pub fn run(args: &ExplainArgs) -> Exit {
 /// From files, with everything that was never measured taken as up.
 fn read(args: &ExplainArgs) -> Result<String, ExplainError> {
     let loaded = Content::Files { zones: args.zones.clone(), geoip: args.geoip.clone() }.load()?;
-    let world = as_if_measured_up(&World::unmeasured(0, loaded.catalog, loaded.geo));
+    let world = World::unmeasured(0, loaded.catalog, loaded.geo).as_if_measured_up();
     let down = args.down.join(",");
     let explanation = explain_request(&Request { name: &args.name, client: &args.client, qtype: Some(&args.qtype), down: &down }, &world)?;
     Ok(if args.json { as_json(&explanation) } else { explanation.to_string() })

@@ -90,7 +90,7 @@ pub struct ServeArgs {
     /// Whether each datagram worker is kept on a CPU of its own.
     #[arg(long, env = "AYA_PIN", value_enum, default_value_t)]
     pin: Pin,
-    /// Let reloads remove zones, more than a tenth of the services or endpoints, or more than half of the addresses whose country is known.
+    /// Let reloads remove zones, more than a tenth of the services or endpoints, or more than half of the addresses whose country is known, and go past [safety].
     #[arg(long, env = "AYA_ALLOW_SHRINK")]
     allow_shrink: bool,
     /// What is wanted of every reply.

@@ -15,8 +15,9 @@ use crate::catalog::{RegionSet, ServiceId, glob};
 use crate::config::Failure;
 use crate::config::recording::read_recording;
 use crate::demand::{Clients, Mix, Shift, Side, shift};
-use crate::explain::{as_if_measured_up, regions_named, with_regions_down};
+use crate::explain::{NoSuchRegion, regions_named, with_regions_down};
 use crate::geo::Code;
+use crate::near::or_near;
 use crate::steer::ALL_CLIENTS;
 use crate::units::Permille;
 use crate::world::World;
@@ -76,11 +77,16 @@ enum WhatifError {
     #[error(transparent)]
     Load(#[from] LoadError),
     /// No region is meant.
-    #[error("no region is called {0:?}")]
-    NoSuchRegion(String),
+    #[error(transparent)]
+    NoSuchRegion(#[from] NoSuchRegion),
     /// No service is meant.
-    #[error("no service is called {0:?}")]
-    NoSuchService(String),
+    #[error("no service is called {word:?}{}", or_near(.near.as_deref()))]
+    NoSuchService {
+        /// What should have been one.
+        word: String,
+        /// The one that was probably meant.
+        near: Option<String>,
+    },
     /// Nobody asks.
     #[error("the geography knows no address of the countries in --clients")]
     NoClients,
@@ -141,11 +147,7 @@ pub fn run(args: &WhatifArgs) -> Exit {
         let before = read(&args.zones, &args.common)?;
         let mut lost = RegionSet::NONE;
         for word in &args.down {
-            let regions = regions_named(&before, word);
-            if regions.is_empty() {
-                return Err(WhatifError::NoSuchRegion(word.clone()));
-            }
-            regions.iter().for_each(|region| lost.insert(region));
+            regions_named(&before, word)?.iter().for_each(|region| lost.insert(region));
         }
         let after = with_regions_down(&before, &lost);
         Ok([before, after])
@@ -160,7 +162,7 @@ pub fn diff(args: &DiffArgs) -> Exit {
 /// From files, with everything that was never measured taken as up.
 fn read(zones: &[PathBuf], common: &Common) -> Result<World, WhatifError> {
     let Loaded { catalog, geo, .. } = Content::Files { zones: zones.to_vec(), geoip: common.geoip.clone() }.load()?;
-    Ok(as_if_measured_up(&World::unmeasured(0, catalog, geo)))
+    Ok(World::unmeasured(0, catalog, geo).as_if_measured_up())
 }
 
 /// Compares and prints.
@@ -196,7 +198,8 @@ fn compare(before: &World, after: &World, common: &Common) -> Result<Vec<Told>, 
     let is_meant = |name: &str, label: &str| common.service.as_deref().is_none_or(|wanted| glob(wanted, name) || glob(wanted, label));
     names.retain(|(name, label)| is_meant(&name.to_string(), label));
     if let (Some(wanted), true) = (&common.service, names.is_empty()) {
-        return Err(WhatifError::NoSuchService(wanted.clone()));
+        let near = [after, before].into_iter().find_map(|world| world.catalog.service_nearly_called(wanted));
+        return Err(WhatifError::NoSuchService { word: wanted.clone(), near });
     }
     let side = |world: &World, id: Option<ServiceId>| id.map(|id| Side::of(world, id, &mix));
     let told = names.into_iter().map(|(name, _)| {

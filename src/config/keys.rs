@@ -166,11 +166,11 @@ pub const RESIDENCY: Section = Section {
 /// `[safety]`.
 pub const SAFETY: Section = Section {
     path: "safety",
-    about: "What overrides may not do unless they are forced with a reason; of a class of clients the last endpoint is always kept. The removal of an endpoint that is down is never held up.",
+    about: "What overrides may not do unless they are forced with a reason, and what reloads may not do, by the rules in force before them; of a class of clients the last endpoint is always kept. The removal of an endpoint that is down is never held up.",
     keys: &[
         key("min-regions", "number", "", "Regions that each service keeps for every class of clients: lawful, not drained, out or down. Binds reloads, too."),
-        key("gate", "duration", "", "Least time between two overrides that move clients away; at most 24h."),
-        key("max-moved", "share", "", "Share of all clients that overrides, drills and releases of tiers may move in a time."),
+        key("gate", "duration", "", "Least time from one override, drill, release of a tier or reload that moves clients to the next; at most 24h."),
+        key("max-moved", "share", "", "Share of all clients that overrides, drills, releases of tiers and reloads may move in a time."),
         key("per", "duration", "1h", "That time; from 1min to 24h."),
     ],
 };

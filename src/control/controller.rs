@@ -14,15 +14,15 @@ use std::sync::Arc;
 use super::aliases::Aliases;
 use super::drills::Guard;
 use super::failback::Latches;
-use super::overrides::{Intents, Overrides, Shift, refuse_reload};
+use super::overrides::{Intents, Move, Overrides, Reload, Shift, refuse_reload, remember};
 use super::roster::{self, Carried};
 use super::spill::Spill;
 use super::{AliasChange, AliasNews, Effects, Event, Lookup, Plan, Refused, Situations, Why, probe_label};
 use crate::catalog::{AddressType, AliasId, Catalog, EndpointId, ProbeId};
 use crate::geo::Geo;
 use crate::health::{Evidence, Health, Observation, ProbeOutcome, Rule, Status, Tracker};
-use crate::limits::{ALIAS_LOOKUP_MS, EVIDENCE_REFRESH_MS, READY_DEADLINE_MS, STATE_REFRESH_MS, STATE_WRITE_MS, WORLD_REFRESH_MS};
-use crate::units::Moment;
+use crate::limits::{ALIAS_LOOKUP_MS, EVIDENCE_REFRESH_MS, READY_DEADLINE_MS, SAFETY_SPAN_MS_MAX, STATE_REFRESH_MS, STATE_WRITE_MS, WORLD_REFRESH_MS};
+use crate::units::{Moment, Permille};
 use crate::world::{Statuses, World};
 
 use doubt::{Doubt, is_silence};
@@ -65,6 +65,8 @@ pub struct Controller {
     versions: Vec<u64>,
     /// What operators intend.
     intents: Intents,
+    /// When reloads moved clients and how many, as far back as a safety rule may look.
+    moves: Vec<Move>,
     /// The drill, if there is one.
     stage: Stage,
     /// The situations that services were in.
@@ -137,6 +139,7 @@ impl Controller {
             watch: Watch::default(),
             versions: world.statuses.versions.to_vec(),
             intents: Intents::default(),
+            moves: Vec::new(),
             stage: Stage::default(),
             situations,
             latches: Latches::of(&catalog),
@@ -177,6 +180,12 @@ impl Controller {
     #[must_use]
     pub const fn overrides(&self) -> &Arc<Overrides> {
         self.intents.overrides()
+    }
+
+    /// When reloads moved clients and how many, earliest first: safety rules count those with the others.
+    #[must_use]
+    pub fn moves(&self) -> &[Move] {
+        &self.moves
     }
 
     /// What a probe of the present catalog has shown.
@@ -325,6 +334,17 @@ impl Controller {
             return;
         }
         let Carried { endpoints, changed, probes } = roster::carried(&self.catalog, &catalog);
+        let namesake = |id: EndpointId| endpoints[id.index()].or(changed[id.index()]);
+        let reload = Reload { before: &self.world, overrides: &self.overrides().in_force(now), catalog: &catalog, geo: &geo, namesakes: &namesake };
+        let moved = reload.moved();
+        if !allow_shrink && let Some(refused) = reload.refuse(moved, [&reload.overrides.moves, &self.drills().moves, &self.moves], now) {
+            effects.refusal = Some(refused);
+            return;
+        }
+        self.moves.retain(|moved| now.millis_since(moved.at) <= u64::from(SAFETY_SPAN_MS_MAX));
+        if moved > Permille(0) {
+            remember(&mut self.moves, Move { at: now, share: moved });
+        }
         let mut trackers = vec![Tracker::default(); catalog.probes.len()].into_boxed_slice();
         let mut fresh = vec![true; catalog.probes.len()];
         let mut asked = vec![false; catalog.probes.len()].into_boxed_slice();
@@ -336,7 +356,6 @@ impl Controller {
         }
         let statuses = endpoints.iter().map(|from| from.map_or(Status::UNMEASURED, |id| self.statuses[id.index()]));
         let mut statuses: Vec<Status> = statuses.collect();
-        let namesake = |id: EndpointId| endpoints[id.index()].or(changed[id.index()]);
         self.latches = std::mem::take(&mut self.latches).carried((&self.catalog, &self.statuses), (&catalog, &mut statuses), namesake);
         let before = endpoints.iter().zip(&changed).map(|(same, other)| same.or(*other).map_or(Health::Unknown, |id| self.statuses[id.index()].published()));
         let before: Vec<Health> = before.collect();

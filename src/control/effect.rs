@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::AliasChange;
 use super::drills::{Drill, Over};
 use super::failback::TierChange;
-use super::overrides::{IntentChange, Override};
+use super::overrides::{IntentChange, Override, Unsafe};
 use crate::catalog::{AddressTypes, Catalog, EndpointId, ProbeKind, ProbeSpec};
 use crate::geo::Loss;
 use crate::health::{Health, Hold, ProbeOutcome, Unusual};
@@ -269,6 +269,9 @@ pub enum Refused {
         /// How many are to be left.
         least: usize,
     },
+    /// Too many clients would be moved, or too soon after others.
+    #[error("the reload is held: {0}; try again later, or loosen `[safety]` in a reload of its own first")]
+    MovesClients(Unsafe),
     /// The geography was compiled for another catalog than the one that is published by now.
     #[error("the geography was compiled for another catalog")]
     OtherCatalog,

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use super::overrides::Move;
 use crate::catalog::{AddressType, Alias, Catalog, Endpoint, ProbeSpec};
 use crate::health::Health;
 
@@ -24,6 +25,9 @@ pub struct State {
     /// Services with tiers that were left and not released since, in the catalog's order.
     #[serde(default)]
     pub failback: Vec<FailbackState>,
+    /// When reloads moved clients and how many, earliest first, as far back as a safety rule may look.
+    #[serde(default)]
+    pub moves: Vec<Move>,
 }
 
 /// What is kept of the tiers of a service. They are known by their endpoints: a reload may number them anew.

@@ -190,17 +190,37 @@ fn by_region(flows: &Moves<Key>) -> Vec<Flow> {
     sums
 }
 
+/// A service in a world, and who asks for it there.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    /// The world.
+    pub world: &'a World,
+    /// The service.
+    pub service: ServiceId,
+    /// Its clients, where this world has them.
+    pub mix: &'a Mix,
+}
+
 /// The moves of a service's clients between two worlds of one catalog and geography, loads as they are: from which endpoint to which, in parts of
 /// [`ALL_CLIENTS`]. An endpoint is absent where there is no answer.
 #[must_use]
 pub fn moves(service: ServiceId, before: &World, after: &World, mix: &Mix) -> Moves<EndpointId> {
+    let asked = |world| Asked { world, service, mix };
+    moves_between(asked(before), asked(after), |id| id)
+}
+
+/// The moves of a service's clients between any two worlds, loads as they are, as [`moves`] tells them. The mixes are of the same groups; `known_as` tells
+/// which number an endpoint of the second world has in the first one, or would have that is not there.
+#[must_use]
+pub fn moves_between(before: Asked<'_>, after: Asked<'_>, known_as: impl Fn(EndpointId) -> EndpointId) -> Moves<EndpointId> {
     let mut moves = Moves::new();
-    for group in mix.groups() {
+    for (group, there) in before.mix.groups().iter().zip(after.mix.groups()) {
         let mut both: BTreeMap<Option<EndpointId>, [u64; 2]> = BTreeMap::new();
-        for (side, world) in [before, after].into_iter().enumerate() {
+        for (side, (group, Asked { world, service, .. })) in [(group, before), (there, after)].into_iter().enumerate() {
             let shares = given(group, &Ask { service, client: group.client, family: Family::Any }, world);
             for (id, share) in &shares {
-                both.entry(Some(*id)).or_default()[side] += part(group.share, *share, ALL_CLIENTS);
+                let known = if side == 0 { *id } else { known_as(*id) };
+                both.entry(Some(known)).or_default()[side] += part(group.share, *share, ALL_CLIENTS);
             }
             if shares.is_empty() {
                 both.entry(None).or_default()[side] += group.share;

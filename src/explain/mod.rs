@@ -7,13 +7,13 @@ mod brief;
 mod request;
 mod table;
 
-pub use request::{Named, Request, RequestError, explain_request, find, regions_named};
+pub use request::{Named, NoSuchRegion, Request, RequestError, explain_request, find, regions_named};
 
 use std::net::IpAddr;
 
 use serde::Serialize;
 
-use crate::catalog::{AddressType, AddressTypes, AnswerKind, By, Endpoint, EndpointId, RegionSet, Service, ServiceId};
+use crate::catalog::{AddressType, AnswerKind, By, Endpoint, EndpointId, RegionSet, Service, ServiceId};
 use crate::geo::{ClientSets, Place, RttSource};
 use crate::health::{Health, Intent, Status};
 use crate::steer::{self, ALL_CLIENTS, Ask, Candidate, Chosen, Client, Exclusion, Family, Recorder, Relaxation, Step, Verdict};
@@ -161,21 +161,6 @@ pub fn with_regions_down(world: &World, regions: &RegionSet) -> World {
     for (endpoint, status) in world.catalog.endpoints.iter().zip(&mut world.statuses.of) {
         if regions.has(endpoint.region) {
             *status = Status { health: Health::Down, ..*status };
-        }
-    }
-    world
-}
-
-/// The world with every endpoint that nobody measured taken as up, and every alias as resolved: for explanations from files alone.
-#[must_use]
-pub fn as_if_measured_up(world: &World) -> World {
-    let mut world = world.clone();
-    for status in &mut world.statuses.of {
-        if status.health == Health::Unknown {
-            status.health = Health::Up;
-        }
-        if !status.lacks.is_empty() {
-            (status.lacks, status.moving) = (AddressTypes::NONE, false);
         }
     }
     world

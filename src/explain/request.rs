@@ -4,6 +4,7 @@ use std::net::IpAddr;
 
 use super::{Explanation, Question, explain, with_regions_down};
 use crate::catalog::{Content, Name, NameError, RegionId, RegionSet, ServiceId, ZoneId, glob};
+use crate::near::{Hints, or_near};
 use crate::steer::Family;
 use crate::world::World;
 
@@ -33,14 +34,34 @@ pub enum RequestError {
     #[error("{0:?} is not steered: ask for A, AAAA, HTTPS, CNAME or ANY")]
     BadType(String),
     /// No region is meant.
-    #[error("no region is called {0:?}")]
-    NoSuchRegion(String),
+    #[error(transparent)]
+    NoSuchRegion(#[from] NoSuchRegion),
     /// The name is ours, and nothing is steered there.
-    #[error("{0} is not steered")]
-    NotSteered(Name),
+    #[error("{name} is not steered{}", or_near(.near.as_deref()))]
+    NotSteered {
+        /// The name.
+        name: Name,
+        /// The service that was probably meant.
+        near: Option<String>,
+    },
     /// No zone holds the name.
-    #[error("{0} is in no zone here")]
-    NotOurs(Name),
+    #[error("{name} is in no zone here{}", or_near(.near.as_deref()))]
+    NotOurs {
+        /// The name.
+        name: Name,
+        /// The service that was probably meant.
+        near: Option<String>,
+    },
+}
+
+/// No region is meant.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no region is called {word:?}{}", or_near(.near.as_deref()))]
+pub struct NoSuchRegion {
+    /// What should have been one.
+    word: String,
+    /// The one that was probably meant.
+    near: Option<String>,
 }
 
 /// Explains what people ask.
@@ -56,21 +77,17 @@ pub fn explain_request(request: &Request<'_>, world: &World) -> Result<Explanati
         Some("HTTPS" | "CNAME" | "ANY") => Family::Any,
         Some(other) => return Err(RequestError::BadType(other.to_owned())),
     };
+    let catalog = &world.catalog;
+    let near = || catalog.service_nearly_called(request.name);
     let service = match find(&name, world) {
         Named::Service(service) => service,
-        Named::Static(_) => return Err(RequestError::NotSteered(name)),
-        Named::NotOurs => return Err(RequestError::NotOurs(name)),
+        Named::Static(_) => return Err(RequestError::NotSteered { name, near: near() }),
+        Named::NotOurs => catalog.service_called(request.name).ok_or_else(|| RequestError::NotOurs { name, near: near() })?,
     };
     let question = Question { service, family, address, source_len };
     let mut down = RegionSet::NONE;
     for word in request.down.split(',').map(str::trim).filter(|word| !word.is_empty()) {
-        let regions = regions_named(world, word);
-        if regions.is_empty() {
-            return Err(RequestError::NoSuchRegion(word.to_owned()));
-        }
-        for region in &regions {
-            down.insert(region);
-        }
+        regions_named(world, word)?.iter().for_each(|region| down.insert(region));
     }
     Ok(if down.is_empty() { explain(&question, world) } else { explain(&question, &with_regions_down(world, &down)) })
 }
@@ -85,13 +102,24 @@ fn parse_client(text: &str) -> Option<(IpAddr, u8)> {
 }
 
 /// The regions that a word names: one region, or all that a glob with `*` matches, or `cloud:NAME`.
-#[must_use]
-pub fn regions_named(world: &World, word: &str) -> RegionSet {
-    let regions = (0_u16..).map(RegionId).zip(&world.catalog.regions);
-    match word.strip_prefix("cloud:") {
-        Some(cloud) => regions.filter(|(_, region)| region.cloud.as_ref() == cloud).map(|(id, _)| id).collect(),
-        None => regions.filter(|(_, region)| glob(word, &region.name)).map(|(id, _)| id).collect(),
+///
+/// # Errors
+/// [`NoSuchRegion`] when there is none.
+pub fn regions_named(world: &World, word: &str) -> Result<RegionSet, NoSuchRegion> {
+    let regions = || (0_u16..).map(RegionId).zip(&world.catalog.regions);
+    let meant: RegionSet = match word.strip_prefix("cloud:") {
+        Some(cloud) => regions().filter(|(_, region)| region.cloud.as_ref() == cloud).map(|(id, _)| id).collect(),
+        None => regions().filter(|(_, region)| glob(word, &region.name)).map(|(id, _)| id).collect(),
+    };
+    if !meant.is_empty() {
+        return Ok(meant);
     }
+    let hints = Hints::default();
+    let near = match word.strip_prefix("cloud:") {
+        Some(cloud) => hints.nearest(cloud, regions().map(|(_, region)| &*region.cloud)).map(|cloud| format!("cloud:{cloud}")),
+        None => hints.nearest(word, regions().map(|(_, region)| &*region.name)).map(str::to_owned),
+    };
+    Err(NoSuchRegion { word: word.to_owned(), near })
 }
 
 /// What a name is, when it is asked to be explained.
@@ -134,18 +162,9 @@ mod tests {
     #[test]
     fn a_client_is_an_address_or_a_prefix() {
         assert_eq!(parse_client("192.0.2.1"), Some(([192, 0, 2, 1].into(), 32)));
-        assert_eq!(parse_client("2001:db8::/32").map(|(_, len)| len), Some(32));
-        for wrong in ["", "192.0.2.0/33", "192.0.2", "2001:db8::/129", "192.0.2.0/", "192.0.2.0/-1"] {
-            assert_eq!(parse_client(wrong), None, "{wrong}");
-        }
-    }
-
-    #[test]
-    fn clients_are_addresses_or_prefixes() {
-        assert_eq!(parse_client("192.0.2.1"), Some(([192, 0, 2, 1].into(), 32)));
         assert_eq!(parse_client("192.0.2.1/24"), Some(([192, 0, 2, 0].into(), 24)));
         assert_eq!(parse_client("2001:db8::/32").map(|(_, len)| len), Some(32));
-        for wrong in ["", "192.0.2.1/33", "192.0.2", "2001:db8::/129", "192.0.2.1/"] {
+        for wrong in ["", "192.0.2.0/33", "192.0.2", "2001:db8::/129", "192.0.2.0/", "192.0.2.0/-1"] {
             assert_eq!(parse_client(wrong), None, "{wrong}");
         }
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::shelf::Shelf;
 use crate::audit::{Entry, Trail};
 use crate::control::drills::{self, Drills, Over};
-use crate::control::overrides::{Overrides, Proposal, Refusal, Wish, propose};
+use crate::control::overrides::{Move, Overrides, Proposal, Refusal, Wish, propose};
 use crate::state_file::{self, StateFileError};
 use crate::units::Moment;
 use crate::world::World;
@@ -101,7 +101,7 @@ impl Keeper {
     }
 
     /// Grants a wish for a drill, or tells why not; when this returns what is granted is on the disk.
-    fn drill(&self, wish: &drills::Wish, Case { world, present: overrides, drills: known, now }: &Case) -> Result<drills::Proposal, NotGranted> {
+    fn drill(&self, wish: &drills::Wish, Case { world, present: overrides, drills: known, reloads, now }: &Case) -> Result<drills::Proposal, NotGranted> {
         let (known, now) = (&**known, *now);
         let read = self.newer_drills(known);
         let present = match (&read, known.current()) {
@@ -110,7 +110,7 @@ impl Keeper {
             (Some(read), _) => read,
             (None, _) => known,
         };
-        let proposal = match drills::propose(world, present, overrides, wish, now) {
+        let proposal = match drills::propose(world, present, overrides, reloads, wish, now) {
             Ok(proposal) => proposal,
             Err(refusal) => {
                 self.tell(&[Entry::drill_refused(wish, &refusal, now)]);
@@ -175,14 +175,14 @@ impl Keeper {
     }
 
     /// Grants a wish, or tells why not; when this returns what is granted is on the disk.
-    fn grant(&self, wish: &Wish, Case { world, present, drills, now }: &Case) -> Result<Proposal, NotGranted> {
+    fn grant(&self, wish: &Wish, Case { world, present, drills, reloads, now }: &Case) -> Result<Proposal, NotGranted> {
         let (present, now) = (&**present, *now);
         // The process before this one may have played a drill since.
         let newer = self.newer_drills(drills);
-        let drilled = &newer.as_ref().unwrap_or(drills).moves;
+        let others = [&newer.as_ref().unwrap_or(drills).moves, &**reloads].concat();
         // The file comes first: while nodes hand over, the process before this one may have written to it.
         let read = state_file::read::<Overrides>(&self.path).ok().flatten().filter(|read| read.is_sound() && read.last >= present.last);
-        let proposal = match propose(world, read.as_ref().unwrap_or(present), drilled, wish, now) {
+        let proposal = match propose(world, read.as_ref().unwrap_or(present), &others, wish, now) {
             Ok(proposal) => proposal,
             Err(refusal) => {
                 self.tell(&[Entry::refused(wish, &refusal, now)]);
@@ -219,6 +219,8 @@ pub(super) struct Case {
     pub(super) present: Arc<Overrides>,
     /// What is known of drills.
     pub(super) drills: Arc<Drills>,
+    /// When reloads moved clients.
+    pub(super) reloads: Box<[Move]>,
     /// When it is.
     pub(super) now: Moment,
 }
@@ -263,7 +265,7 @@ pub(super) enum Job {
 impl Case {
     /// What would come of a wish.
     fn propose(&self, wish: &Wish) -> Result<Proposal, Refusal> {
-        propose(&self.world, &self.present, &self.drills.moves, wish, self.now)
+        propose(&self.world, &self.present, &[&self.drills.moves, &*self.reloads].concat(), wish, self.now)
     }
 }
 
@@ -310,7 +312,7 @@ pub(super) fn work(keeper: Option<&Keeper>, job: Job) -> Done {
             Ok(proposal) => Done::Granted(wish, Box::new(proposal)),
             Err(refusal) => Done::Not(refusal.into()),
         },
-        (Job::Drill { wish, dry_run: true, case }, _) => match drills::propose(&case.world, &case.drills, &case.present, &wish, case.now) {
+        (Job::Drill { wish, dry_run: true, case }, _) => match drills::propose(&case.world, &case.drills, &case.present, &case.reloads, &wish, case.now) {
             Ok(proposal) => Done::WouldDrill(Box::new(proposal)),
             Err(refusal) => Done::Not(refusal.into()),
         },

@@ -121,7 +121,7 @@ impl Desk {
 
     /// What would come of a wish; nothing changes.
     pub(crate) fn propose(&self, run: &Run) -> Result<Proposal, Refusal> {
-        propose(self.controller.world(), self.controller.drills(), self.controller.overrides(), &Wish::Run(run.clone()), self.now)
+        propose(self.controller.world(), self.controller.drills(), self.controller.overrides(), self.controller.moves(), &Wish::Run(run.clone()), self.now)
     }
 
     /// Has a drill announced, as the edge does it.
@@ -137,7 +137,7 @@ impl Desk {
 
     pub(crate) fn abort(&mut self) {
         let wish = Wish::Abort(Abort { id: None, why: words("enough"), who: words("bob") });
-        let proposal = propose(self.controller.world(), self.controller.drills(), &Overrides::default(), &wish, self.now).unwrap();
+        let proposal = propose(self.controller.world(), self.controller.drills(), &Overrides::default(), &[], &wish, self.now).unwrap();
         self.handle(Event::Drilled { drills: Arc::new(proposal.next) });
     }
 

@@ -4,9 +4,11 @@ use std::fs;
 use std::path::PathBuf;
 
 use aya_gslb::catalog::AddressType;
+use aya_gslb::control::overrides::Move;
 use aya_gslb::control::{AliasState, EndpointState, FailbackState, ProbeState, State};
 use aya_gslb::health::Health;
 use aya_gslb::state_file::{self, StateFileError};
+use aya_gslb::units::{Moment, Permille};
 
 /// A folder of this test's own, empty.
 pub(crate) fn folder(name: &str) -> PathBuf {
@@ -22,7 +24,13 @@ fn state() -> State {
     let addresses = ["192.0.2.1", "192.0.2.2"].map(|address| address.parse().unwrap()).into();
     let alias = AliasState { name: "lb.example.net".into(), of: AddressType::A, addresses, found: 1_700_000_000_000 };
     let failback = FailbackState { service: "api.example.com".into(), latched: vec!["east".into()], others: vec!["west".into()] };
-    State { saved: 1_700_000_000_001, endpoints: vec![endpoint], aliases: vec![alias], failback: vec![failback] }
+    State {
+        saved: 1_700_000_000_001,
+        endpoints: vec![endpoint],
+        aliases: vec![alias],
+        failback: vec![failback],
+        moves: vec![Move { at: Moment(1_700_000_000_000), share: Permille(250) }],
+    }
 }
 
 #[test]

@@ -66,7 +66,7 @@ impl Desk {
 
     /// What would come of a wish; nothing changes.
     pub(crate) fn propose(&self, wish: &Wish) -> Result<Proposal, Refusal> {
-        propose(self.controller.world(), self.controller.overrides(), &self.controller.drills().moves, wish, self.now)
+        propose(self.controller.world(), self.controller.overrides(), &[&self.controller.drills().moves, self.controller.moves()].concat(), wish, self.now)
     }
 
     /// Has a wish granted, as the edge does it.

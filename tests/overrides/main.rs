@@ -8,6 +8,7 @@ mod durable;
 mod failback;
 mod killed;
 mod node;
+mod reload;
 mod safety;
 mod scenes;
 

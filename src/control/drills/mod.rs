@@ -4,7 +4,7 @@
 //! real service: a failing endpoint is one whose observations are read as failures at the controller's door.
 //!
 //! ```text
-//! Wish ─► propose(world, drills, overrides, now) ─► Refusal
+//! Wish ─► propose(world, drills, overrides, moves of reloads, now) ─► Refusal
 //!                     │
 //!                     ▼
 //!       Proposal ─► written to disk ─► Event::Drilled ─► announced ──starts──► running ──ends──► over ─► report

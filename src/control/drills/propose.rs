@@ -138,19 +138,20 @@ pub enum Hazard {
     },
 }
 
-/// Tells which drill would be played if a wish were granted. `drills` and `overrides` are those of this world's node.
+/// Tells which drill would be played if a wish were granted. `drills` and `overrides` are those of this world's node; `reloads` is when
+/// reloads of it moved clients.
 ///
 /// # Errors
 /// [`Refusal`]; nothing changes in any case.
-pub fn propose(world: &World, drills: &Drills, overrides: &Overrides, wish: &Wish, now: Moment) -> Result<Proposal, Refusal> {
+pub fn propose(world: &World, drills: &Drills, overrides: &Overrides, reloads: &[Move], wish: &Wish, now: Moment) -> Result<Proposal, Refusal> {
     match wish {
-        Wish::Run(run) => propose_run(world, drills, overrides, run, now),
+        Wish::Run(run) => propose_run(world, drills, (overrides, reloads), run, now),
         Wish::Abort(abort) => propose_abort(world, drills, abort, now),
     }
 }
 
 /// A new one.
-fn propose_run(world: &World, drills: &Drills, overrides: &Overrides, run: &Run, now: Moment) -> Result<Proposal, Refusal> {
+fn propose_run(world: &World, drills: &Drills, (overrides, reloads): (&Overrides, &[Move]), run: &Run, now: Moment) -> Result<Proposal, Refusal> {
     let catalog = &world.catalog;
     if !run.plays.is_sound() {
         return Err(Refusal::Plays);
@@ -201,7 +202,7 @@ fn propose_run(world: &World, drills: &Drills, overrides: &Overrides, run: &Run,
             status.intent = Intent::Drain;
         }
     }
-    let earlier = earlier(&in_force.moves, &next.moves, now);
+    let earlier = earlier(&earlier(&in_force.moves, &next.moves, now), reloads, now);
     let mut forced: Vec<Hazard> = unsafe_of(&safe_before, &safe_after, &moved, &earlier, now).into_iter().map(Hazard::Rule).collect();
     forced.extend(other_hazards(world, &after, &services, &run.without));
     if moved.clients > Permille(0) {

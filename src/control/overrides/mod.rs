@@ -4,7 +4,7 @@
 //! touches health; it sets [`Status::intent`](crate::health::Status::intent) and [`share`](crate::health::Status::share).
 //!
 //! ```text
-//! Wish ─► propose(world, overrides, moves of drills, now) ─► Refusal
+//! Wish ─► propose(world, overrides, other moves, now) ─► Refusal
 //!                     │
 //!                     ▼
 //!                 Proposal ─► written to disk ─► Event::Overridden ─► statuses, notes, Effects::intents
@@ -14,13 +14,14 @@
 //! - What is not written is not in force, and not acknowledged.
 //! - The most restrictive override has the say over an endpoint: out, drained, the smaller share, in.
 //! - The age of overrides is told by the controller's clock, across a restart, too; none outlives its end.
-//! - Safety rules bind operators and reloads, never the removal of an endpoint that is down.
+//! - Safety rules bind operators and reloads, never the removal of an endpoint that is down. What was moved by anybody counts for everybody.
 
 mod action;
 mod intents;
 mod moved;
 mod propose;
 mod release;
+mod reload;
 mod safety;
 mod selector;
 
@@ -31,6 +32,7 @@ pub use moved::{Moved, ServiceMoved, Way, moved};
 pub use propose::{Clear, Proposal, Refusal, Set, Unsafe, Which, Wish, propose};
 pub(in crate::control) use propose::{earlier, in_the_end as with_overrides, unsafe_of};
 pub use release::{NoReturn, Release, Released};
+pub(super) use reload::Reload;
 pub(super) use safety::refuse_reload;
 pub use selector::{Selector, SelectorError};
 
@@ -98,7 +100,7 @@ pub struct Overrides {
     pub moves: Vec<Move>,
 }
 
-/// That an override moved clients away.
+/// That clients were moved, by an override, a drill, a release of a tier or a reload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
 pub struct Move {

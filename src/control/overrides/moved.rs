@@ -74,12 +74,12 @@ pub fn moved(before: &World, after: &World) -> Moved {
 }
 
 /// At most so many of a list, evenly.
-fn every<T: Copy>(all: &[T], most: usize) -> Vec<T> {
+pub(super) fn every<T: Copy>(all: &[T], most: usize) -> Vec<T> {
     if all.len() <= most { all.to_vec() } else { (0..most).map(|index| all[index * all.len() / most]).collect() }
 }
 
 /// A part of the clients of so many services, in thousandths; what is moved at all is never told as nothing.
-fn share(part: u128, services: usize) -> Permille {
+pub(super) fn share(part: u128, services: usize) -> Permille {
     let whole = u128::from(ALL_CLIENTS) * services as u128;
     // Shares are rounded down on the way, so a few units less than the whole are the whole.
     let thousandths = (part * 1_000 + whole / 100_000) / whole.max(1);

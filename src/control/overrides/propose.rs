@@ -161,15 +161,15 @@ fn words(numbers: &[u64]) -> String {
     numbers.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
 }
 
-/// Tells which overrides would be in force if a wish were granted. `present` are those in force, as of this world; `drilled` is when drills moved clients, since
-/// rules count those with the others.
+/// Tells which overrides would be in force if a wish were granted. `present` are those in force, as of this world; `others` is when drills and reloads moved
+/// clients, since rules count those, too.
 ///
 /// # Errors
 /// [`Refusal`]; nothing changes in any case.
-pub fn propose(world: &World, present: &Overrides, drilled: &[Move], wish: &Wish, now: Moment) -> Result<Proposal, Refusal> {
+pub fn propose(world: &World, present: &Overrides, others: &[Move], wish: &Wish, now: Moment) -> Result<Proposal, Refusal> {
     let mut present = present.in_force(now);
     present.moves.retain(|moved| now.millis_since(moved.at) <= u64::from(SAFETY_SPAN_MS_MAX));
-    let earlier = earlier(&present.moves, drilled, now);
+    let earlier = earlier(&present.moves, others, now);
     match wish {
         Wish::Set(set) => propose_set(world, &present, &earlier, set, now),
         Wish::Clear(clear) => propose_clear(world, &present, clear),

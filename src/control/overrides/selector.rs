@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::catalog::{Catalog, EndpointId, RegionId, RegionSet, Service, glob};
 use crate::limits::{SELECTOR_OCTETS_MAX, SELECTOR_WORDS_MAX};
-use crate::near::Hints;
+use crate::near::{Hints, or_near};
 
 /// Words such as `cloud:aws` and `service:api`, of which an endpoint must match every one. `*` stands for any text.
 ///
@@ -172,15 +172,11 @@ impl Selector {
                 let names: Vec<String> = catalog.zones.iter().map(|zone| zone.name.to_string()).collect();
                 hints.nearest(&wrong.pattern, names.iter().map(String::as_str)).map(str::to_owned)
             }
-            Field::Service => {
-                let labels = catalog.services.iter().map(|service| &*service.label);
-                let names = || catalog.services.iter().map(|service| service.name.to_string()).collect::<Vec<_>>();
-                let label = hints.nearest(&wrong.pattern, labels).map(str::to_owned);
-                label.or_else(|| hints.nearest(&wrong.pattern, names().iter().map(String::as_str)).map(str::to_owned))
-            }
+            Field::Service => catalog.service_nearly_called(&wrong.pattern),
         };
-        let hint = near.map(|near| format!("; did you mean {}:{near}?", wrong.field.as_str())).unwrap_or_default();
-        format!("no endpoint has {}:{}{hint}", wrong.field.as_str(), wrong.pattern)
+        let field = wrong.field.as_str();
+        let near = near.map(|near| format!("{field}:{near}"));
+        format!("no endpoint has {field}:{}{}", wrong.pattern, or_near(near.as_deref()))
     }
 }
 

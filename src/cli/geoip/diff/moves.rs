@@ -13,7 +13,6 @@ use std::sync::Arc;
 use ipnet::IpNet;
 
 use crate::catalog::{Catalog, EndpointId, RegionId, Service, ServiceId};
-use crate::explain::as_if_measured_up;
 use crate::geo::{Code, Geo, LocalityId, Overlap, overlay};
 use crate::steer::{self, Ask, Client, Family, Silent, Verdict};
 use crate::world::World;
@@ -121,7 +120,7 @@ pub(super) fn compare(catalog: &Arc<Catalog>, old: Arc<Geo>, new: Arc<Geo>) -> C
     for overlap in &overlaps {
         comparison.count(overlap, old.locality(overlap.old).country, new.locality(overlap.new).country);
     }
-    let world = |geo| as_if_measured_up(&World::unmeasured(0, Arc::clone(catalog), geo));
+    let world = |geo| World::unmeasured(0, Arc::clone(catalog), geo).as_if_measured_up();
     let (old, new) = (world(old), world(new));
     let services = (0..).map(ServiceId).zip(&catalog.services);
     comparison.services = services.map(|(id, service)| Moves::new(id, service, &old, &new).along(&overlaps)).collect();

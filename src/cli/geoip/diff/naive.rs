@@ -11,7 +11,6 @@ use super::moves::{Comparison, Move, compare};
 use super::report;
 use crate::catalog::{Catalog, RegionId};
 use crate::config::{self, SourceFile};
-use crate::explain::as_if_measured_up;
 use crate::geo::{Code, Geo, Mmdb, Record, Source};
 use crate::steer::{self, Ask, Client, Family, Silent};
 use crate::world::World;
@@ -138,7 +137,7 @@ type Counted = HashMap<(usize, Option<RegionId>, Option<RegionId>), u32>;
 
 /// Moves by service, from and to, and how many addresses are known, one address after the other.
 fn one_by_one(catalog: &Arc<Catalog>, old: &Arc<Geo>, new: &Arc<Geo>, addresses: &[IpAddr]) -> (Counted, u32) {
-    let world = |geo: &Arc<Geo>| as_if_measured_up(&World::unmeasured(0, Arc::clone(catalog), Arc::clone(geo)));
+    let world = |geo: &Arc<Geo>| World::unmeasured(0, Arc::clone(catalog), Arc::clone(geo)).as_if_measured_up();
     let (old, new) = (world(old), world(new));
     let (mut moves, mut known) = (Counted::new(), 0);
     for address in addresses {
