@@ -78,6 +78,11 @@ impl<'f, 'i> Table<'f, 'i> {
         self.entries.get_key_value(key).map(|(key, _)| Place::new(self.file, key.span()))
     }
 
+    /// Whether a key that was not taken yet says anything: it is there, and is no empty list.
+    pub(super) fn says(&self, key: &str) -> bool {
+        self.entries.get(key).is_some_and(|value| !matches!(value.get_ref(), DeValue::Array(list) if list.is_empty()))
+    }
+
     /// The value of a key as it is, with the key's place.
     pub(super) fn raw(&mut self, key: &'static str) -> Option<(Place, Spanned<DeValue<'i>>)> {
         debug_assert!(self.section.keys.iter().any(|known| known.name == key), "`{key}` stands in no section of keys.rs");

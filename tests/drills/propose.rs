@@ -65,21 +65,36 @@ fn drills_in_a_row_count_for_the_share_that_may_be_moved() {
     assert!(desk.refused(&run).contains("`max-moved` allows 30 %"));
 }
 
-#[test]
-fn what_a_drill_moved_counts_for_the_overrides_after_it() {
-    let mut desk = Desk::new(&format!("{ZONE}\n[safety]\nmax-moved = \"30%\"\ngate = \"10m\"\n"));
-    desk.run(&fail("service:api region:gcp-*"));
-    desk.abort();
-    desk.pass(MINUTE);
-    let drain = overrides::Set {
+/// The wish for a drain of what the drills here play with.
+fn drain() -> overrides::Wish {
+    overrides::Wish::Set(overrides::Set {
         selector: "service:api region:gcp-*".parse().unwrap(),
         action: overrides::Action::Drain { over_ms: 0 },
         why: words("maintenance"),
         who: words("anna"),
         life_ms: 60 * MINUTE,
         force: None,
-    };
-    let wish = overrides::Wish::Set(drain);
+    })
+}
+
+#[test]
+fn a_drill_that_is_announced_closes_the_gate_and_says_when_it_begins() {
+    let mut desk = Desk::new(&format!("{ZONE}\n[safety]\ngate = \"30s\"\n"));
+    let mut run = fail("service:api region:aws-us-*");
+    run.pre_roll_ms = Some(20_000);
+    desk.run(&run);
+    desk.pass(5_000);
+    let refusal = overrides::propose(desk.world(), desk.controller.overrides(), &desk.controller.drills().moves, &drain(), desk.now).unwrap_err();
+    assert!(refusal.to_string().starts_with("a drill that is announced moves clients in 15 s, and `gate` wants 30 s"), "{refusal}");
+}
+
+#[test]
+fn what_a_drill_moved_counts_for_the_overrides_after_it() {
+    let mut desk = Desk::new(&format!("{ZONE}\n[safety]\nmax-moved = \"30%\"\ngate = \"10m\"\n"));
+    desk.run(&fail("service:api region:gcp-*"));
+    desk.abort();
+    desk.pass(MINUTE);
+    let wish = drain();
     let propose = |drilled: &[overrides::Move]| overrides::propose(desk.world(), desk.controller.overrides(), drilled, &wish, desk.now);
     let refusal = propose(&desk.controller.drills().moves).expect_err("it is granted").to_string();
     assert!(refusal.contains("60 s ago, and `gate` wants 600 s"), "{refusal}");

@@ -49,6 +49,16 @@ fn a_report_tells_the_times_against_what_was_wanted_and_who_went_where() {
 }
 
 #[test]
+fn after_is_once_all_has_ramped_up() {
+    let mut desk = Desk::new(ZONE);
+    desk.run(&fail("region:gcp-europe-west3 service:shop"));
+    desk.pass(MINUTE + 100);
+    assert!(desk.over().is_some() && desk.status("shop", "gcp-europe-west3").ramp < Permille::WHOLE, "{:?}", desk.status("shop", "gcp-europe-west3"));
+    let shop = &told(&desk).told[0];
+    assert!(shop.rtt_us[1] > shop.rtt_us[0] && shop.rtt_us[2] == shop.rtt_us[0], "{:?}", shop.rtt_us);
+}
+
+#[test]
 fn loads_that_endpoints_tell_stand_in_the_report_as_they_were_before_and_at_the_end() {
     let mut desk = Desk::new(ZONE);
     desk.load("api", "gcp-europe-west3", 600);

@@ -55,21 +55,29 @@ async fn is_asked(stream: &mut TcpStream) -> bool {
     true
 }
 
+/// The text is found in the first chunk; what follows must be read all the same for the connection to serve again.
+const CHUNKED: [&str; 2] = ["HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nwell\r\n", "5\r\n, yes\r\n0\r\n\r\n"];
+
 /// Answers requests on a connection: so many, then it closes it without a word.
-async fn answer(mut stream: TcpStream, most: usize, answered: Arc<AtomicUsize>) {
+async fn answer(mut stream: TcpStream, parts: &'static [&'static str], most: usize, answered: Arc<AtomicUsize>) {
     for _ in 0..most {
         if !is_asked(&mut stream).await {
             return;
         }
         answered.fetch_add(1, Ordering::SeqCst);
-        // The text is found in the first chunk; what follows must be read all the same for the connection to serve again.
-        stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n4\r\nwell\r\n").await.unwrap();
-        stream.write_all(b"5\r\n, yes\r\n0\r\n\r\n").await.unwrap();
+        for part in parts {
+            stream.write_all(part.as_bytes()).await.unwrap();
+        }
     }
 }
 
 /// A server that takes so many requests on one connection, and counts both.
 async fn server(most: usize) -> (SocketAddr, Arc<AtomicUsize>, Arc<AtomicUsize>) {
+    server_of(&CHUNKED, most).await
+}
+
+/// A server that always answers with this, to so many requests on one connection, and counts both.
+async fn server_of(parts: &'static [&'static str], most: usize) -> (SocketAddr, Arc<AtomicUsize>, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (accepted, answered) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
@@ -78,7 +86,7 @@ async fn server(most: usize) -> (SocketAddr, Arc<AtomicUsize>, Arc<AtomicUsize>)
         loop {
             let (stream, _) = listener.accept().await.unwrap();
             counts.0.fetch_add(1, Ordering::SeqCst);
-            tokio::spawn(answer(stream, most, Arc::clone(&counts.1)));
+            tokio::spawn(answer(stream, parts, most, Arc::clone(&counts.1)));
         }
     });
     (address, accepted, answered)
@@ -121,7 +129,9 @@ async fn a_body_too_long_to_be_heard_out_passes_and_its_connection_is_not_asked_
     let handle = start(catalog(http(address, false)), None, Arc::new(Count::default()));
     let mut held = Vec::new();
     for _ in 0..3 {
-        let (mut stream, _) = listener.accept().await.unwrap();
+        // One that is asked on the same connection waits for the rest of the body, and the next one never comes.
+        let next = tokio::time::timeout(std::time::Duration::from_secs(15), listener.accept()).await;
+        let (mut stream, _) = next.expect("a new connection each time").unwrap();
         assert!(is_asked(&mut stream).await);
         stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\nwell").await.unwrap();
         // Of what follows as much is taken as is looked at; then nobody reads it any more.
@@ -131,6 +141,55 @@ async fn a_body_too_long_to_be_heard_out_passes_and_its_connection_is_not_asked_
     let world = handle.worlds().load();
     assert_eq!((world.status(EndpointId(0)).health, world.status(EndpointId(0)).moving), (Health::Up, false));
     handle.stop().await;
+}
+
+/// Asks until there were so many answers; tells whether the endpoint was up all along, and how many connections that took.
+async fn connections_for(spec: &ProbeSpec, (_, accepted, answered): &(SocketAddr, Arc<AtomicUsize>, Arc<AtomicUsize>), answers: usize) -> usize {
+    let handle = start(catalog(spec.clone()), None, Arc::new(Count::default()));
+    let mut changes = handle.changes();
+    until(answered, answers).await;
+    assert_eq!(changes.try_recv().map(|change| change.to).ok(), Some(Health::Up));
+    assert!(changes.try_recv().is_err(), "nothing else ever changed");
+    handle.stop().await;
+    accepted.load(Ordering::SeqCst)
+}
+
+#[tokio::test]
+async fn a_server_that_keeps_no_connection_is_asked_on_a_new_one_each_time_and_is_up() {
+    const CLOSING: [&[&str]; 4] = [
+        &["HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\nwell"],
+        &["HTTP/1.0 200 OK\r\nContent-Length: 4\r\n\r\nwell"],
+        &["HTTP/1.0 200 OK\r\n\r\n", "we", "ll"],
+        &["HTTP/1.1 200 OK\r\n\r\nwell"], // until it is closed (RFC 9112 section 6.3)
+    ];
+    for parts in CLOSING {
+        let server = server_of(parts, 1).await;
+        let connections = connections_for(&http(server.0, false), &server, 4).await;
+        assert!(connections >= 4, "{connections} connections: {parts:?}");
+    }
+}
+
+#[tokio::test]
+async fn what_comes_before_an_answer_or_has_no_body_leaves_the_connection_whole() {
+    const INTERIM: [&str; 2] =
+        ["HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 102 Processing\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nwell"];
+    let server = server_of(&INTERIM, usize::MAX).await;
+    assert_eq!(connections_for(&http(server.0, false), &server, 6).await, 1, "interim answers (RFC 9110 section 15.2)");
+
+    let no_content = server_of(&["HTTP/1.1 204 No Content\r\n\r\n"], usize::MAX).await;
+    assert_eq!(connections_for(&bodiless(no_content.0, "GET"), &no_content, 6).await, 1, "no body (RFC 9112 section 6.3)");
+
+    let head = server_of(&["HTTP/1.1 200 OK\r\nContent-Length: 4000\r\n\r\n"], usize::MAX).await;
+    assert_eq!(connections_for(&bodiless(head.0, "HEAD"), &head, 6).await, 1, "HEAD (RFC 9110 section 9.3.2)");
+}
+
+/// A probe that looks at the status alone.
+fn bodiless(address: SocketAddr, word: &str) -> ProbeSpec {
+    let mut spec = http(address, false);
+    if let ProbeKind::Http { method, contains, .. } = &mut spec.kind {
+        (*method, *contains) = (word.into(), None);
+    }
+    spec
 }
 
 #[tokio::test]

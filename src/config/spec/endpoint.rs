@@ -63,6 +63,8 @@ pub(super) fn read(name: At<Box<str>>, mut table: Table<'_, '_>, apex: &Name) ->
         table.report(bad_word(&name, "endpoint"));
         return None;
     }
+    // What is written and wrong is told as that, and not as missing.
+    let says_where = ["a", "aaaa", "cname", "alias"].iter().any(|key| table.says(key));
     let (a, first_a) = addresses::<Ipv4Addr>(&mut table, "a");
     let (aaaa, first_aaaa) = addresses::<Ipv6Addr>(&mut table, "aaaa");
     let cname = canonical(&mut table, apex);
@@ -77,7 +79,7 @@ pub(super) fn read(name: At<Box<str>>, mut table: Table<'_, '_>, apex: &Name) ->
         let message = format!("{} has an alias and something beside it", table.subject());
         table.report(Finding::at(Code::MixedAnswers, at.place, message).label("an endpoint has either `a` and `aaaa`, or `alias`, or `cname`"));
     }
-    if written.is_empty() && cname.is_none() && alias.is_none() && !wrong_alias && table.place_of("cname").is_none() {
+    if !says_where {
         let message = format!("{} has no address", table.subject());
         table.report(Finding::at(Code::NoAddress, name.place, message).label("needs `a`, `aaaa`, `alias` or `cname`"));
     }

@@ -165,7 +165,7 @@ pub struct LoadRow {
     pub permille: [Option<u16>; 3],
 }
 
-/// Writes the report of a drill. `after` is the world after its end.
+/// Writes the report of a drill. `after` is the world after its end; what ramps up in it is told as it will be then.
 #[must_use]
 pub fn report(over: &Over, after: &World) -> Report {
     let UnderWay { drill, record } = &over.under_way;
@@ -177,6 +177,7 @@ pub fn report(over: &Over, after: &World) -> Report {
     let since = |moment: Option<Moment>| Some(moment?.millis_since(record.started?));
     let (ended, ceased) = record.over.as_ref().map_or((drill.ends, String::new()), |over| (over.at, over.ceased.to_string()));
     let mix = Mix::of_addresses(&before.geo);
+    let after = &ramped_up(after);
     let mut told: Vec<ServiceReport> = with_rto_first(&rehearsal.services, catalog)
         .into_iter()
         .take(DRILL_SERVICES_TOLD)
@@ -220,6 +221,15 @@ pub fn report(over: &Over, after: &World) -> Report {
         untold: rehearsal.services.len() - told.len(),
         told,
     }
+}
+
+/// The world once whatever ramps up in it is open to all its clients.
+fn ramped_up(world: &World) -> World {
+    let mut world = world.clone();
+    for status in &mut world.statuses.of {
+        status.ramp = Permille::WHOLE;
+    }
+    world
 }
 
 /// The services of a drill, those with an `rto` first.

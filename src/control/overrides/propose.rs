@@ -142,6 +142,14 @@ pub enum Unsafe {
         /// Seconds that are to pass.
         gate_s: u64,
     },
+    /// Clients will be moved in a moment.
+    #[error("a drill that is announced moves clients in {in_s} s, and `gate` wants {gate_s} s in between")]
+    Announced {
+        /// Seconds until then.
+        in_s: u64,
+        /// Seconds that are to pass.
+        gate_s: u64,
+    },
     /// Too many clients would be moved.
     #[error("it would move {would} of all clients after {already} in the last {per_s} s, and `max-moved` allows {most}")]
     TooMuchMoved {
@@ -321,8 +329,11 @@ pub(super) fn pace(safety: &Safety, moved: &Moved, earlier: &[Move], now: Moment
         return found;
     }
     let gate_ms = u64::from(safety.gate_ms);
-    let since = earlier.last().map(|moved| now.millis_since(moved.at));
-    found.extend(since.filter(|since| *since < gate_ms).map(|since| Unsafe::Gate { ago_s: since / 1_000, gate_s: gate_ms / 1_000 }));
+    let gate_s = gate_ms / 1_000;
+    found.extend(earlier.last().filter(|last| now.millis_since(last.at) < gate_ms).map(|last| match last.at.millis_since(now) {
+        0 => Unsafe::Gate { ago_s: now.millis_since(last.at) / 1_000, gate_s },
+        ahead => Unsafe::Announced { in_s: ahead.div_ceil(1_000), gate_s },
+    }));
     if let Some(most) = &safety.moved {
         let per_ms = u64::from(most.per_ms);
         let counted = earlier.iter().filter(|moved| now.millis_since(moved.at) < per_ms);
