@@ -316,8 +316,10 @@ pub const SAFETY_SPAN_MS_MAX: u32 = 86_400_000;
 pub const SAFETY_SPAN_MS_MIN: u32 = 60_000;
 /// The time that it is limited for unless told, in milliseconds.
 pub const MOVED_PER_MS: u32 = 3_600_000;
-/// Services that are asked, of those that an override touches.
+/// Services that are asked, of those that an override or a reload touches.
 pub const MOVED_SERVICES: usize = 128;
+/// Those that are asked in any case, of those of which a reload changes nothing but what is around them.
+pub const MOVED_SERVICES_LEAST: usize = 32;
 /// Services that are told of one by one when somebody asks who would move.
 pub const MOVED_SERVICES_TOLD: usize = 20;
 /// Changes of health that a slow listener may fall behind by before it misses some.

@@ -216,7 +216,7 @@ impl Task {
                     }
                     Some(Command::ReadOverrides) => {
                         self.bench.jobs.retain(Job::must_be_done);
-                        self.bench.jobs.push(Job::Read);
+                        self.bench.jobs.push(Job::Read(self.state.clone()));
                     }
                     Some(Command::Stop(reply)) => break Some(reply),
                     None => break None,
@@ -308,7 +308,8 @@ impl Task {
                 tracing::warn!(%refused, "an override was refused");
                 Err(refused)
             }
-            Some(Done::Read(overrides, drills)) => {
+            Some(Done::Read(overrides, drills, moves)) => {
+                self.handle([Event::Recalled(moves)]);
                 if let Some(overrides) = overrides.filter(|read| read.last >= self.controller.overrides().last) {
                     self.handle([Event::Overridden { overrides: Arc::new(overrides), why: "as in the file".into() }]);
                 }

@@ -482,6 +482,29 @@ fn serve_reloads_on_sighup_and_on_file_change_and_drains_on_sigterm() {
 }
 
 #[test]
+fn files_that_are_held_for_a_time_are_read_again_when_it_is_over_if_files_are_followed() {
+    let folder = Folder::new("held");
+    let gated = |first: &str| {
+        let endpoint = |region: &str| format!("[service.api.endpoint.{region}]\na = [\"192.0.2.1\"]\nweight = {}\n", u8::from(region == first));
+        let head = "zone = \"test.example\"\n[ns]\nns1 = [\"192.0.2.53\"]\nns2 = [\"198.51.100.53\"]\n[safety]\ngate = \"2s\"\n";
+        let clients = "[network.clients]\nprefixes = [\"203.0.113.0/24\"]\ncountry = \"DE\"\n";
+        [head, clients].concat() + &["aws-eu-west-1", "aws-us-east-1", "gcp-europe-west3"].map(endpoint).concat()
+    };
+    folder.write("test.toml", &gated("aws-eu-west-1"));
+    let mut process = serve(&folder, &["--listen", "127.0.0.1:0", "--watch"]);
+    process.wait_for("\"serving\"");
+    folder.write("test.toml", &gated("aws-us-east-1"));
+    process.wait_for("\"reloaded\"");
+    folder.write("test.toml", &gated("gcp-europe-west3"));
+    let refused = process.wait_for("reload refused");
+    assert!(refused.contains("`gate` wants 2 s in between; reload again in"), "{refused}");
+    let reloaded = process.wait_for("\"reloaded\"");
+    assert!(reloaded.contains("it was held for a time"), "{reloaded}");
+    process.signal("TERM");
+    process.assert_ends_well();
+}
+
+#[test]
 fn serve_says_what_is_wrong_and_exits_with_2() {
     let folder = Folder::new("wrong");
     folder.write("test.toml", "zone = 7\n");

@@ -49,6 +49,12 @@ fn a_name_that_is_not_quite_right_is_answered_with_the_one_that_was_probably_mea
     assert!(error.contains("no service is called \"bnak\"; did you mean bank?") && code == Some(2), "{error}");
     let (error, code) = told(&["explain", "bnak.example.com", "--client", "192.0.2.1"]);
     assert!(error.contains("bnak.example.com is not steered; did you mean bank.example.com?") && code == Some(1), "{error}");
+    let (error, _) = told(&["explain", "bank.exmaple.com", "--client", "192.0.2.1"]);
+    assert!(error.contains("bank.exmaple.com is in no zone here; did you mean bank.example.com?"), "{error}");
+    for other in ["www.example.com", "example.com", "www.example.org"] {
+        let (error, code) = told(&["explain", other, "--client", "192.0.2.1"]);
+        assert!(!error.contains("did you mean") && code == Some(1), "{error}");
+    }
     let (error, code) = told(&["explain", "bnak", "--client", "192.0.2.1"]);
     assert!(error.contains("bnak is in no zone here; did you mean bank?") && code == Some(1), "{error}");
     let (out, code) = told(&["explain", "bank", "--client", "192.0.2.1"]);

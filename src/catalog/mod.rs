@@ -32,7 +32,7 @@ pub use name::{Name, NameError};
 pub use owner::{Content, Found, HASH_START, Node, NodeId, OwnerNames, RrSet, fold_case, hash_name, hash_word};
 pub use policy::{ClientSet, LatencyRow, Network, Residency, Selector, UnknownClient};
 pub use probe::{BaselineSpec, ProbeHost, ProbeKind, ProbeOf, ProbeSpec, ProbeTarget, StatusRange};
-pub use profile::Profiles;
+pub use profile::{Profiles, read_alike};
 pub use recovery::{Damping, Recovery};
 pub use region::{Region, RegionSet, RegionSetIter, glob};
 pub use safety::{MovedMax, Safety};
@@ -208,15 +208,31 @@ impl Catalog {
         text.parse().ok().and_then(|name| self.service_named(&name)).or_else(by_label)
     }
 
-    /// The service that was probably meant where [`Self::service_called`] finds none.
+    /// The service that was probably meant where [`Self::service_called`] finds none: a label where that will do, else a name.
     #[must_use]
     pub fn service_nearly_called(&self, text: &str) -> Option<String> {
         let text = text.trim_end_matches('.').to_ascii_lowercase();
         let hints = Hints::default();
-        let label = hints.nearest(&text, self.services.iter().map(|service| &*service.label)).map(str::to_owned);
-        label.or_else(|| {
-            let names: Vec<String> = self.services.iter().map(|service| service.name.to_string()).collect();
-            hints.nearest(&text, names.iter().map(String::as_str)).map(str::to_owned)
-        })
+        let zones = self.zones.iter().map(|zone| zone.name.to_string());
+        // Of a name here only what stands before the zone's can be mistyped: names of one zone are all alike otherwise.
+        if let Some(zone) =
+            zones.filter(|zone| text.strip_suffix(zone.as_str()).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))).max_by_key(String::len)
+        {
+            let before = |name: &str| name.strip_suffix(&zone).map(|rest| rest.trim_end_matches('.').to_owned()).filter(|rest| !rest.is_empty());
+            let others: Vec<String> = self.services.iter().filter_map(|service| before(&service.name.to_string())).collect();
+            return hints.nearest(&before(&text)?, others.iter().map(String::as_str)).map(|near| format!("{near}.{zone}"));
+        }
+        if let Some((label, _)) = text.split_once('.') {
+            // The zone's name is mistyped, and its host at most as well.
+            let is_near = |name: &String| name.split('.').next().is_some_and(|first| hints.nearest(label, [first]).is_some());
+            let names: Vec<String> = self.services.iter().map(|service| service.name.to_string()).filter(is_near).collect();
+            return hints.nearest(&text, names.iter().map(String::as_str)).map(str::to_owned);
+        }
+        let near = hints.nearest(&text, self.services.iter().map(|service| &*service.label))?;
+        let is_meant = |service: &&Service| &*service.label == near;
+        match self.services.iter().filter(is_meant).count() {
+            1 => Some(near.to_owned()),
+            _ => self.services.iter().find(is_meant).map(|service| service.name.to_string()),
+        }
     }
 }

@@ -5,7 +5,10 @@
 
 use std::collections::HashMap;
 
-use super::{By, Families, GeoRule, Lineup, Load, ResidencyId, Service, ServiceId, WhenAllDown, WhenNoneLeft};
+use super::{
+    By, Catalog, ClientSet, ClientSetId, Families, GeoRule, Lineup, Load, RegionId, ResidencyId, Row, Service, ServiceId, UnknownClient, WhenAllDown,
+    WhenNoneLeft,
+};
 use crate::units::Micros;
 
 /// Which services are decided alike.
@@ -58,13 +61,33 @@ impl<'a> Profile<'a> {
     }
 }
 
-impl Profiles {
-    /// Whether two services have one profile. Of two catalogs that means something only where [`Catalog::has_frame_of`](super::Catalog::has_frame_of) holds.
-    #[must_use]
-    pub fn are_one(service: &Service, other: &Service) -> bool {
-        Profile::of(service) == Profile::of(other)
+/// Whether services of two catalogs read the same to whoever decides and fits loads, by names and not by numbers. Where clients are and what regions are is not looked at.
+#[must_use]
+pub fn read_alike((old, service): (&Catalog, &Service), (new, other): (&Catalog, &Service)) -> bool {
+    type Clients<'a> = (&'a ClientSet, Option<(&'a str, UnknownClient)>);
+    fn clients<'a>(catalog: &'a Catalog, service: &'a Service) -> impl Iterator<Item = Clients<'a>> {
+        let set = |id: ClientSetId| &catalog.client_sets[id.index()];
+        let rules = service.residency.iter().map(|id| &catalog.residencies[id.index()]);
+        let bound = rules.map(move |rule| (set(rule.clients), Some((&*rule.name, rule.unknown))));
+        bound.chain(service.geo.iter().map(move |rule| (set(rule.clients), None)))
     }
+    fn rows<'a>(catalog: &'a Catalog, service: &'a Service) -> impl Iterator<Item = (&'a str, Row, Option<u64>)> {
+        let rows = service.lineup.rows.iter().zip(catalog.endpoints_of(service));
+        rows.map(|(row, (_, endpoint))| (&*catalog.region(row.region).name, Row { region: RegionId(0), ..*row }, endpoint.capacity))
+    }
+    let of_numbers = |service: &Service| (service.peak, service.residency.len(), service.geo.len());
+    let (one, two) = (Profile::of(service), Profile::of(other));
+    // Which regions a rule allows or prefers stands in the endpoints' bits.
+    let unnumbered = |lineup: &Lineup| Lineup { rows: Box::default(), ..lineup.clone() };
+    let rest = |profile: &Profile<'_>| (profile.bounds, profile.choice, profile.all_down, profile.none_left, profile.terms);
+    rest(&one) == rest(&two)
+        && of_numbers(service) == of_numbers(other)
+        && rows(old, service).eq(rows(new, other))
+        && clients(old, service).eq(clients(new, other))
+        && unnumbered(one.lineup) == unnumbered(two.lineup)
+}
 
+impl Profiles {
     /// Finds them.
     #[must_use]
     pub fn of(services: &[Service]) -> Self {

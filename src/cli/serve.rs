@@ -18,15 +18,17 @@ use clap::{Args, ValueEnum};
 use notify::{RecommendedWatcher, RecursiveMode, Watcher};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::{mpsc, watch};
-use tokio::time::Interval;
+use tokio::time::{Interval, Sleep};
 
 use super::gate::GateArgs;
 use super::load::Content;
-use super::node::{Node, Options, Prepared, StartError};
+use super::node::{Node, Options, Prepared, ReloadError, StartError};
 use super::policy::PolicyArgs;
 use super::{Exit, chain, manager, tell_error};
+use crate::control::Refused;
 use crate::limits;
 use crate::probe::Roots;
+use crate::publish::NotTaken;
 use crate::resolve::NameServers;
 use crate::server::tls::CertificateFiles;
 use crate::server::{self, Engine, Given, doh};
@@ -90,7 +92,7 @@ pub struct ServeArgs {
     /// Whether each datagram worker is kept on a CPU of its own.
     #[arg(long, env = "AYA_PIN", value_enum, default_value_t)]
     pin: Pin,
-    /// Let reloads remove zones, more than a tenth of the services or endpoints, or more than half of the addresses whose country is known, and go past [safety].
+    /// Let reloads remove zones, more than a tenth of the services or endpoints, or more than half of the addresses whose country is known.
     #[arg(long, env = "AYA_ALLOW_SHRINK")]
     allow_shrink: bool,
     /// What is wanted of every reply.
@@ -231,8 +233,13 @@ fn serve(args: &ServeArgs, given: Given) -> Result<(), StartError> {
             }
             Cause::Reload(why) => {
                 manager::tell_reloading();
-                let is_applied = reload(&node, why);
-                manager::tell_ready(if is_applied { &status } else { "the last reload was refused; answering as before it" });
+                let refused = reload(&node, why);
+                // Nobody may touch the files again, and they are to be followed.
+                wakes.again = refused.as_ref().and_then(passes_in).filter(|_| wakes.follows()).map(|wait| {
+                    let _inside = waiting.enter();
+                    Box::pin(tokio::time::sleep(wait))
+                });
+                manager::tell_ready(if refused.is_none() { &status } else { "the last reload was refused; answering as before it" });
             }
             Cause::Watchdog if node.is_alive() => manager::tell_alive(),
             Cause::Watchdog => tracing::error!("a worker does not move; the service manager is not told that the node is alive"),
@@ -259,19 +266,25 @@ fn told(addresses: &[SocketAddr]) -> String {
 /// The exit code of a process that did not drain to the end.
 const ENDED_BY_SIGNAL: i32 = 130;
 
-/// Reloads, says what came of it, and whether the new files are in use.
-fn reload(node: &Node, why: &'static str) -> bool {
-    match node.reload() {
+/// Reloads, says what came of it, and returns why the new files are not in use, if they are not.
+fn reload(node: &Node, why: &'static str) -> Option<ReloadError> {
+    let reloaded = node.reload();
+    match &reloaded {
         Ok(generation) => {
             let world = node.worlds().load();
             tracing::info!(why, generation, zones = world.catalog.zones.len(), services = world.catalog.services.len(), "reloaded");
         }
-        Err(error) => {
-            tracing::error!(why, "reload refused, the old world is served as before:\n{}", chain(&error));
-            return false;
-        }
+        Err(error) => tracing::error!(why, "reload refused, the old world is served as before:\n{}", chain(error)),
     }
-    true
+    reloaded.err()
+}
+
+/// How long to wait until the same files would be taken, if time alone is in their way.
+const fn passes_in(error: &ReloadError) -> Option<Duration> {
+    match error {
+        ReloadError::NotTaken(NotTaken::Refused(Refused::MovesClients { passes_ms: Some(wait), .. })) => Some(Duration::from_millis(*wait)),
+        _ => None,
+    }
 }
 
 /// Why the node woke, unless it is to stop.
@@ -303,8 +316,10 @@ struct Wakes {
     changes: mpsc::Receiver<()>,
     /// Files changed, and nobody has been told yet.
     pending: bool,
-    /// Tells so; kept, since dropping it ends the watch.
-    _watcher: Option<RecommendedWatcher>,
+    /// When to read files again that were held only for a time.
+    again: Option<std::pin::Pin<Box<Sleep>>>,
+    /// Tells that files changed; kept, since dropping it ends the watch.
+    watcher: Option<RecommendedWatcher>,
 }
 
 impl Wakes {
@@ -321,8 +336,14 @@ impl Wakes {
             watchdog: manager::watchdog().map(tokio::time::interval),
             changes,
             pending: false,
-            _watcher: watcher,
+            again: None,
+            watcher,
         })
+    }
+
+    /// Whether changes of the files are to be followed.
+    const fn follows(&self) -> bool {
+        self.watcher.is_some()
     }
 
     /// Waits for the next cause; `None` means stop.
@@ -334,9 +355,16 @@ impl Wakes {
                 None => std::future::pending().await,
             }
         };
+        let again = async {
+            match &mut self.again {
+                Some(sleep) => sleep.await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
             _ = self.terminate.recv() => None,
             _ = self.interrupt.recv() => None,
+            () = again => Some(Cause::Reload("it was held for a time")),
             _ = self.hangup.recv() => Some(Cause::Reload("SIGHUP")),
             Some(()) = settled(&mut self.changes, &mut self.pending) => Some(Cause::Reload("files changed")),
             () = ready => {

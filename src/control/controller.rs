@@ -7,6 +7,7 @@ mod heartbeats;
 mod judge;
 mod kept;
 mod load;
+mod reload;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,21 +15,21 @@ use std::sync::Arc;
 use super::aliases::Aliases;
 use super::drills::Guard;
 use super::failback::Latches;
-use super::overrides::{Intents, Move, Overrides, Reload, Shift, refuse_reload, remember};
-use super::roster::{self, Carried};
+use super::overrides::{Intents, Move, Overrides, Shift};
 use super::spill::Spill;
-use super::{AliasChange, AliasNews, Effects, Event, Lookup, Plan, Refused, Situations, Why, probe_label};
+use super::{AliasChange, AliasNews, Effects, Event, Lookup, Plan, Situations, Why, probe_label};
 use crate::catalog::{AddressType, AliasId, Catalog, EndpointId, ProbeId};
 use crate::geo::Geo;
 use crate::health::{Evidence, Health, Observation, ProbeOutcome, Rule, Status, Tracker};
-use crate::limits::{ALIAS_LOOKUP_MS, EVIDENCE_REFRESH_MS, READY_DEADLINE_MS, SAFETY_SPAN_MS_MAX, STATE_REFRESH_MS, STATE_WRITE_MS, WORLD_REFRESH_MS};
-use crate::units::{Moment, Permille};
+use crate::limits::{ALIAS_LOOKUP_MS, EVIDENCE_REFRESH_MS, READY_DEADLINE_MS, STATE_REFRESH_MS, STATE_WRITE_MS, WORLD_REFRESH_MS};
+use crate::units::Moment;
 use crate::world::{Statuses, World};
 
 use doubt::{Doubt, is_silence};
 use drill::{Stage, victim};
 use heartbeats::Expected;
 use judge::{Cause, Watch};
+use reload::Paces;
 
 /// The one writer. See the room's invariants.
 #[derive(Debug)]
@@ -65,8 +66,8 @@ pub struct Controller {
     versions: Vec<u64>,
     /// What operators intend.
     intents: Intents,
-    /// When reloads moved clients and how many, as far back as a safety rule may look.
-    moves: Vec<Move>,
+    /// What reloads moved.
+    paces: Paces,
     /// The drill, if there is one.
     stage: Stage,
     /// The situations that services were in.
@@ -139,7 +140,7 @@ impl Controller {
             watch: Watch::default(),
             versions: world.statuses.versions.to_vec(),
             intents: Intents::default(),
-            moves: Vec::new(),
+            paces: Paces::default(),
             stage: Stage::default(),
             situations,
             latches: Latches::of(&catalog),
@@ -185,7 +186,7 @@ impl Controller {
     /// When reloads moved clients and how many, earliest first: safety rules count those with the others.
     #[must_use]
     pub fn moves(&self) -> &[Move] {
-        &self.moves
+        self.paces.moves()
     }
 
     /// What a probe of the present catalog has shown.
@@ -210,6 +211,7 @@ impl Controller {
                 Event::Reloaded { catalog, geo, allow_shrink } => self.reload(catalog, geo, allow_shrink, now, &mut effects),
                 Event::GeographyChanged { geo, digest } => self.change_geography(geo, digest, &mut effects),
                 Event::Restored(state) => self.restore(&state, now, &mut effects),
+                Event::Recalled(moves) => self.paces.learn(&moves, now),
                 Event::LoadReported(report) => self.take_load(&report, now),
                 Event::Released { services, why } => self.release(&services, &why, now, &mut effects),
                 Event::Drilled { drills } => self.take_drills(&drills, now, &mut effects),
@@ -322,77 +324,6 @@ impl Controller {
         effects.aliases.push(AliasChange { alias: self.catalog.alias(id).name.to_string().into(), of, news, at });
     }
 
-    /// Replaces the catalog, keeping by names what is known.
-    fn reload(&mut self, catalog: Arc<Catalog>, geo: Arc<Geo>, allow_shrink: bool, now: Moment, effects: &mut Effects) {
-        let intents = self.intents.linked(&catalog, now);
-        let refused = || {
-            let refused = roster::refuse_shrinking(&self.catalog, &catalog).or_else(|| roster::refuse_losing(&self.geo, &geo));
-            refused.or_else(|| refuse_reload((&self.catalog, &self.geo, &self.statuses), (&catalog, &geo, &intents.statuses(&catalog))))
-        };
-        if !allow_shrink && let Some(refused) = refused() {
-            effects.refusal = Some(refused);
-            return;
-        }
-        let Carried { endpoints, changed, probes } = roster::carried(&self.catalog, &catalog);
-        let namesake = |id: EndpointId| endpoints[id.index()].or(changed[id.index()]);
-        let reload = Reload { before: &self.world, overrides: &self.overrides().in_force(now), catalog: &catalog, geo: &geo, namesakes: &namesake };
-        let moved = reload.moved();
-        if !allow_shrink && let Some(refused) = reload.refuse(moved, [&reload.overrides.moves, &self.drills().moves, &self.moves], now) {
-            effects.refusal = Some(refused);
-            return;
-        }
-        self.moves.retain(|moved| now.millis_since(moved.at) <= u64::from(SAFETY_SPAN_MS_MAX));
-        if moved > Permille(0) {
-            remember(&mut self.moves, Move { at: now, share: moved });
-        }
-        let mut trackers = vec![Tracker::default(); catalog.probes.len()].into_boxed_slice();
-        let mut fresh = vec![true; catalog.probes.len()];
-        let mut asked = vec![false; catalog.probes.len()].into_boxed_slice();
-        for (before, after) in probes.iter().enumerate() {
-            let Some(after) = after else { continue };
-            trackers[after.index()] = std::mem::take(&mut self.trackers[before]);
-            fresh[after.index()] = false;
-            asked[after.index()] = self.first_round.as_ref().is_some_and(|round| round.asked[before]);
-        }
-        let statuses = endpoints.iter().map(|from| from.map_or(Status::UNMEASURED, |id| self.statuses[id.index()]));
-        let mut statuses: Vec<Status> = statuses.collect();
-        self.latches = std::mem::take(&mut self.latches).carried((&self.catalog, &self.statuses), (&catalog, &mut statuses), namesake);
-        let before = endpoints.iter().zip(&changed).map(|(same, other)| same.or(*other).map_or(Health::Unknown, |id| self.statuses[id.index()].published()));
-        let before: Vec<Health> = before.collect();
-
-        self.epoch += 1;
-        self.intents = intents;
-        self.trackers = trackers;
-        self.users = Users::of_probes(&catalog);
-        self.dependants = dependants(&catalog);
-        self.doubt = self.doubt.carried(&catalog, &probes);
-        self.expected = self.expected.carried(&catalog, &probes, now);
-        self.aliases.carry(&self.catalog, &catalog, now);
-        self.aliased = Users::of_aliases(&catalog);
-        self.carried = probes;
-        self.statuses = statuses;
-        self.watch = std::mem::take(&mut self.watch).carried(&endpoints);
-        self.versions = vec![self.world.generation + 1; catalog.services.len()];
-        self.situations.forget();
-        self.evidence = None;
-        self.touched = true;
-        self.unsaved = true;
-        if fresh.contains(&true) {
-            self.fresh_until = self.fresh_until.max(now.plus_millis(first_round_ms(&catalog) + fresh_ms_max(&catalog)));
-        }
-        if let Some(round) = &mut self.first_round {
-            round.left = asked.iter().filter(|&&asked| !asked).count();
-            round.asked = asked;
-        }
-        effects.plan = Some(Plan { epoch: self.epoch, catalog: Arc::clone(&catalog), fresh: fresh.into() });
-        self.spill.carry(&catalog, &geo, endpoints.iter().map(|from| from.map(EndpointId::index)));
-        (self.catalog, self.geo) = (catalog, geo);
-        let known = std::mem::take(&mut self.carried);
-        self.restage(&known, &endpoints, now, effects);
-        self.carried = known;
-        self.judge_all(&before, now, effects);
-    }
-
     /// Puts together anew what overrides or the end of them changed, and tells it.
     fn shift(&mut self, shift: Shift, now: Moment, effects: &mut Effects) {
         for id in shift.touched {
@@ -404,23 +335,6 @@ impl Controller {
         effects.intents.extend(shift.told);
         effects.intents_untold += shift.untold;
         effects.expired.extend(shift.expired);
-    }
-
-    /// Replaces the geography.
-    fn change_geography(&mut self, geo: Arc<Geo>, digest: u64, effects: &mut Effects) {
-        if digest != self.catalog.digest {
-            effects.refusal = Some(Refused::OtherCatalog);
-            return;
-        }
-        if let Some(refused) = roster::refuse_losing(&self.geo, &geo) {
-            effects.refusal = Some(refused);
-            return;
-        }
-        self.spill.carry(&self.catalog, &geo, (0..self.catalog.endpoints.len()).map(Some));
-        self.geo = geo;
-        self.versions.fill(self.world.generation + 1);
-        self.situations.forget();
-        self.touched = true;
     }
 
     /// Does what time alone makes due, and publishes if anything is new.

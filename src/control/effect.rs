@@ -270,8 +270,16 @@ pub enum Refused {
         least: usize,
     },
     /// Too many clients would be moved, or too soon after others.
-    #[error("the reload is held: {0}; try again later, or loosen `[safety]` in a reload of its own first")]
-    MovesClients(Unsafe),
+    #[error(
+        "the reload is held: {rule}; {}loosen `[safety]` in a reload of its own first",
+        .passes_ms.map_or_else(|| "move them in parts, or ".to_owned(), |wait| format!("reload again in {} s, or ", wait.div_ceil(1_000)))
+    )]
+    MovesClients {
+        /// The rule that is in its way.
+        rule: Unsafe,
+        /// Milliseconds after which it would pass; `None` where time alone does not help.
+        passes_ms: Option<u64>,
+    },
     /// The geography was compiled for another catalog than the one that is published by now.
     #[error("the geography was compiled for another catalog")]
     OtherCatalog,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::drills::{Answers, Drills};
-use super::overrides::Overrides;
+use super::overrides::{Move, Overrides};
 use super::{EndpointName, LoadReport, Lookup, State};
 use crate::catalog::{AddressType, AliasId, Catalog, ProbeId};
 use crate::geo::Geo;
@@ -52,6 +52,8 @@ pub enum Event {
     },
     /// What an earlier process knew was read from its file.
     Restored(State),
+    /// What an earlier process moved by reloads was read from its file, once more.
+    Recalled(Vec<Move>),
     /// An endpoint told its load.
     LoadReported(LoadReport),
     /// An endpoint, or whoever speaks for it, told its health.

@@ -118,7 +118,7 @@ pub(super) fn range(service: &Service) -> std::ops::Range<usize> {
 }
 
 /// What is remembered of the services with manual failback.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Latches {
     /// Those services.
     services: Box<[ServiceId]>,

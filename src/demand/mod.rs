@@ -18,4 +18,4 @@ mod tests;
 pub use fit::{Fit, fit};
 pub use mix::{Clients, Group, Mix, Recorded};
 pub use orders::{Landing, Orders};
-pub use shift::{Asked, Flow, Key, Moves, Shift, Side, moves, moves_between, shift};
+pub use shift::{Asked, Flow, Key, Moves, Shift, Side, fit_declared, moves, moves_between, shift};

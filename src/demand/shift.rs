@@ -24,21 +24,9 @@ impl Side {
     /// Fits the service's declared load in this world. As a node does, which knows no lots, it takes all clients as spread.
     #[must_use]
     pub fn of(world: &World, service: ServiceId, mix: &Mix) -> Self {
+        let open = Orders::opened(world);
         let mut world = world.clone();
-        let written = world.catalog.service(service);
-        let limits: Vec<Option<u64>> =
-            world.catalog.endpoints_of(written).map(|(_, endpoint)| endpoint.capacity.map(|capacity| capacity * SPILL_DECLARED_PERMILLE / 1000)).collect();
-        let range = written.endpoints.start as usize..written.endpoints.end as usize;
-        let fit = written.peak.filter(|_| limits.iter().any(Option::is_some)).map(|peak| {
-            // A node has fitted it already: that is no reason to turn less away.
-            let keeps: Vec<Permille> = world.statuses_of(written).iter().map(crate::health::Status::keeps_but_for_load).collect();
-            fit(&Orders::of(&Orders::opened(&world), service, &mix.in_world(&world)), peak, &limits, &keeps)
-        });
-        if let Some(fit) = &fit {
-            for (status, room) in world.statuses.of[range].iter_mut().zip(&fit.rooms) {
-                status.room = *room;
-            }
-        }
+        let fit = fit_declared(&mut world, &open, service, &mix.in_world(&open));
         Self { world, service, fit }
     }
 
@@ -70,6 +58,24 @@ impl Side {
         });
         loads.collect()
     }
+}
+
+/// Fits a service's declared load in a world, and has each endpoint keep what it has room for. `open` is the world as [`Orders::opened`] makes it, `mix` that of
+/// its geography. `None` where no demand or no capacity is known; then nothing changes.
+#[must_use]
+pub fn fit_declared(world: &mut World, open: &World, service: ServiceId, mix: &Mix) -> Option<Fit> {
+    let written = world.catalog.service(service);
+    let limits: Vec<Option<u64>> =
+        world.catalog.endpoints_of(written).map(|(_, endpoint)| endpoint.capacity.map(|capacity| capacity * SPILL_DECLARED_PERMILLE / 1000)).collect();
+    let peak = written.peak.filter(|_| limits.iter().any(Option::is_some))?;
+    // A node has fitted it already: that is no reason to turn less away.
+    let keeps: Vec<Permille> = world.statuses_of(written).iter().map(crate::health::Status::keeps_but_for_load).collect();
+    let range = written.endpoints.start as usize..written.endpoints.end as usize;
+    let fit = fit(&Orders::of(open, service, mix), peak, &limits, &keeps);
+    for (status, room) in world.statuses.of[range].iter_mut().zip(&fit.rooms) {
+        status.room = *room;
+    }
+    Some(fit)
 }
 
 /// An endpoint by its names.
@@ -197,6 +203,8 @@ pub struct Asked<'a> {
     pub world: &'a World,
     /// The service.
     pub service: ServiceId,
+    /// The family that it is asked for.
+    pub family: Family,
     /// Its clients, where this world has them.
     pub mix: &'a Mix,
 }
@@ -205,7 +213,7 @@ pub struct Asked<'a> {
 /// [`ALL_CLIENTS`]. An endpoint is absent where there is no answer.
 #[must_use]
 pub fn moves(service: ServiceId, before: &World, after: &World, mix: &Mix) -> Moves<EndpointId> {
-    let asked = |world| Asked { world, service, mix };
+    let asked = |world| Asked { world, service, family: Family::Any, mix };
     moves_between(asked(before), asked(after), |id| id)
 }
 
@@ -216,8 +224,8 @@ pub fn moves_between(before: Asked<'_>, after: Asked<'_>, known_as: impl Fn(Endp
     let mut moves = Moves::new();
     for (group, there) in before.mix.groups().iter().zip(after.mix.groups()) {
         let mut both: BTreeMap<Option<EndpointId>, [u64; 2]> = BTreeMap::new();
-        for (side, (group, Asked { world, service, .. })) in [(group, before), (there, after)].into_iter().enumerate() {
-            let shares = given(group, &Ask { service, client: group.client, family: Family::Any }, world);
+        for (side, (group, Asked { world, service, family, .. })) in [(group, before), (there, after)].into_iter().enumerate() {
+            let shares = given(group, &Ask { service, client: group.client, family }, world);
             for (id, share) in &shares {
                 let known = if side == 0 { *id } else { known_as(*id) };
                 both.entry(Some(known)).or_default()[side] += part(group.share, *share, ALL_CLIENTS);

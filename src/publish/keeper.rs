@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::shelf::Shelf;
 use crate::audit::{Entry, Trail};
+use crate::control::State;
 use crate::control::drills::{self, Drills, Over};
 use crate::control::overrides::{Move, Overrides, Proposal, Refusal, Wish, propose};
 use crate::state_file::{self, StateFileError};
@@ -256,8 +257,8 @@ pub(super) enum Job {
         /// What is known of drills from now on.
         drills: Arc<Drills>,
     },
-    /// To read the files again.
-    Read,
+    /// To read the files again, and of the state what reloads moved.
+    Read(Option<PathBuf>),
     /// To write down what has happened.
     Tell(Vec<Entry>),
 }
@@ -290,8 +291,8 @@ pub(super) enum Done {
     WouldDrill(Box<drills::Proposal>),
     /// What was measured is written, or what the file says instead.
     Kept(Option<Drills>),
-    /// What the files hold, if they are whole.
-    Read(Option<Overrides>, Option<Drills>),
+    /// What the files hold, if they are whole; and what reloads moved.
+    Read(Option<Overrides>, Option<Drills>, Vec<Move>),
     /// It is written down.
     Told,
 }
@@ -328,7 +329,10 @@ pub(super) fn work(keeper: Option<&Keeper>, job: Job) -> Done {
             }
             Done::Told
         }
-        (Job::Read, keeper) => Done::Read(keeper.and_then(Keeper::load), keeper.map(Keeper::drills)),
+        (Job::Read(state), keeper) => {
+            let moves = state.and_then(|path| state_file::read::<State>(&path).ok().flatten()).map_or_else(Vec::new, |state| state.moves);
+            Done::Read(keeper.and_then(Keeper::load), keeper.map(Keeper::drills), moves)
+        }
         (Job::Tell(entries), keeper) => {
             if let Some(keeper) = keeper {
                 keeper.tell(&entries);

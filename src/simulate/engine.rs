@@ -8,7 +8,7 @@ use super::account::Account;
 use super::reality::{Flap, flap};
 use super::scenario::names;
 use super::{Amount, Expected, Reality, Report, Scenario, What};
-use crate::catalog::{AddressType, AliasId, Catalog, EndpointId, ProbeKind, ProbeSpec, ServiceId, glob};
+use crate::catalog::{AddressType, AliasId, Catalog, EndpointId, ProbeKind, ProbeSpec, Safety, ServiceId, glob};
 use crate::control::{Controller, Effects, EndpointName, Event, Found, Heartbeat, LoadReport, Lookup};
 use crate::geo::{Geo, Random};
 use crate::health::{Observation, ProbeOutcome};
@@ -143,10 +143,11 @@ pub fn run(scenario: &Scenario, grounds: &[Ground], seed: u64, progress: Progres
 
 /// The catalog with what the controller is to believe of demands.
 fn with_demands(catalog: &Arc<Catalog>, scenario: &Scenario) -> Arc<Catalog> {
-    if scenario.demands.is_empty() {
+    if scenario.demands.is_empty() && catalog.safety == Safety::default() {
         return Arc::clone(catalog);
     }
-    let mut catalog = Catalog::clone(catalog);
+    // What files do is asked for, whether or not a node would take them at once.
+    let mut catalog = Catalog { safety: Safety::default(), ..Catalog::clone(catalog) };
     for service in &mut catalog.services {
         let Some(demand) = scenario.demands.iter().find(|demand| names(&demand.service, service)) else { continue };
         service.peak = match demand.amount {

@@ -38,13 +38,18 @@ pub(crate) fn folder(name: &str) -> PathBuf {
 
 /// A controller's task that keeps overrides in this folder, at this moment.
 pub(crate) fn start(folder: Option<&Path>, clock: Clock) -> ControlHandle {
-    let (catalog, geo) = loaded(ZONE);
-    let overrides = folder.map(Path::to_owned);
+    start_on(ZONE, None, folder, clock)
+}
+
+/// The same of this zone, with the file of its health, if it has one.
+fn start_on(toml: &str, state: Option<&Path>, folder: Option<&Path>, clock: Clock) -> ControlHandle {
+    let (catalog, geo) = loaded(toml);
+    let (state, overrides) = (state.map(Path::to_owned), folder.map(Path::to_owned));
     spawn(Start {
         catalog,
         geo,
         clock,
-        state: None,
+        state,
         overrides,
         roots: Roots::of_system(),
         commands: None,
@@ -221,4 +226,27 @@ async fn a_file_that_another_process_wrote_meanwhile_is_read_again_and_never_ove
     let mut intents = last.intents();
     last.read_overrides().await;
     assert_eq!(&*intents.recv().await.unwrap().endpoint.endpoint, "aws-us-east-1");
+}
+
+#[tokio::test]
+async fn what_a_reload_moved_in_the_process_before_is_known_to_the_one_that_follows() {
+    let folder = folder("moved");
+    let state = folder.join("health.state");
+    let gated = format!("{ZONE}[safety]\ngate = \"10m\"\n");
+    let (clock, _hand) = Clock::by_hand(START);
+    let [old, new] = [(); 2].map(|()| start_on(&gated, Some(&state), Some(&folder), clock.clone()));
+    let (catalog, geo) = loaded(&gated.replace("[service.shop.endpoint.gcp-europe-west3]\n", "[service.shop.endpoint.gcp-europe-west3]\nweight = 0\n"));
+    old.reload(catalog, geo, false).await.unwrap();
+    old.stop().await;
+    let wish = || Wish::Set(drain("service:shop region:aws-us-*"));
+    assert!(new.wish(wish(), true).await.is_ok(), "nobody has told it");
+    new.read_overrides().await;
+    let refused = loop {
+        // What was asked for before is still being read.
+        match new.wish(wish(), true).await {
+            Ok(_) => tokio::task::yield_now().await,
+            Err(refused) => break refused.to_string(),
+        }
+    };
+    assert!(refused.starts_with("clients were moved 0 s ago, and `gate` wants 600 s"), "{refused}");
 }

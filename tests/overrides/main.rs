@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::missing_docs_in_private_items, reason = "a test may panic, and its names are sentences")]
 
 mod api;
+mod at_will;
 mod cli;
 mod desk;
 mod durable;

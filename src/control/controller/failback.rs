@@ -118,7 +118,7 @@ impl Controller {
     }
 
     /// The state is worth writing now.
-    fn write_soon(&mut self, now: Moment, effects: &mut Effects) {
+    pub(super) fn write_soon(&mut self, now: Moment, effects: &mut Effects) {
         effects.persist = true;
         self.unsaved = false;
         self.saved = now;

@@ -6,11 +6,9 @@ use std::sync::Arc;
 use super::Controller;
 use super::judge::Cause;
 use crate::catalog::{AliasId, EndpointId, ProbeId};
-use crate::control::overrides::{Move, remember};
 use crate::control::state::{addresses_digest, spec_digest};
 use crate::control::{Effects, EndpointState, ProbeState, State, Why, roster};
 use crate::health::Rule;
-use crate::limits::SAFETY_SPAN_MS_MAX;
 use crate::units::Moment;
 
 impl Controller {
@@ -37,7 +35,7 @@ impl Controller {
             endpoints: endpoints.collect(),
             aliases: self.aliases.state(catalog),
             failback: self.latches.state(catalog, &self.statuses),
-            moves: self.moves.clone(),
+            moves: self.moves().to_vec(),
         }
     }
 
@@ -46,10 +44,7 @@ impl Controller {
         let catalog = Arc::clone(&self.catalog);
         let known: HashMap<(String, &str), EndpointId> =
             roster::by_name(&catalog).into_iter().map(|((service, endpoint), id)| ((service.to_string(), endpoint), id)).collect();
-        for moved in state.moves.iter().filter(|moved| now.millis_since(moved.at) <= u64::from(SAFETY_SPAN_MS_MAX)) {
-            // A wall clock that was set back does not hold up the next move for longer than the rule says.
-            remember(&mut self.moves, Move { at: moved.at.min(now), ..*moved });
-        }
+        self.paces.learn(&state.moves, now);
         self.aliases.restore(&catalog, &state.aliases, now);
         for id in self.latches.restore(&catalog, &state.failback, &mut self.statuses) {
             self.versions[id.index()] = self.world.generation + 1;

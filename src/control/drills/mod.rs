@@ -28,8 +28,10 @@ mod report;
 
 pub use guards::{Ceased, Guard, GuardError};
 pub use plays::{Plays, PlaysError};
+pub(in crate::control) use propose::block_dependants;
 pub use propose::{Abort, Hazard, Proposal, Refusal, Run, Wish, propose};
 pub use record::{Answers, Marks, Outcome, Record, ServiceMarks};
+pub(in crate::control) use report::without;
 pub use report::{Flow, LoadRow, Over, Report, ServiceReport, ToldLoad, report};
 
 use serde::{Deserialize, Serialize};

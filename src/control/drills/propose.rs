@@ -279,7 +279,7 @@ fn slowed(world: &World, id: EndpointId, by_ms: u32) -> Health {
 }
 
 /// Blocks what depends on endpoints that are down now. It ends, since nothing depends on itself.
-fn block_dependants(world: &mut World, first: &[EndpointId]) {
+pub(in crate::control) fn block_dependants(world: &mut World, first: &[EndpointId]) {
     let catalog = Arc::clone(&world.catalog);
     let by = dependants(&catalog);
     let mut queue: VecDeque<EndpointId> = first.iter().copied().filter(|id| world.status(*id).is_down()).collect();

@@ -330,9 +330,9 @@ fn hundredths(share: u64) -> u64 {
 }
 
 /// The world without the drill that is played in it, as far as one can tell: what it plays with is up and at rest.
-fn without(during: &World) -> World {
+pub(in crate::control) fn without(during: &World) -> World {
     let mut world = during.clone();
-    let Some(drill) = world.drill.take() else { return world };
+    let Some(drill) = world.drill.take().filter(|drill| drill.running) else { return world };
     for id in &drill.endpoints {
         let status = &mut world.statuses.of[id.index()];
         match drill.deed {

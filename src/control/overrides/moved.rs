@@ -52,7 +52,7 @@ pub fn moved(before: &World, after: &World) -> Moved {
     let touched: Vec<ServiceId> = (0..).map(ServiceId).take(catalog.services.len()).filter(differs).collect();
     let endpoints = before.statuses.of.iter().zip(&after.statuses.of).filter(|(was, is)| was != is).count();
     let mix = Mix::of_addresses(&before.geo);
-    let asked = every(&touched, MOVED_SERVICES);
+    let asked: Vec<ServiceId> = every(&touched, MOVED_SERVICES).copied().collect();
     let (mut told, mut sum) = (Vec::new(), 0);
     for id in &asked {
         let moves = moves(*id, before, after, &mix);
@@ -74,8 +74,9 @@ pub fn moved(before: &World, after: &World) -> Moved {
 }
 
 /// At most so many of a list, evenly.
-pub(super) fn every<T: Copy>(all: &[T], most: usize) -> Vec<T> {
-    if all.len() <= most { all.to_vec() } else { (0..most).map(|index| all[index * all.len() / most]).collect() }
+pub(super) fn every<T>(all: &[T], most: usize) -> impl Iterator<Item = &T> {
+    let asked = all.len().min(most);
+    (0..asked).map(move |index| &all[index * all.len() / asked])
 }
 
 /// A part of the clients of so many services, in thousandths; what is moved at all is never told as nothing.

@@ -318,28 +318,28 @@ pub(in crate::control) fn unsafe_of(before: &World, after: &World, moved: &Moved
         }
     }
     found.sort_by_key(|rule| !matches!(rule, Unsafe::LastEndpoint { .. }));
-    found.extend(pace(&catalog.safety, moved, earlier, now));
+    found.extend(pace(&catalog.safety, moved.clients, earlier, now));
     found
 }
 
 /// Every safety rule about how many clients are moved and how soon after each other that a move breaks.
-pub(super) fn pace(safety: &Safety, moved: &Moved, earlier: &[Move], now: Moment) -> Vec<Unsafe> {
+pub(super) fn pace(safety: &Safety, clients: Permille, earlier: &[Move], now: Moment) -> Vec<Unsafe> {
     let mut found = Vec::new();
-    if moved.clients == Permille(0) {
+    if clients == Permille(0) {
         return found;
     }
     let gate_ms = u64::from(safety.gate_ms);
     let gate_s = gate_ms / 1_000;
-    found.extend(earlier.last().filter(|last| now.millis_since(last.at) < gate_ms).map(|last| match last.at.millis_since(now) {
-        0 => Unsafe::Gate { ago_s: now.millis_since(last.at) / 1_000, gate_s },
-        ahead => Unsafe::Announced { in_s: ahead.div_ceil(1_000), gate_s },
-    }));
+    let past = earlier.iter().rev().find(|moved| moved.at <= now).map(|moved| now.millis_since(moved.at));
+    let ahead = earlier.iter().find(|moved| moved.at > now).map(|moved| moved.at.millis_since(now));
+    let closed = past.filter(|ago| *ago < gate_ms).map(|ago| Unsafe::Gate { ago_s: ago / 1_000, gate_s });
+    found.extend(closed.or_else(|| ahead.filter(|ahead| *ahead < gate_ms).map(|ahead| Unsafe::Announced { in_s: ahead.div_ceil(1_000), gate_s })));
     if let Some(most) = &safety.moved {
         let per_ms = u64::from(most.per_ms);
         let counted = earlier.iter().filter(|moved| now.millis_since(moved.at) < per_ms);
         let already = Permille(counted.fold(0, |sum: u16, moved| sum.saturating_add(moved.share.0)));
-        if already.0.saturating_add(moved.clients.0) > most.share.0 {
-            found.push(Unsafe::TooMuchMoved { would: moved.clients, already, most: most.share, per_s: per_ms / 1_000 });
+        if already.0.saturating_add(clients.0) > most.share.0 {
+            found.push(Unsafe::TooMuchMoved { would: clients, already, most: most.share, per_s: per_ms / 1_000 });
         }
     }
     found

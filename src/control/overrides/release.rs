@@ -90,7 +90,7 @@ pub(super) fn propose_release(world: &World, present: &Overrides, earlier: &[Mov
         return Err(failed.unwrap_or_else(|| NoReturn::Nothing(word.clone())).into());
     }
     let moved = moved(world, &after);
-    let forced = pace(&catalog.safety, &moved, earlier, now);
+    let forced = pace(&catalog.safety, moved.clients, earlier, now);
     if let Some(first) = forced.first().filter(|_| release.force.is_none()) {
         return Err(Refusal::Unsafe(first.clone()));
     }
