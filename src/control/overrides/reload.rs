@@ -65,7 +65,7 @@ struct Kind {
 }
 
 impl Reload<'_> {
-    /// The share of all clients who would be moved at will, counted as [`super::moved`] counts them; nobody where no rule asks.
+    /// The share of all clients who would be moved at will, counted as [`super::moved()`] counts them; nobody where no rule asks.
     pub(in crate::control) fn moved(&self) -> Permille {
         let (old, new) = (&self.before.catalog, self.catalog);
         if !old.safety.sets_a_pace() && !new.safety.sets_a_pace() {
