@@ -26,6 +26,7 @@ mod effect;
 mod event;
 mod failback;
 pub mod overrides;
+mod reload;
 mod roster;
 mod situations;
 mod spill;

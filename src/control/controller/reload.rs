@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::{Controller, Users, dependants, first_round_ms, fresh_ms_max};
 use crate::catalog::{Catalog, EndpointId};
-use crate::control::overrides::{Move, Reload, refuse_reload, remember};
+use crate::control::overrides::{Move, refuse_reload, remember};
+use crate::control::reload::Reload;
 use crate::control::roster::{self, Carried};
 use crate::control::{Effects, Plan, Refused};
 use crate::geo::Geo;

@@ -21,7 +21,6 @@ mod intents;
 mod moved;
 mod propose;
 mod release;
-mod reload;
 mod safety;
 mod selector;
 
@@ -29,11 +28,12 @@ pub use action::{Action, ActionError};
 pub use intents::IntentChange;
 pub(super) use intents::{Intents, Shift};
 pub use moved::{Moved, ServiceMoved, Way, moved};
-pub use propose::{Clear, Proposal, Refusal, Set, Unsafe, Which, Wish, propose};
-pub(in crate::control) use propose::{earlier, in_the_end as with_overrides, unsafe_of};
+pub(in crate::control) use moved::{every, share};
+pub(in crate::control) use propose::in_the_end as with_overrides;
+pub use propose::{Clear, Proposal, Refusal, Set, Which, Wish, propose};
 pub use release::{NoReturn, Release, Released};
-pub(super) use reload::Reload;
-pub(super) use safety::refuse_reload;
+pub use safety::Unsafe;
+pub(in crate::control) use safety::{earlier, pace, refuse_reload, unsafe_of};
 pub use selector::{Selector, SelectorError};
 
 use std::fmt;

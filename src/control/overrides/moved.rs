@@ -74,13 +74,13 @@ pub fn moved(before: &World, after: &World) -> Moved {
 }
 
 /// At most so many of a list, evenly.
-pub(super) fn every<T>(all: &[T], most: usize) -> impl Iterator<Item = &T> {
+pub(in crate::control) fn every<T>(all: &[T], most: usize) -> impl Iterator<Item = &T> {
     let asked = all.len().min(most);
     (0..asked).map(move |index| &all[index * all.len() / asked])
 }
 
 /// A part of the clients of so many services, in thousandths; what is moved at all is never told as nothing.
-pub(super) fn share(part: u128, services: usize) -> Permille {
+pub(in crate::control) fn share(part: u128, services: usize) -> Permille {
     let whole = u128::from(ALL_CLIENTS) * services as u128;
     // Shares are rounded down on the way, so a few units less than the whole are the whole.
     let thousandths = (part * 1_000 + whole / 100_000) / whole.max(1);

@@ -1,6 +1,7 @@
 //! Tiers that were left and are to be released: who would move, and why not. A voluntary move, so the pace that `[safety]` sets binds it.
 
-use super::propose::{Proposal, Refusal, pace};
+use super::propose::{Proposal, Refusal};
+use super::safety::pace;
 use super::{Move, Overrides, Words, moved, remember};
 use crate::catalog::{Service, ServiceId, glob};
 use crate::control::failback::{is_manual, range, set, waiting_of};

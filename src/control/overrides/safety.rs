@@ -1,19 +1,72 @@
-//! What operators may not do by accident: how many regions and endpoints are left to each class of clients.
+//! What operators may not do by accident: how many regions and endpoints are left to each class of clients, how many clients are moved, and how soon
+//! after each other.
 //!
 //! A class of clients are those that the same residency rules bind. An endpoint *stands* for a class if it is lawful for it, has what the
 //! service requires, is not down and has its addresses, and no override drains it, takes it out or leaves it no clients.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use super::propose::Unsafe;
-use crate::catalog::{Bits, Catalog, Families, RegionSet, ResidencyId, Service};
+use super::{Move, Moved};
+use crate::catalog::{Bits, Catalog, Families, RegionSet, ResidencyId, Safety, Service};
 use crate::control::Refused;
 use crate::geo::{ClientSets, Geo};
 use crate::health::{Intent, Status};
+use crate::limits::SAFETY_SPAN_MS_MAX;
 use crate::steer::binds;
+use crate::units::{Moment, Permille};
+use crate::world::World;
+
+/// A safety rule that would be broken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unsafe {
+    /// Some clients would have no endpoint left.
+    #[error("it would take the last endpoint of {service} from a class of clients")]
+    LastEndpoint {
+        /// The service's owner name.
+        service: Box<str>,
+    },
+    /// Some clients would have too few regions left.
+    #[error("it would leave {left} of the {least} regions that `min-regions` wants {service} to keep for every class of clients")]
+    FewRegions {
+        /// The service's owner name.
+        service: Box<str>,
+        /// How many would be left.
+        left: usize,
+        /// How many are to be left.
+        least: usize,
+    },
+    /// Clients were moved a moment ago.
+    #[error("clients were moved {ago_s} s ago, and `gate` wants {gate_s} s in between")]
+    Gate {
+        /// Seconds since.
+        ago_s: u64,
+        /// Seconds that are to pass.
+        gate_s: u64,
+    },
+    /// Clients will be moved in a moment.
+    #[error("a drill that is announced moves clients in {in_s} s, and `gate` wants {gate_s} s in between")]
+    Announced {
+        /// Seconds until then.
+        in_s: u64,
+        /// Seconds that are to pass.
+        gate_s: u64,
+    },
+    /// Too many clients would be moved.
+    #[error("it would move {would} of all clients after {already} in the last {per_s} s, and `max-moved` allows {most}")]
+    TooMuchMoved {
+        /// Share that it would move.
+        would: Permille,
+        /// Share that was moved already.
+        already: Permille,
+        /// Share that may be moved.
+        most: Permille,
+        /// In so many seconds.
+        per_s: u64,
+    },
+}
 
 /// Classes of clients, as each service tells them apart.
-pub(super) struct Classes<'a> {
+struct Classes<'a> {
     /// What rules there are.
     catalog: &'a Catalog,
     /// The sets that clients of each place are in, none twice.
@@ -24,7 +77,7 @@ pub(super) struct Classes<'a> {
 
 impl<'a> Classes<'a> {
     /// Of the clients of this geography, those of whom nothing is known included.
-    pub(super) fn new(catalog: &'a Catalog, geo: &Geo) -> Self {
+    fn new(catalog: &'a Catalog, geo: &Geo) -> Self {
         let sets: HashSet<ClientSets> = geo.localities().map(|(_, locality)| locality.sets).collect();
         Self { catalog, sets: sets.into_iter().collect(), known: HashMap::new() }
     }
@@ -74,7 +127,7 @@ fn regions(service: &Service, endpoints: Bits) -> usize {
 }
 
 /// What a change of a service's statuses would break, if anything.
-pub(super) fn broken<'a>(classes: &mut Classes<'a>, service: &'a Service, before: &[Status], after: &[Status]) -> Option<Unsafe> {
+fn broken<'a>(classes: &mut Classes<'a>, service: &'a Service, before: &[Status], after: &[Status]) -> Option<Unsafe> {
     let least = usize::from(classes.catalog.safety.min_regions);
     let name = || service.name.to_string().into();
     let out = |statuses: &[Status]| those(statuses, |status| status.intent == Intent::Out);
@@ -93,6 +146,57 @@ pub(super) fn broken<'a>(classes: &mut Classes<'a>, service: &'a Service, before
         }
     }
     few
+}
+
+/// When clients were moved, by whatever, as far back as a rule may look: earliest first.
+pub(in crate::control) fn earlier(some: &[Move], others: &[Move], now: Moment) -> Vec<Move> {
+    let is_recent = |moved: &Move| now.millis_since(moved.at) <= u64::from(SAFETY_SPAN_MS_MAX);
+    let mut all: Vec<Move> = some.iter().chain(others).copied().filter(is_recent).collect();
+    all.sort_by_key(|moved| moved.at);
+    all
+}
+
+/// Every safety rule that a change breaks, the gravest first.
+pub(in crate::control) fn unsafe_of(before: &World, after: &World, moved: &Moved, earlier: &[Move], now: Moment) -> Vec<Unsafe> {
+    let catalog: &Catalog = &before.catalog;
+    let mut classes = Classes::new(catalog, &before.geo);
+    let mut found: Vec<Unsafe> = Vec::new();
+    for service in &catalog.services {
+        let (was, is) = (before.statuses_of(service), after.statuses_of(service));
+        if was != is {
+            found.extend(broken(&mut classes, service, was, is));
+        }
+        // One of a kind is enough for an operator, and for the audit.
+        if found.len() >= 8 {
+            break;
+        }
+    }
+    found.sort_by_key(|rule| !matches!(rule, Unsafe::LastEndpoint { .. }));
+    found.extend(pace(&catalog.safety, moved.clients, earlier, now));
+    found
+}
+
+/// Every safety rule about how many clients are moved and how soon after each other that a move breaks.
+pub(in crate::control) fn pace(safety: &Safety, clients: Permille, earlier: &[Move], now: Moment) -> Vec<Unsafe> {
+    let mut found = Vec::new();
+    if clients == Permille(0) {
+        return found;
+    }
+    let gate_ms = u64::from(safety.gate_ms);
+    let gate_s = gate_ms / 1_000;
+    let past = earlier.iter().rev().find(|moved| moved.at <= now).map(|moved| now.millis_since(moved.at));
+    let ahead = earlier.iter().find(|moved| moved.at > now).map(|moved| moved.at.millis_since(now));
+    let closed = past.filter(|ago| *ago < gate_ms).map(|ago| Unsafe::Gate { ago_s: ago / 1_000, gate_s });
+    found.extend(closed.or_else(|| ahead.filter(|ahead| *ahead < gate_ms).map(|ahead| Unsafe::Announced { in_s: ahead.div_ceil(1_000), gate_s })));
+    if let Some(most) = &safety.moved {
+        let per_ms = u64::from(most.per_ms);
+        let counted = earlier.iter().filter(|moved| now.millis_since(moved.at) < per_ms);
+        let already = Permille(counted.fold(0, |sum: u16, moved| sum.saturating_add(moved.share.0)));
+        if already.0.saturating_add(clients.0) > most.share.0 {
+            found.push(Unsafe::TooMuchMoved { would: clients, already, most: most.share, per_s: per_ms / 1_000 });
+        }
+    }
+    found
 }
 
 /// Refuses a catalog with which the overrides in force leave a service to fewer regions than `[safety]` asks for, or a class of clients to

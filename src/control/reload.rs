@@ -9,12 +9,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::moved::{every, share};
-use super::propose::{earlier, in_the_end, pace};
-use super::{Move, Overrides};
+use super::Refused;
+use super::drills::{block_dependants, without};
+use super::overrides::{Move, Overrides, earlier, every, pace, share, with_overrides};
 use crate::catalog::{Catalog, EndpointId, Families, Needed, Service, ServiceId, read_alike};
-use crate::control::Refused;
-use crate::control::drills::{block_dependants, without};
 use crate::demand::{Asked, Mix, Orders, fit_declared, moves_between};
 use crate::geo::Geo;
 use crate::health::Status;
@@ -24,19 +22,19 @@ use crate::units::{Moment, Permille};
 use crate::world::World;
 
 /// Files that are to take the place of others.
-pub(in crate::control) struct Reload<'a> {
+pub(super) struct Reload<'a> {
     /// The world in force.
-    pub(in crate::control) before: World,
+    pub(super) before: World,
     /// The overrides in force.
-    pub(in crate::control) overrides: &'a Overrides,
+    pub(super) overrides: &'a Overrides,
     /// What would exist.
-    pub(in crate::control) catalog: &'a Arc<Catalog>,
+    pub(super) catalog: &'a Arc<Catalog>,
     /// Where clients would be.
-    pub(in crate::control) geo: &'a Arc<Geo>,
+    pub(super) geo: &'a Arc<Geo>,
     /// The statuses that would be, of those that go on as they were; of others only what a tier hands to them.
-    pub(in crate::control) statuses: &'a [Status],
+    pub(super) statuses: &'a [Status],
     /// For each endpoint that would exist, the one of that name that there is, changed or not.
-    pub(in crate::control) namesakes: &'a dyn Fn(EndpointId) -> Option<EndpointId>,
+    pub(super) namesakes: &'a dyn Fn(EndpointId) -> Option<EndpointId>,
 }
 
 /// What decides where clients of a service go before and after, and where its endpoints were before. Services that have it in common move alike.
@@ -65,8 +63,8 @@ struct Kind {
 }
 
 impl Reload<'_> {
-    /// The share of all clients who would be moved at will, counted as [`super::moved()`] counts them; nobody where no rule asks.
-    pub(in crate::control) fn moved(&self) -> Permille {
+    /// The share of all clients who would be moved at will, counted as [`super::overrides::moved()`] counts them; nobody where no rule asks.
+    pub(super) fn moved(&self) -> Permille {
         let (old, new) = (&self.before.catalog, self.catalog);
         if !old.safety.sets_a_pace() && !new.safety.sets_a_pace() {
             return Permille(0);
@@ -95,7 +93,7 @@ impl Reload<'_> {
     }
 
     /// Refuses it if it would move so many clients of all, or so soon, that the rules in force forbid it. `moves` are those that rules remember.
-    pub(in crate::control) fn refuse(&self, clients: Permille, moves: [&[Move]; 3], now: Moment) -> Option<Refused> {
+    pub(super) fn refuse(&self, clients: Permille, moves: [&[Move]; 3], now: Moment) -> Option<Refused> {
         let [overrides, drills, reloads] = moves;
         let safety = &self.before.catalog.safety;
         let earlier = earlier(&earlier(overrides, drills, now), reloads, now);
@@ -178,7 +176,7 @@ impl Reload<'_> {
 
     /// A world as it is to be compared.
     fn settled(&self, world: World) -> World {
-        let mut world = in_the_end(&world.as_if_measured_up(), self.overrides);
+        let mut world = with_overrides(&world.as_if_measured_up(), self.overrides);
         let catalog = Arc::clone(&world.catalog);
         for (status, endpoint) in world.statuses.of.iter_mut().zip(&catalog.endpoints) {
             status.ramp = Permille::WHOLE;
