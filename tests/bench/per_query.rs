@@ -279,6 +279,6 @@ library_benchmark_group!(name = usual, config = at_most(100, QUERIES), benchmark
 library_benchmark_group!(name = regions, config = at_most(105, QUERIES), benchmarks = query_among_regions);
 library_benchmark_group!(name = services, config = at_most(125, QUERIES), benchmarks = query_among_services);
 library_benchmark_group!(name = publishing, config = at_most(110, QUERIES_OF_A_WORLD), benchmarks = query_after_publishing);
-library_benchmark_group!(name = alone, config = at_most(177, QUERIES), benchmarks = query_of_its_own);
+library_benchmark_group!(name = alone, config = at_most(185, QUERIES), benchmarks = query_of_its_own);
 
 main!(library_benchmark_groups = [usual, regions, services, publishing, alone]);
