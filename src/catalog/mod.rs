@@ -218,7 +218,7 @@ impl Catalog {
         if let Some(zone) =
             zones.filter(|zone| text.strip_suffix(zone.as_str()).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))).max_by_key(String::len)
         {
-            let before = |name: &str| name.strip_suffix(&zone).map(|rest| rest.trim_end_matches('.').to_owned()).filter(|rest| !rest.is_empty());
+            let before = |name: &str| name.strip_suffix(&zone)?.strip_suffix('.').filter(|rest| !rest.is_empty()).map(str::to_owned);
             let others: Vec<String> = self.services.iter().filter_map(|service| before(&service.name.to_string())).collect();
             return hints.nearest(&before(&text)?, others.iter().map(String::as_str)).map(|near| format!("{near}.{zone}"));
         }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use super::Refused;
 use super::drills::{block_dependants, without};
 use super::overrides::{Move, Overrides, earlier, every, pace, share, with_overrides};
-use crate::catalog::{Catalog, EndpointId, Families, Needed, Service, ServiceId, read_alike};
+use crate::catalog::{Catalog, Endpoint, EndpointId, Families, Needed, Service, ServiceId, read_alike};
 use crate::demand::{Asked, Mix, Orders, fit_declared, moves_between};
 use crate::geo::Geo;
 use crate::health::Status;
@@ -69,21 +69,32 @@ impl Reload<'_> {
         if !old.safety.sets_a_pace() && !new.safety.sets_a_pace() {
             return Permille(0);
         }
-        let (mut before, mut after) = (self.settled(without(&self.before)), self.settled(self.after()));
+        let real = self.real();
+        let (mut before, mut after) = (self.settled(real.clone()), self.settled(self.after(&real)));
         let ([own, others], both) = self.kinds(&before, &after);
         let here = Mix::of_addresses(&before.geo);
         let there = here.in_world(&after);
         let (open_before, open_after) = (Orders::opened(&before), Orders::opened(&after));
         let most_others = MOVED_SERVICES.saturating_sub(own.len()).max(MOVED_SERVICES_LEAST);
         let mut moved = 0;
-        for (kinds, most) in [(own, MOVED_SERVICES), (others, most_others)] {
+        let strata = [(own, MOVED_SERVICES), (others, most_others)].into_iter().flat_map(|(mut kinds, most)| {
+            // Those that most services are of count for themselves; of the others some stand for all.
+            kinds.sort_by_key(|kind| (std::cmp::Reverse(kind.services), kind.is));
+            let rest = kinds.split_off(kinds.len().min(most / 2));
+            [(kinds, most / 2), (rest, most - most / 2)]
+        });
+        for (kinds, most) in strata {
             let all: usize = kinds.iter().map(|kind| kind.services).sum();
             let (mut sum, mut counted) = (0, 0);
             for Kind { was, is, services } in every(&kinds, most) {
                 // What the node has fitted to loads that it was told of is as true before as after: both are fitted alike.
-                let _ = fit_declared(&mut before, &open_before, *was, &here);
-                let _ = fit_declared(&mut after, &open_after, *is, &there);
-                sum += self.gone((&before, *was, &here), (&after, *is, &there)) * *services as u128;
+                let fitted = fit_declared(&mut before, &open_before, *was, &here);
+                if fit_declared(&mut after, &open_after, *is, &there).is_none() && fitted.is_some() {
+                    // Nobody would know any more that there is no room.
+                    let range = self.catalog.service(*is).endpoints.clone();
+                    after.statuses.of[range.start as usize..range.end as usize].iter_mut().for_each(|status| status.room = Permille::WHOLE);
+                }
+                sum += self.gone(&real, (&before, *was, &here), (&after, *is, &there)) * *services as u128;
                 counted += services;
             }
             // Those that were asked stand for the others of their sort.
@@ -147,7 +158,7 @@ impl Reload<'_> {
 
     /// Clients of a service that would be sent elsewhere at will, in parts of [`crate::steer::ALL_CLIENTS`]; of two families that are decided each by itself, those of the
     /// one that more are of.
-    fn gone(&self, (before, was, here): (&World, ServiceId, &Mix), (after, is, there): (&World, ServiceId, &Mix)) -> u128 {
+    fn gone(&self, real: &World, (before, was, here): (&World, ServiceId, &Mix), (after, is, there): (&World, ServiceId, &Mix)) -> u128 {
         let is_separate = |world: &World, id: ServiceId| world.catalog.service(id).families == Families::Separate;
         let families: &[Family] = if is_separate(before, was) || is_separate(after, is) { &[Family::V4, Family::V6] } else { &[Family::Any] };
         // One that is new has a number that none had.
@@ -155,16 +166,25 @@ impl Reload<'_> {
         let of_family = |family: &Family| -> u128 {
             let (one, other) =
                 (Asked { world: before, service: was, family: *family, mix: here }, Asked { world: after, service: is, family: *family, mix: there });
-            let at_will = |(from, _): &(Option<EndpointId>, Option<EndpointId>)| from.is_some_and(|id| !before.status(id).is_down());
+            let at_will =
+                |(from, _): &(Option<EndpointId>, Option<EndpointId>)| from.is_some_and(|id| has_clients(real.status(id)) && !before.status(id).is_down());
             moves_between(one, other, known_as).iter().filter(|(way, _)| at_will(way)).map(|(_, clients)| u128::from(*clients)).sum()
         };
         families.iter().map(of_family).max().unwrap_or(0)
     }
 
+    /// The world in force without the drill that is played in it.
+    fn real(&self) -> World {
+        let mut real = without(&self.before);
+        for (id, (status, endpoint)) in (0..).map(EndpointId).zip(real.statuses.of.iter_mut().zip(&self.before.catalog.endpoints)) {
+            status.blocked |= self.before.status(id).blocked && needs_probes(endpoint);
+        }
+        real
+    }
+
     /// The world that would be.
-    fn after(&self) -> World {
+    fn after(&self, before: &World) -> World {
         let mut after = World::unmeasured(self.before.generation + 1, Arc::clone(self.catalog), Arc::clone(self.geo));
-        let before = without(&self.before);
         for (id, (status, carried)) in (0..).map(EndpointId).zip(after.statuses.of.iter_mut().zip(self.statuses)) {
             if let Some(known) = (self.namesakes)(id) {
                 *status = *before.status(known);
@@ -181,7 +201,7 @@ impl Reload<'_> {
         for (status, endpoint) in world.statuses.of.iter_mut().zip(&catalog.endpoints) {
             status.ramp = Permille::WHOLE;
             // What needs probes is known by those alone, and stays as it is.
-            status.blocked &= endpoint.depends_on.as_ref().is_some_and(|depends| depends.needs.iter().any(|need| matches!(need.of, Needed::Probes(_))));
+            status.blocked &= needs_probes(endpoint);
         }
         let all: Vec<EndpointId> = (0..).map(EndpointId).take(catalog.endpoints.len()).collect();
         block_dependants(&mut world, &all);
@@ -192,6 +212,16 @@ impl Reload<'_> {
     fn same(&self, id: EndpointId) -> Option<EndpointId> {
         (self.namesakes)(id).filter(|known| region_of(&self.before.catalog, *known) == region_of(self.catalog, id))
     }
+}
+
+/// Whether an endpoint depends on probes.
+fn needs_probes(endpoint: &Endpoint) -> bool {
+    endpoint.depends_on.as_ref().is_some_and(|depends| depends.needs.iter().any(|need| matches!(need.of, Needed::Probes(_))))
+}
+
+/// Whether clients are sent there as long as anything else is there for them: whoever leaves what has trouble does not do so at will.
+fn has_clients(status: &Status) -> bool {
+    !status.is_down() && !status.damped && status.lacks.is_empty() && status.fails.is_empty()
 }
 
 /// The name of the region that an endpoint stands in.

@@ -166,9 +166,27 @@ fn what_needs_a_service_that_is_down_loses_its_clients_by_the_file_that_says_so(
     assert_eq!(desk.reload(&needing), None);
     assert_eq!((desk.moved(), desk.answer("shop", GERMAN).0), (Some(250), "aws-eu-west-1".into()));
     desk.pass(MINUTE);
-    // And the file that says it no more gives them back: they left what is taken as down.
+    // And the file that says it no more gives them back, which is a move of its own.
     assert_eq!(desk.reload(&(zone.clone() + "[service.other.endpoint.aws-eu-west-1]\na = [\"192.0.2.78\"]\n")), None);
-    assert_eq!(desk.answer("shop", GERMAN).0, "gcp-europe-west3");
+    assert_eq!((desk.controller.moves().len(), desk.answer("shop", GERMAN).0), (2, "gcp-europe-west3".into()));
+}
+
+#[test]
+fn a_demand_that_nobody_declares_any_more_lets_clients_back() {
+    let zone = format!("{PROBED}{ANYTHING}").replace("a = [\"192.0.2.12\"]\ncapacity = \"9000 rps\"", "a = [\"192.0.2.12\"]\ncapacity = \"50 rps\"");
+    let mut desk = probed(&zone, &[]);
+    assert_eq!(desk.reload(&zone.replace("peak = \"1000 rps\"\n", "")), None);
+    assert!(desk.moved().is_some_and(|moved| (430..470).contains(&moved)), "{:?}", desk.moved());
+}
+
+#[test]
+fn an_endpoint_that_has_no_addresses_is_replaced_without_waiting() {
+    let zone = format!("{PROBED}{LIMITED}").replace("a = [\"192.0.2.12\"]", "alias = \"lb.example.net\"");
+    let mut desk = probed(&zone, &[]);
+    assert_eq!(desk.answer("shop", GERMAN).0, "aws-eu-west-1", "the alias is not resolved");
+    let without = zone.replace("alias = \"lb.example.net\"", "alias = \"lb.example.net\"\nweight = 0");
+    let without = without + "[service.shop.endpoint.gcp-europe-west4]\na = [\"192.0.2.12\"]\n";
+    assert_eq!((desk.reload(&without), desk.moved()), (None, None));
 }
 
 #[test]

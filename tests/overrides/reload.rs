@@ -96,7 +96,10 @@ fn the_way_back_is_never_held_and_the_way_forth_is_again() {
         assert_eq!(desk.reload(&without_frankfurt(&with(rule))), None);
         desk.pass(10_000);
         assert_eq!(desk.reload(&with(rule)), None, "{rule}");
-        assert_eq!(desk.answer("shop", GERMAN).0, "gcp-europe-west3");
+        assert_eq!((desk.moved(), desk.answer("shop", GERMAN).0), (Some(250), "gcp-europe-west3".into()));
+        assert_eq!(desk.controller.moves().len(), 2, "back is a move, too");
+        desk.pass(25_000);
+        // The first move is past any gate, the way back is not.
         held(desk.reload(&without_frankfurt(&with(rule))));
     }
 }

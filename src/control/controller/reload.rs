@@ -19,7 +19,7 @@ use crate::world::{Statuses, World};
 pub(super) struct Paces {
     /// When and how many, earliest first, as far back as a rule may look.
     moves: Vec<Move>,
-    /// The digest of the catalog before the last one that moved clients: the way back is open.
+    /// The digest of the catalog before the last one that moved clients: the way back is open, in this process.
     back: Option<u64>,
 }
 
@@ -29,11 +29,14 @@ impl Paces {
         &self.moves
     }
 
-    /// Remembers that a reload moved clients away from this catalog.
-    fn note(&mut self, moved: Move, back: u64) {
+    /// Remembers that a reload moved clients from one catalog to another.
+    fn note(&mut self, moved: Move, from: u64, to: u64) {
         self.moves.retain(|known| is_recent(known, moved.at));
         remember(&mut self.moves, moved);
-        self.back = Some(back);
+        // Back and forth again is no way back.
+        if self.back != Some(to) {
+            self.back = Some(from);
+        }
     }
 
     /// Takes in what another process remembers.
@@ -74,7 +77,7 @@ impl Controller {
         match self.pace((&catalog, &geo), &statuses, &namesake, now) {
             Ok(Permille(0)) => {}
             Ok(share) => {
-                self.paces.note(Move { at: now, share }, self.catalog.digest);
+                self.paces.note(Move { at: now, share }, self.catalog.digest, catalog.digest);
                 self.write_soon(now, effects);
             }
             Err(refused) => {
@@ -153,10 +156,6 @@ impl Controller {
         namesakes: &dyn Fn(EndpointId) -> Option<EndpointId>,
         now: Moment,
     ) -> Result<Permille, Refused> {
-        // Whoever sees trouble and puts the old files back is not held up; what was moved stays remembered.
-        if self.paces.back == Some(catalog.digest) {
-            return Ok(Permille(0));
-        }
         if !self.catalog.safety.sets_a_pace() && !catalog.safety.sets_a_pace() {
             return Ok(Permille(0));
         }
@@ -170,6 +169,10 @@ impl Controller {
         let overrides = self.overrides().in_force(now);
         let reload = Reload { before, overrides: &overrides, catalog, geo, statuses, namesakes };
         let moved = reload.moved();
+        // Whoever sees trouble and puts the old files back is not held up; what that moves is remembered like any other.
+        if self.paces.back == Some(catalog.digest) {
+            return Ok(moved);
+        }
         let refused = reload.refuse(moved, [&overrides.moves, &self.drills().moves, self.paces.moves()], now);
         refused.map_or(Ok(moved), Err)
     }

@@ -190,7 +190,8 @@ pub(in crate::control) fn pace(safety: &Safety, clients: Permille, earlier: &[Mo
     found.extend(closed.or_else(|| ahead.filter(|ahead| *ahead < gate_ms).map(|ahead| Unsafe::Announced { in_s: ahead.div_ceil(1_000), gate_s })));
     if let Some(most) = &safety.moved {
         let per_ms = u64::from(most.per_ms);
-        let counted = earlier.iter().filter(|moved| now.millis_since(moved.at) < per_ms);
+        // What is announced counts like what is past, from as far off.
+        let counted = earlier.iter().filter(|moved| now.0.abs_diff(moved.at.0) < per_ms);
         let already = Permille(counted.fold(0, |sum: u16, moved| sum.saturating_add(moved.share.0)));
         if already.0.saturating_add(clients.0) > most.share.0 {
             found.push(Unsafe::TooMuchMoved { would: clients, already, most: most.share, per_s: per_ms / 1_000 });
