@@ -1,7 +1,7 @@
 //! Who moves when other files are loaded: `gate` and `max-moved` bind a reload as they bind an override.
 //!
 //! What the files change is compared, and nothing else: both worlds are taken as they are once overrides have done what they will do, drills have ended,
-//! ramps are over and declared loads are fitted; an endpoint keeps the health that one of its name has, and whatever nobody measured is up.
+//! ramps are over and declared loads are fitted; an endpoint keeps the health that one of its name has, and whatever is to be measured is up.
 //!
 //! Only who is moved at will counts. Clients of an endpoint that is down were to leave it anyway, so a reload that helps them is never held; services that
 //! only one of the catalogs has move nobody from one answer to another; and what a database of places says is no word of the operator's.
@@ -12,10 +12,10 @@ use std::sync::Arc;
 use super::Refused;
 use super::drills::{block_dependants, without};
 use super::overrides::{Move, Overrides, earlier, every, pace, share, with_overrides};
-use crate::catalog::{Catalog, Endpoint, EndpointId, Families, Needed, Service, ServiceId, read_alike};
+use crate::catalog::{AddressTypes, Catalog, Endpoint, EndpointId, Families, Needed, Service, ServiceId, read_alike};
 use crate::demand::{Asked, Mix, Orders, fit_declared, moves_between};
 use crate::geo::Geo;
-use crate::health::Status;
+use crate::health::{Health, Status};
 use crate::limits::{MOVED_SERVICES, MOVED_SERVICES_LEAST};
 use crate::steer::Family;
 use crate::units::{Moment, Permille};
@@ -200,6 +200,10 @@ impl Reload<'_> {
         let catalog = Arc::clone(&world.catalog);
         for (status, endpoint) in world.statuses.of.iter_mut().zip(&catalog.endpoints) {
             status.ramp = Permille::WHOLE;
+            if endpoint.probes.is_empty() {
+                // Nobody will ever measure it, whatever was known of one of its name.
+                (status.health, status.damped, status.fails) = (Health::Unknown, false, AddressTypes::NONE);
+            }
             // What needs probes is known by those alone, and stays as it is.
             status.blocked &= needs_probes(endpoint);
         }
@@ -221,7 +225,7 @@ fn needs_probes(endpoint: &Endpoint) -> bool {
 
 /// Whether clients are sent there as long as anything else is there for them: whoever leaves what has trouble does not do so at will.
 fn has_clients(status: &Status) -> bool {
-    !status.is_down() && !status.damped && status.lacks.is_empty() && status.fails.is_empty()
+    !status.is_down() && !status.is_damped() && status.lacks.is_empty() && status.fails.is_empty()
 }
 
 /// The name of the region that an endpoint stands in.

@@ -4,15 +4,16 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use aya_gslb::catalog::{ProbeHost, ProbeId};
-use aya_gslb::control::drills::{self, Plays, Run};
+use aya_gslb::control::drills::{self, Plays};
 use aya_gslb::control::overrides::{Overrides, Unsafe};
-use aya_gslb::control::{Event, FailbackState, State};
+use aya_gslb::control::{Event, FailbackState, Refused, State};
 use aya_gslb::health::{Health, Observation, ProbeFailure, ProbeOutcome};
 use aya_gslb::units::{Micros, Permille};
 
-use crate::desk::Desk;
+use crate::desk::{Desk, run};
+use crate::failback::DATABASE;
 use crate::reload::held;
-use crate::small::{AMERICAN, GERMAN, MINUTE, START, two_countries, words};
+use crate::small::{AMERICAN, GERMAN, MINUTE, START, two_countries};
 
 const LIMITED: &str = "[safety]\nmax-moved = \"30 %\"\nper = \"1min\"\n";
 const ANYTHING: &str = "[safety]\nmax-moved = \"100 %\"\nper = \"1min\"\n";
@@ -34,20 +35,6 @@ capacity = "9000 rps"
 [service.shop.endpoint.aws-us-east-1]
 a = ["192.0.2.13"]
 capacity = "9000 rps"
-"#
-);
-
-/// A database whose clients are in Frankfurt, and do not return there by themselves.
-const DB: &str = concat!(
-    two_countries!(),
-    r#"[service.db]
-tiers = [["gcp-europe-west3"], ["aws-eu-west-1"]]
-failback = "manual"
-ramp = "0s"
-[service.db.endpoint.gcp-europe-west3]
-a = ["192.0.2.1"]
-[service.db.endpoint.aws-eu-west-1]
-a = ["192.0.2.2"]
 "#
 );
 
@@ -85,25 +72,15 @@ impl Desk {
 
     /// Begins a drill with Frankfurt at once.
     fn drill(&mut self, plays: Plays) {
-        let run = Run {
-            selector: "service:shop region:gcp-*".parse().unwrap(),
-            plays,
-            life_ms: 5 * MINUTE,
-            pre_roll_ms: Some(0),
-            why: words("practice"),
-            who: words("anna"),
-            force: None,
-            without: Vec::new(),
-            errors: Permille(1_000),
-        };
-        let proposal = drills::propose(self.world(), self.controller.drills(), &Overrides::default(), &[], &drills::Wish::Run(run), self.now).unwrap();
+        let wish = drills::Wish::Run(run("service:shop region:gcp-*", plays));
+        let proposal = drills::propose(self.world(), self.controller.drills(), &Overrides::default(), &[], &wish, self.now).unwrap();
         self.controller.handle(Event::Drilled { drills: Arc::new(proposal.next) }, self.now);
     }
 }
 
 /// The database whose first tier was left.
 fn latched() -> Desk {
-    let mut desk = Desk::new(&format!("{DB}{LIMITED}"));
+    let mut desk = Desk::new(&format!("{DATABASE}{LIMITED}"));
     let failback = FailbackState { service: "db.gslb.example.com".into(), latched: vec!["gcp-europe-west3".into()], others: vec!["aws-eu-west-1".into()] };
     desk.controller.handle(Event::Restored(State { saved: START.0, failback: vec![failback], ..State::default() }), desk.now);
     desk.pass(1_000);
@@ -147,9 +124,9 @@ fn a_drill_hides_nothing_that_files_change_behind_it() {
 #[test]
 fn a_tier_that_files_release_counts_and_one_that_they_widen_does_not() {
     let mut desk = latched();
-    let auto = format!("{DB}{LIMITED}").replace("failback = \"manual\"\n", "");
-    assert!(matches!(held(desk.reload(&auto)), Unsafe::TooMuchMoved { would: Permille(1_000), .. }));
-    let wider = format!("{DB}{LIMITED}").replace("[[\"gcp-europe-west3\"]", "[[\"gcp-europe-west3\", \"aws-eu-central-1\"]");
+    let auto = format!("{DATABASE}{LIMITED}").replace("failback = \"manual\"\n", "");
+    assert!(matches!(held(desk.reload(&auto)), Unsafe::TooMuchMoved { would: Permille(500), .. }));
+    let wider = format!("{DATABASE}{LIMITED}").replacen("[[\"gcp-europe-west3\"]", "[[\"gcp-europe-west3\", \"aws-eu-central-1\"]", 1);
     let wider = wider + "[service.db.endpoint.aws-eu-central-1]\na = [\"192.0.2.3\"]\n";
     assert_eq!(desk.reload(&wider), None);
     desk.pass(1_000);
@@ -208,4 +185,27 @@ fn of_families_that_are_decided_apart_the_one_that_moves_more_counts() {
     let mut desk = probed(&both, &[]);
     assert_eq!(desk.reload(&both.replace("\naaaa = [\"2001:db8::12\"]", "")), None);
     assert!(desk.moved().is_some_and(|moved| moved >= 500), "{:?}", desk.moved());
+}
+
+#[test]
+fn what_is_measured_no_more_takes_its_clients_back_by_the_file_that_says_so() {
+    let zone = format!("{PROBED}{ANYTHING}");
+    let mut desk = probed(&zone, &["192.0.2.12"]);
+    let blind = zone.replace("probe.tcp = { port = 80, interval = \"1s\", timeout = \"500ms\", fall = 3, rise = 3 }\n", "probe = []\n");
+    assert_eq!(desk.reload(&blind), None);
+    assert_eq!((desk.moved(), desk.answer("shop", GERMAN).0), (Some(500), "gcp-europe-west3".into()));
+}
+
+#[test]
+fn regions_that_are_down_are_none_of_those_that_are_kept() {
+    let zone = format!("{PROBED}[safety]\nmin-regions = 2\n");
+    let without = |toml: &str, region: &str| {
+        toml.replace(&format!("[service.shop.endpoint.{region}]\n"), &format!("[service.shop.endpoint.{region}]\nregion = \"aws-eu-west-1\"\n"))
+    };
+    // Frankfurt is down: to give it up leaves as many as there were, to give up Virginia leaves one.
+    let mut desk = probed(&zone, &["192.0.2.12"]);
+    assert_eq!(desk.reload(&without(&zone, "aws-us-east-1")), Some(Refused::LeavesFewRegions { service: "shop.gslb.example.com".into(), left: 1, least: 2 }));
+    let looser = without(&zone, "aws-us-east-1").replace("min-regions = 2", "min-regions = 1");
+    assert!(desk.reload(&looser).is_some(), "a rule is loosened by a reload of its own");
+    assert_eq!(desk.reload(&without(&zone, "gcp-europe-west3")), None);
 }

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use aya_gslb::catalog::EndpointId;
+use aya_gslb::control::drills::{Plays, Run};
 use aya_gslb::control::overrides::{Action, Clear, Override, Proposal, Refusal, Set, Which, Wish, propose};
 use aya_gslb::control::{Controller, Effects, Event};
 use aya_gslb::health::Status;
-use aya_gslb::units::Moment;
+use aya_gslb::units::{Moment, Permille};
 use aya_gslb::world::World;
 
-use crate::small::{HOUR, START, answer, endpoint_id, loaded, two_countries, words};
+use crate::small::{HOUR, MINUTE, START, answer, endpoint_id, loaded, two_countries, words};
 
 /// `api` serves Germans from the EU only: from Frankfurt, else from Ireland; `shop` serves anybody from anywhere. Clients of 20.0.0.0/8 are in
 /// Germany, those of 30.0.0.0/8 in the United States. Nothing is probed.
@@ -46,6 +47,21 @@ pub(crate) fn drain(selector: &str) -> Set {
 
 pub(crate) fn act(selector: &str, action: Action) -> Set {
     Set { action, ..drain(selector) }
+}
+
+/// A drill that begins at once, by anna for practice, for five minutes.
+pub(crate) fn run(selector: &str, plays: Plays) -> Run {
+    Run {
+        selector: selector.parse().unwrap(),
+        plays,
+        life_ms: 5 * MINUTE,
+        pre_roll_ms: Some(0),
+        why: words("practice"),
+        who: words("anna"),
+        force: None,
+        without: Vec::new(),
+        errors: Permille(1_000),
+    }
 }
 
 /// A controller, and the operator before it.

@@ -13,7 +13,7 @@ use crate::node::{get, node, request};
 use crate::small::two_countries;
 
 /// A database in two places that nobody probes; clients of 20.0.0.0/8 are in Germany.
-const DATABASE: &str = concat!(
+pub(crate) const DATABASE: &str = concat!(
     two_countries!(),
     r#"[service.db]
 tiers = [["gcp-europe-west3"], ["aws-eu-west-1"]]

@@ -4,13 +4,13 @@ use std::sync::Arc;
 
 use super::{Controller, Users, dependants, first_round_ms, fresh_ms_max};
 use crate::catalog::{Catalog, EndpointId};
-use crate::control::overrides::{Move, refuse_reload, remember};
+use crate::control::overrides::{Intents, Move, refuse_reload, remember};
 use crate::control::reload::Reload;
 use crate::control::roster::{self, Carried};
 use crate::control::{Effects, Plan, Refused};
 use crate::geo::Geo;
 use crate::health::{Health, Status, Tracker};
-use crate::limits::SAFETY_SPAN_MS_MAX;
+use crate::limits::{MOVES_MAX, SAFETY_SPAN_MS_MAX};
 use crate::units::{Moment, Permille};
 use crate::world::{Statuses, World};
 
@@ -19,8 +19,8 @@ use crate::world::{Statuses, World};
 pub(super) struct Paces {
     /// When and how many, earliest first, as far back as a rule may look.
     moves: Vec<Move>,
-    /// The digest of the catalog before the last one that moved clients: the way back is open, in this process.
-    back: Option<u64>,
+    /// The digests of the catalogs before those that moved clients, and when: the way back to each is open, in this process, as far back as a rule may look.
+    back: Vec<(u64, Moment)>,
 }
 
 impl Paces {
@@ -31,19 +31,27 @@ impl Paces {
 
     /// Remembers that a reload moved clients from one catalog to another.
     fn note(&mut self, moved: Move, from: u64, to: u64) {
-        self.moves.retain(|known| is_recent(known, moved.at));
+        self.moves.retain(|known| is_recent(known.at, moved.at));
         remember(&mut self.moves, moved);
-        // Back and forth again is no way back.
-        if self.back != Some(to) {
-            self.back = Some(from);
+        self.back.retain(|(_, at)| is_recent(*at, moved.at));
+        match self.back.iter().position(|(digest, _)| *digest == to) {
+            // Back and forth again is no way back.
+            Some(index) => self.back.truncate(index),
+            None if self.back.len() < MOVES_MAX => self.back.push((from, moved.at)),
+            None => {}
         }
+    }
+
+    /// Whether this catalog was in force, and left by what a rule may still look at.
+    fn is_back(&self, digest: u64, now: Moment) -> bool {
+        self.back.iter().any(|(known, at)| *known == digest && is_recent(*at, now))
     }
 
     /// Takes in what another process remembers.
     pub(super) fn learn(&mut self, moves: &[Move], now: Moment) {
         // A wall clock that was set back does not hold up the next move for longer than the rule says.
         let others = moves.iter().map(|moved| Move { at: moved.at.min(now), ..*moved });
-        let mut all: Vec<Move> = others.filter(|moved| is_recent(moved, now) && !self.moves.contains(moved)).chain(self.moves.iter().copied()).collect();
+        let mut all: Vec<Move> = others.filter(|moved| is_recent(moved.at, now) && !self.moves.contains(moved)).chain(self.moves.iter().copied()).collect();
         all.sort_by_key(|moved| moved.at);
         self.moves.clear();
         for moved in all {
@@ -53,24 +61,20 @@ impl Paces {
 }
 
 /// Whether a rule may still look at it.
-fn is_recent(moved: &Move, now: Moment) -> bool {
-    now.millis_since(moved.at) <= u64::from(SAFETY_SPAN_MS_MAX)
+fn is_recent(at: Moment, now: Moment) -> bool {
+    now.millis_since(at) <= u64::from(SAFETY_SPAN_MS_MAX)
 }
 
 impl Controller {
     /// Replaces the catalog, keeping by names what is known.
     pub(super) fn reload(&mut self, catalog: Arc<Catalog>, geo: Arc<Geo>, allow_shrink: bool, now: Moment, effects: &mut Effects) {
         let intents = self.intents.linked(&catalog, now);
-        let refused = || {
-            let refused = roster::refuse_shrinking(&self.catalog, &catalog).or_else(|| roster::refuse_losing(&self.geo, &geo));
-            refused.or_else(|| refuse_reload((&self.catalog, &self.geo, &self.statuses), (&catalog, &geo, &intents.statuses(&catalog))))
-        };
-        if !allow_shrink && let Some(refused) = refused() {
+        let Carried { endpoints, changed, probes } = roster::carried(&self.catalog, &catalog);
+        let namesake = |id: EndpointId| endpoints[id.index()].or(changed[id.index()]);
+        if !allow_shrink && let Some(refused) = self.refuse((&catalog, &geo), &intents, &namesake) {
             effects.refusal = Some(refused);
             return;
         }
-        let Carried { endpoints, changed, probes } = roster::carried(&self.catalog, &catalog);
-        let namesake = |id: EndpointId| endpoints[id.index()].or(changed[id.index()]);
         let statuses = endpoints.iter().map(|from| from.map_or(Status::UNMEASURED, |id| self.statuses[id.index()]));
         let mut statuses: Vec<Status> = statuses.collect();
         let latches = self.latches.clone().carried((&self.catalog, &self.statuses), (&catalog, &mut statuses), namesake);
@@ -148,6 +152,20 @@ impl Controller {
         self.touched = true;
     }
 
+    /// Refuses a catalog or a geography that has lost too much, overrides counted.
+    fn refuse(&self, (catalog, geo): (&Catalog, &Geo), intents: &Intents, namesakes: &dyn Fn(EndpointId) -> Option<EndpointId>) -> Option<Refused> {
+        let intended = || {
+            let ids = (0..).map(EndpointId).take(catalog.endpoints.len());
+            ids.map(|id| {
+                let mut status = namesakes(id).map_or(Status::UNMEASURED, |known| self.statuses[known.index()]);
+                intents.mark(id, &mut status);
+                status
+            })
+        };
+        let shrunk = roster::refuse_shrinking(&self.catalog, catalog).or_else(|| roster::refuse_losing(&self.geo, geo));
+        shrunk.or_else(|| refuse_reload((&self.catalog, &self.geo, &self.statuses), (catalog, geo, &intended().collect::<Vec<_>>())))
+    }
+
     /// How many clients a reload moves at will, if `[safety]` lets it; `statuses` are those that would be, of endpoints that go on.
     fn pace(
         &self,
@@ -170,7 +188,7 @@ impl Controller {
         let reload = Reload { before, overrides: &overrides, catalog, geo, statuses, namesakes };
         let moved = reload.moved();
         // Whoever sees trouble and puts the old files back is not held up; what that moves is remembered like any other.
-        if self.paces.back == Some(catalog.digest) {
+        if self.paces.is_back(catalog.digest, now) {
             return Ok(moved);
         }
         let refused = reload.refuse(moved, [&overrides.moves, &self.drills().moves, self.paces.moves()], now);

@@ -140,15 +140,6 @@ impl Intents {
         linked
     }
 
-    /// The statuses of a catalog of which nothing but the overrides is known.
-    pub(in crate::control) fn statuses(&self, catalog: &Catalog) -> Vec<Status> {
-        let mut statuses = vec![Status::UNMEASURED; catalog.endpoints.len()];
-        for (id, status) in (0..).map(EndpointId).zip(&mut statuses) {
-            self.mark(id, status);
-        }
-        statuses
-    }
-
     /// Finds out who has the say, and what is new about that.
     fn settle(&mut self, overrides: Arc<Overrides>, matched: Vec<Box<[EndpointId]>>, why: &Arc<str>, catalog: &Catalog, now: Moment) -> Shift {
         let deeds: Vec<Deed> = overrides.all.iter().map(|one| one.deed(now)).collect();

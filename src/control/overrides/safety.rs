@@ -200,23 +200,30 @@ pub(in crate::control) fn pace(safety: &Safety, clients: Permille, earlier: &[Mo
     found
 }
 
-/// Refuses a catalog with which the overrides in force leave a service to fewer regions than `[safety]` asks for, or a class of clients to
-/// nobody. What was so before is no reason. `old` and `new` come with their statuses; those of `new` have the overrides in them.
+/// Refuses a catalog with which fewer regions stand for a class of clients than `[safety]` asks for, before or after, or with which the overrides in force
+/// leave a class to nobody. What was so before is no reason, nor is that something is gone which was down. `old` and `new` come with their statuses;
+/// those of `new` have the overrides in them, and the health of their namesakes.
 pub(in crate::control) fn refuse_reload(old: (&Catalog, &Geo, &[Status]), new: (&Catalog, &Geo, &[Status])) -> Option<Refused> {
-    let least = usize::from(new.0.safety.min_regions);
+    // A rule is loosened by a reload of its own.
+    let least = usize::from(old.0.safety.min_regions.max(new.0.safety.min_regions));
     let is_overridden = |statuses: &[Status]| statuses.iter().any(|status| status.intent != Intent::None || status.share.0 < 1_000);
     if least == 0 && !is_overridden(new.2) {
         return None;
     }
-    let of = |statuses: &[Status], service: &Service| open(statuses.get(service.endpoints.start as usize..service.endpoints.end as usize).unwrap_or_default());
+    let own = |statuses: &'_ [Status], service: &Service| statuses[service.endpoints.start as usize..service.endpoints.end as usize].to_vec();
     let (mut old_classes, mut new_classes) = (Classes::new(old.0, old.1), Classes::new(new.0, new.1));
     for service in &new.0.services {
         let Some(earlier) = old.0.service_named(&service.name).map(|id| old.0.service(id)) else { continue };
-        let (was_open, is_open) = (of(old.2, earlier), of(new.2, service));
-        let was = old_classes.lawful(earlier).map(|lawful| regions(earlier, lawful & was_open)).min().unwrap_or(0);
-        let left = new_classes.lawful(service).map(|lawful| regions(service, lawful & is_open)).min().unwrap_or(0);
-        if left < was && (left == 0 && is_overridden(&new.2[service.endpoints.start as usize..service.endpoints.end as usize]) || left < least) {
-            return Some(Refused::LeavesFewRegions { service: service.name.to_string().into(), left, least: least.max(1) });
+        let (was, is) = (own(old.2, earlier), own(new.2, service));
+        let mut before = |endpoints: Bits| old_classes.lawful(earlier).map(|lawful| regions(earlier, lawful & endpoints)).min().unwrap_or(0);
+        let mut after = |endpoints: Bits| new_classes.lawful(service).map(|lawful| regions(service, lawful & endpoints)).min().unwrap_or(0);
+        let refused = |left: usize| Some(Refused::LeavesFewRegions { service: service.name.to_string().into(), left, least: least.max(1) });
+        if is_overridden(&is) && after(open(&is)) == 0 && before(open(&was)) > 0 {
+            return refused(0);
+        }
+        let left = after(open(&is) & alive(&is));
+        if left < least && left < before(open(&was) & alive(&was)) {
+            return refused(left);
         }
     }
     None
